@@ -1,0 +1,1 @@
+"""Tapelight: a self-hosted, real-time market scanner."""

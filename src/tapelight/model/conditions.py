@@ -1,0 +1,80 @@
+"""Sale conditions as one bit mask a trade, and the rules that decide what a trade may move.
+
+A trade's condition ids (Massive's numbering) are bits of a uint64. An id outside 0..62 that is
+not a known neutral indicator sets `UNKNOWN`: the print counts for volume and moves no price.
+Source: CTS Pillar and UTP plan specifications, consolidated columns.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+UNKNOWN = 1 << 63
+KNOWN_NEUTRAL = frozenset(range(57, 72))
+"""Short-sale and financial-status indicators: not sale conditions."""
+
+KNOWN = frozenset(
+    {*range(0, 39), 41, 52, 53, 55}
+)
+"""Ids of the consolidated table; any other is unknown."""
+
+
+def mask_of(ids: Iterable[int]) -> int:
+    """Return the uint64 bit mask of condition `ids`; unknown ids set the UNKNOWN bit."""
+    mask = 0
+    for i in ids:
+        if i in KNOWN_NEUTRAL:
+            continue
+        mask |= (1 << i) if i in KNOWN else UNKNOWN
+    return mask
+
+
+class ConditionRules(msgspec.Struct, frozen=True):
+    """Masks that say what a trade bearing any of their bits may not do.
+
+    `first_only` prints move last only when there is none yet; `sold_last` ones also when they
+    come from the exchange of the present last or the listing exchange.
+    """
+
+    no_last: int
+    no_high_low: int
+    no_volume: int
+    first_only: int
+    sold_last: int
+    no_vwap: int
+    not_tape: int
+    """Left out of trade_rate, vol_burst, blocks and buy_pct: auctions and derived prints."""
+    not_clean: int
+    """Not fit to move the extended-hours last, high or low."""
+    form_t: int
+    out_of_sequence: int
+    auction: int
+    closing: int
+    official_open: int
+    official_close: int
+
+
+def _bits(*ids: int) -> int:
+    return mask_of(ids)
+
+
+US_RULES = ConditionRules(
+    no_last=_bits(2, 7, 12, 13, 15, 16, 20, 21, 29, 37, 52, 53) | UNKNOWN,
+    no_high_low=_bits(2, 7, 12, 13, 15, 16, 20, 21, 29, 37, 52, 53) | UNKNOWN,
+    no_volume=_bits(15, 16, 38),
+    first_only=_bits(5, 10, 22, 32),
+    sold_last=_bits(30),
+    no_vwap=_bits(2, 7, 10, 12, 13, 15, 16, 20, 21, 22, 29, 32, 38, 52, 53) | UNKNOWN,
+    not_tape=_bits(2, 8, 10, 17, 18, 19, 22, 25, 28, 32, 52, 53, 55, 15, 16, 38),
+    not_clean=_bits(2, 7, 10, 13, 15, 16, 20, 21, 22, 29, 32, 37, 38, 52, 53) | UNKNOWN,
+    form_t=_bits(12),
+    out_of_sequence=_bits(13),
+    auction=_bits(8, 17, 18, 19, 25, 28, 55),
+    closing=_bits(8, 19),
+    official_open=_bits(16),
+    official_close=_bits(15),
+)
+"""The US consolidated rules, used until a provider's own table is loaded."""
+
+OPEN_RULES = ConditionRules(*([0] * 14))
+"""Every print counts for everything: 24x7 markets."""

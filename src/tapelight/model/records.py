@@ -1,0 +1,177 @@
+"""Everything that may enter the engine: the records of the journal, in one ordered stream."""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.model.batch import Bars, Batch, Floats, Int32s, Int64s
+from tapelight.model.conditions import ConditionRules
+
+
+class Symbols(msgspec.Struct, frozen=True, tag="symbols"):
+    """Add symbols to the universe, in row order, starting at row `first`."""
+
+    first: int
+    symbols: list[str]
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what is known of a symbol before its session; None is unknown, never a guess.
+
+    Prices are split-adjusted as of today, once. `sources` names where a figure comes from.
+    """
+
+    symbol: str
+    name: str | None = None
+    exchange: str | None = None
+    """MIC of the listing market."""
+    exchange_id: int = 0
+    """The provider's id of the listing market, as in `Trades.exchange`; 0 unknown."""
+    type: str | None = None
+    """CS, ADR, ETF, WARRANT, UNIT, RIGHT, PFD ..."""
+    sector: str | None = None
+    industry: str | None = None
+    prev_close: float | None = None
+    prev_high: float | None = None
+    prev_low: float | None = None
+    prev_volume: float | None = None
+    prev_chg_pct: float | None = None
+    adv20: float | None = None
+    """Mean full-day volume of up to 20 full sessions, shares."""
+    adv_sessions: int = 0
+    atr14: float | None = None
+    hv20: float | None = None
+    w52_high: float | None = None
+    w52_low: float | None = None
+    shares_out: float | None = None
+    float_shares: float | None = None
+    float_asof: str | None = None
+    float_src: str | None = None
+    short_interest: float | None = None
+    sma50d: float | None = None
+    sma200d: float | None = None
+    ipo_date: str | None = None
+    split_today: float | None = None
+    """split_from / split_to of a split effective today."""
+
+
+class References(msgspec.Struct, frozen=True, tag="references"):
+    """Bring reference data for many symbols; a later one for a symbol replaces the earlier."""
+
+    session: str
+    """The session date (ISO) for which these hold."""
+    references: list[Reference]
+
+
+class CalendarChoice(msgspec.Struct, frozen=True, tag="calendar"):
+    """Name the calendar whose sessions and sale-condition rules hold: XNYS or 24x7."""
+
+    name: str
+
+
+class Rules(msgspec.Struct, frozen=True, tag="rules"):
+    """Bring the sale-condition rules that a provider publishes."""
+
+    rules: ConditionRules
+
+
+class Questions(msgspec.Struct, frozen=True, tag="questions"):
+    """Bring the texts of all boards and scans: name -> file text. Replaces the earlier set."""
+
+    texts: dict[str, str]
+
+
+class FeedState(msgspec.Struct, frozen=True, tag="feed"):
+    """Say that a feed's state changed: connecting, live, gap (a hole opened), closed."""
+
+    ts_ns: int
+    feed: str
+    state: str
+    detail: str = ""
+    provisional: bool = False
+    """Whether rows may lack events since `since_ns`, until a snapshot closes the hole."""
+    since_ns: int = 0
+
+
+class Halt(msgspec.Struct, frozen=True, tag="halt"):
+    """Say that trading in a symbol halted or resumed."""
+
+    ts_ns: int
+    symbol: str
+    halted: bool
+    code: str = ""
+    resume_ns: int = 0
+
+
+class Mark(msgspec.Struct, frozen=True, tag="mark"):
+    """Close a cycle: everything up to here is in, ask what is due at market time `ts_ns`.
+
+    `complete_ns` is the market time up to which the feed is known to be complete.
+    """
+
+    ts_ns: int
+    complete_ns: int
+
+
+class Digest(msgspec.Struct, frozen=True, tag="digest"):
+    """Witness, not input: the engine's running digest after the mark at `ts_ns`."""
+
+    ts_ns: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Bring the provider's picture of the day so far, one element a symbol; NaN is unknown.
+
+    A trade whose event time is not above `updated_ns` is already inside the figures.
+    """
+
+    ts_recv_ns: int
+    row: Int32s
+    updated_ns: Int64s
+    last: Floats
+    volume: Floats
+    """Since 04:00 New York, shares."""
+    open: Floats
+    high: Floats
+    """Regular session."""
+    low: Floats
+    vwap: Floats
+    """Regular session."""
+    bid: Floats
+    ask: Floats
+    bid_size: Floats
+    ask_size: Floats
+    prev_close: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Bring past minute bars of today's session that the stream did not: a backfill."""
+
+    ts_recv_ns: int
+    bars: Bars
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Bring the volume baseline by time of day.
+
+    `minute` is the market's share of a full day's volume in each minute from 04:00 to 20:00
+    (960 elements, sum 1). `rows` name symbols with a profile of their own: `volume` is then
+    the mean shares by minute, shape (len(rows), 960), over `sessions` sessions.
+    """
+
+    minute: Floats
+    rows: Int32s
+    volume: npt.NDArray[np.float32]
+    sessions: Int32s
+
+
+Message = (
+    Symbols | References | CalendarChoice | Rules | Questions | FeedState | Halt | Mark | Digest
+)
+Record = Message | Batch | Snapshot | History | Profile

@@ -1,0 +1,95 @@
+"""Every Protocol of the system on one page; none has more than four methods."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from tapelight.model.clock import MarketClock
+from tapelight.model.records import Record
+from tapelight.model.signals import Signal
+from tapelight.model.universe import Universe
+
+Cell = float | str | bool | None
+Row = Mapping[str, Cell]
+Json = Any
+"""What json can hold; the shapes stand in the docs of the gateway."""
+
+
+class Sink(Protocol):
+    """Where a feed puts what it decoded: journalled and folded before the call returns.
+
+    `universe` gives rows to symbols; a row given to a new symbol is journalled with the next
+    record. `clock` is the process's market clock, which a feed sets at connect. `alive` tells
+    that the stream is known complete up to a market time, though it brought nothing.
+    """
+
+    universe: Universe
+    clock: MarketClock
+
+    def put(self, record: Record) -> None: ...
+
+    def alive(self, complete_ns: int) -> None: ...
+
+    def reject(self, kind: str, sample: bytes | str) -> None:
+        """Count one malformed message by kind and keep a sample."""
+
+
+class Feed(Protocol):
+    """Where events come from. `run` returns only when the feed has ended (a file) or fails."""
+
+    name: str
+
+    async def run(self, sink: Sink) -> None: ...
+
+    async def history(self, symbol: str) -> None:
+        """Fetch today's minute bars of `symbol` and put them as `History`; may do nothing."""
+
+
+class Boards(Protocol):
+    """What the gateway may ask of the boards."""
+
+    def board_names(self) -> Sequence[Mapping[str, Json]]:
+        """Return for each board: name, title, kind (board|events), columns, sql, phases."""
+
+    def board(self, name: str) -> Mapping[str, Json]:
+        """Return the board at the last whole second.
+
+        {"name","title","kind","mark","ts_ns","columns":[{"name","unit","doc"}],
+        "order":[symbol], "rows":{symbol:[cell]}}; cells stand in the order of columns.
+        Raises KeyError for an unknown name.
+        """
+
+    def signals(self, limit: int) -> Sequence[Signal]:
+        """Return the newest signals first."""
+
+
+class Market(Protocol):
+    """What the gateway may ask of the live table."""
+
+    def query(self, sql: str) -> Sequence[Row]:
+        """Answer a SELECT over `market` as rows; raises ConfigError that names the fault."""
+
+    def symbol(self, symbol: str) -> Row:
+        """Return every column of one symbol; raises KeyError when it is not watched."""
+
+    def bars(self, symbol: str, span_s: int) -> Sequence[Sequence[float]]:
+        """Return today's bars, oldest first, the forming one last.
+
+        Each is [start (s, UTC), open, high, low, close, volume].
+        """
+
+    def status(self) -> Mapping[str, Json]:
+        """Return what /health shows: feed state, lag, stale count, journal state, counters."""
+
+
+class Bus(Protocol):
+    """Carry topics from the engine to whoever asked; the newest state of a topic wins."""
+
+    def publish(self, topic: str, state: Mapping[str, Json]) -> None: ...
+
+    def subscribe(self, listener: Callable[[str, Mapping[str, Json]], None]) -> None:
+        """Call `listener(topic, state)` for each publication, in order, in this thread."""
+
+    def want(self, topic: str, wanted: bool) -> None:
+        """Tell that somebody watches `topic` (or no longer): only wanted topics are reckoned."""
+
+    def wanted(self) -> frozenset[str]: ...
