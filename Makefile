@@ -1,0 +1,87 @@
+# Every target sets up what it needs; a second call costs about a second.
+#   make demo             the dashboard on a synthetic market: http://127.0.0.1:8787
+#   make run              the scanner by tapelight.toml
+#   make test             every test        make unit   the part below a minute
+#   make lint             ruff, mypy, the dashboard's types
+#   make bench            the benchmarks    make clean  back to a fresh clone
+#   make lock             new requirements/ from pyproject.toml (UPGRADE=1: newest versions)
+# PYTHON=/path/to/python3 names the interpreter; ARGS="--port 9000" is handed on to the command.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup dev demo run test unit lint bench clean lock FORCE
+
+BIN := .venv/bin
+STAMPS := .venv/stamps
+STATIC := src/tapelight/web/static/index.html
+# Folders are in it too: their time tells that a file went away.
+UI := $(shell find ui \( -name node_modules -o -name dist \) -prune -o -print 2>/dev/null)
+KERNELS := $(wildcard src/tapelight/market/*.py src/tapelight/feeds/*.py src/tapelight/engine.py)
+export PYTHON
+
+help:
+	@sed -n '2,9s/^# *//p' Makefile
+
+setup: $(STAMPS)/base $(STAMPS)/project $(STAMPS)/warm
+dev: $(STAMPS)/dev $(STAMPS)/project $(STAMPS)/warm
+
+$(STAMPS)/venv: tools/venv.sh requirements/uv.txt
+	@tools/venv.sh
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/base: requirements/base.txt $(STAMPS)/venv
+	@echo "Installing the requirements."
+	@tools/install.sh base
+	@touch $@
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/base
+	@echo "Installing what the tests need."
+	@tools/install.sh dev
+	@touch $@
+
+$(STAMPS)/project: pyproject.toml hatch_build.py requirements/build.txt $(UI) $(STAMPS)/base \
+		$(if $(wildcard $(STATIC)),,FORCE)
+	@echo "Installing Tapelight and building its dashboard."
+	@tools/install.sh project
+	@touch $@
+
+# The jitted loops are compiled once, here, so that the first start need not wait for them.
+$(STAMPS)/warm: $(KERNELS) $(STAMPS)/base $(STAMPS)/project
+	@if [ -f src/tapelight/market/warm.py ]; then \
+		echo "Compiling the inner loops." && $(BIN)/python -m tapelight.market.warm; fi
+	@touch $@
+
+demo: setup
+	@$(BIN)/tapelight demo $(ARGS)
+
+run: setup
+	@$(BIN)/tapelight run $(ARGS)
+
+# One run, so that its closing line counts everything; tests/conftest.py puts what is slow or
+# needs a browser or a service last, on one worker.
+test: dev
+	@tools/test_services.sh
+	@tools/ui.sh test
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+unit: dev
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not service and not browser" $(ARGS)
+
+lint: dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@tools/ui.sh check
+
+bench: setup
+	@$(BIN)/tapelight bench $(ARGS)
+
+lock: $(STAMPS)/venv
+	@tools/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean:
+	rm -rf .venv dist build ui/node_modules src/tapelight/web/static .stamps \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests bench tools -name __pycache__ -prune -exec rm -rf {} +
+
+FORCE:

@@ -1,0 +1,78 @@
+"""What every test may ask for, and what a run says at its end about what it left out."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAST_MARKS = ("slow", "service", "browser")
+NO_SHARED = "shared data absent"
+
+
+def shared_folder() -> Path:
+    """Return where the real-market data lies: TAPELIGHT_SHARED, or ../shared of the checkout."""
+    return Path(os.environ.get("TAPELIGHT_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of real-market data, or skip the test, loudly, where there is none."""
+    folder = shared_folder()
+    if not (folder / "data").is_dir():
+        pytest.skip(f"{NO_SHARED}: {folder} is no folder; set TAPELIGHT_SHARED to it.")
+    return folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put slow, service and browser tests last, and on one worker, so that they run undisturbed."""
+
+    def is_heavy(item: pytest.Item) -> bool:
+        return any(item.get_closest_marker(name) for name in LAST_MARKS)
+
+    items.sort(key=is_heavy)
+    for item in items:
+        if is_heavy(item) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("heavy"))
+
+
+def _skips(config: pytest.Config) -> list[str]:
+    """Return the reason of each skipped test."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return []
+    reports = reporter.stats.get("skipped", [])
+    return [_reason(report) for report in reports if not hasattr(report, "wasxfail")]
+
+
+def _reason(report: pytest.TestReport) -> str:
+    longrepr = report.longrepr
+    text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+def _forbidden(reasons: list[str]) -> Iterator[str]:
+    """Yield the skips that CI does not allow: all but those for want of the shared data."""
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        yield from (reason for reason in reasons if not reason.startswith(NO_SHARED))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.OK and list(_forbidden(_skips(session.config))):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    reasons = _skips(config)
+    if not reasons:
+        return
+    terminalreporter.section(f"{len(reasons)} skipped", sep="!", yellow=True, bold=True)
+    for reason in sorted(set(reasons)):
+        terminalreporter.line(f"{reasons.count(reason):4d} x {reason}")
+    if list(_forbidden(reasons)):
+        terminalreporter.line("CI=true: a skip is a failure.", red=True, bold=True)
