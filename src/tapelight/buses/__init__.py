@@ -1,0 +1,1 @@
+"""Carriers of topics between the engine and whoever watches."""

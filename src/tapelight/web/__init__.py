@@ -1,0 +1,1 @@
+"""The gateway: REST, the WebSocket stream and the dashboard's files."""

@@ -1,0 +1,49 @@
+"""The dashboard's files, or a page that says how to build them."""
+
+import os
+import re
+from http import HTTPStatus
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+HASHED = re.compile(r"[-.][A-Za-z0-9_-]{8,}\.\w+$")
+"""Names that the UI's build gives to files whose content never changes."""
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+UNBUILT = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Tapelight: the dashboard isn't built</title>
+<style>body{background:#0b0e11;color:#d6d9de;font:16px/1.5 system-ui;max-width:40em;margin:4em auto}
+a{color:#7ab7ff}</style><body>
+<h1>The dashboard isn't built yet</h1>
+<p>The gateway runs, but its folder of web files is empty. In the checkout, run</p>
+<pre>make setup</pre>
+<p>and load this page again. The data is here meanwhile:
+<a href="/api/boards">/api/boards</a>,
+<a href="/health">/health</a>,
+<a href="/api/openapi.json">/api/openapi.json</a>.</p></body></html>
+"""
+
+
+class Dashboard(StaticFiles):
+    """Serve the built UI: hashed files are kept by browsers, everything else is asked again."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder, html=True, check_dir=False)
+        self._index = folder / "index.html"
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file, or the page that says how to build them."""
+        if path in (".", "index.html") and not self._index.is_file():
+            return HTMLResponse(
+                UNBUILT, HTTPStatus.SERVICE_UNAVAILABLE, {"cache-control": "no-store"}
+            )
+        response = await super().get_response(path, scope)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        hashed = path.startswith(f"assets{os.sep}") and HASHED.search(path)
+        response.headers["cache-control"] = IMMUTABLE if hashed else "no-cache"
+        return response

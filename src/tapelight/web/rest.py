@@ -1,0 +1,203 @@
+"""The REST interface: questions of Boards and Market as JSON."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from starlette.responses import Response
+
+from tapelight.ports import Boards, Json, Market
+from tapelight.web import metrics
+from tapelight.web.endpoints import (
+    BOARD,
+    COLUMNS,
+    ORDER,
+    SPAN,
+    SYMBOL,
+    WHERE,
+    Arguments,
+    BarList,
+    BoardInfo,
+    BoardRows,
+    Endpoint,
+    Health,
+    MarketRows,
+    SignalList,
+    limit,
+    reply,
+)
+from tapelight.web.openapi import document
+from tapelight.web.problems import Refused
+from tapelight.web.spans import SPANS, widen
+from tapelight.web.wire import nearest, quoted
+
+SQL_CHARS = 4_000
+ROWS = 5_000
+SIGNALS = 1_000
+BAR_COLUMNS = ("start_s", "open", "high", "low", "close", "volume")
+JOURNAL_FAILED = frozenset({"failed", "full"})
+FORBIDDEN = (";", "--", "/*")
+
+
+def fault(status: Mapping[str, Json]) -> str | None:
+    """Return why the market isn't live by Market.status(), or None when it is."""
+    feed = status.get("feed") or {}
+    state = feed.get("state", "unknown")
+    if state != "live":
+        detail = feed.get("detail") or "no market data is coming in"
+        return f"The feed {feed.get('name', '')} is {state}: {detail}.".replace("  ", " ")
+    journal = status.get("journal") or {}
+    if journal.get("state") in JOURNAL_FAILED:
+        detail = journal.get("detail") or "free disk space or check the data folder, then restart"
+        return f"The journal is {journal['state']}: {detail}."
+    return None
+
+
+def compose(args: Arguments) -> str:
+    """Return the SELECT that /api/market's arguments make; the scan compiler checks it."""
+    columns = args["columns"]
+    names = [name.strip() for name in columns.split(",")]
+    if columns != "*" and "symbol" not in names:
+        columns = f"symbol, {columns}"
+    parts = [f"SELECT {columns} FROM market"]
+    if args["where"]:
+        parts.append(f"WHERE ({args['where']})")
+    if args["order"]:
+        parts.append(f"ORDER BY {args['order']}")
+    sql = " ".join([*parts, f"LIMIT {args['limit']}"])
+    for mark in FORBIDDEN:
+        if mark in sql:
+            raise Refused(400, f"The query holds {mark!r}: leave comments and semicolons out.")
+    if len(sql) > SQL_CHARS:
+        raise Refused(400, f"The query is too long: keep it within {SQL_CHARS:,} characters.")
+    return sql
+
+
+class Rest:
+    """Answer the endpoints; each is a function from checked arguments to a response."""
+
+    def __init__(
+        self, boards: Boards, market: Market, own: Callable[[], Mapping[str, Json]]
+    ) -> None:
+        self._boards = boards
+        self._market = market
+        self._metrics = metrics.exposition(lambda: {**market.status(), "gateway": own()})
+        self.endpoints = self._table()
+        self._document = document(self.endpoints, _version())
+
+    def _table(self) -> tuple[Endpoint, ...]:
+        missing = (400, 404)
+        asked = (COLUMNS, WHERE, ORDER, limit(100, ROWS))
+        return (
+            Endpoint(
+                "/health", "Tell whether the market is live.", self.health, Health, (), (503,)
+            ),
+            Endpoint("/metrics", "Prometheus metrics.", self.metrics, "text/plain"),
+            Endpoint("/api/boards", "List the boards.", self.boards, list[BoardInfo]),
+            Endpoint(
+                "/api/boards/{name}", "Show a board.", self.board, BoardRows, (BOARD,), missing
+            ),
+            Endpoint("/api/market", "Ask the live table in SQL.", self.market, MarketRows, asked),
+            Endpoint(
+                "/api/symbols/{symbol:path}",
+                "Show every column of a symbol.",
+                self.symbol,
+                dict[str, Json],
+                (SYMBOL,),
+                missing,
+            ),
+            Endpoint(
+                "/api/bars/{symbol:path}",
+                "Show today's bars of a symbol.",
+                self.bars,
+                BarList,
+                (SYMBOL, SPAN),
+                missing,
+            ),
+            Endpoint(
+                "/api/signals", "Show signals.", self.signals, SignalList, (limit(100, SIGNALS),)
+            ),
+            Endpoint("/api/openapi.json", "This document.", self.openapi, dict[str, Json]),
+        )
+
+    def health(self, _args: Arguments) -> Response:
+        """Answer 200 when live, otherwise 503 with the reason."""
+        status = self._market.status()
+        reason = fault(status)
+        body = {"ok": reason is None, **({"reason": reason} if reason else {}), **status}
+        return reply(body, 503 if reason else 200)
+
+    def metrics(self, _args: Arguments) -> Response:
+        """Answer in Prometheus's text format."""
+        headers = {"cache-control": "no-store", "content-type": metrics.MEDIA_TYPE}
+        return Response(self._metrics(), headers=headers)
+
+    def boards(self, _args: Arguments) -> Response:
+        """List the boards."""
+        return reply(list(self._boards.board_names()))
+
+    def board(self, args: Arguments) -> Response:
+        """Show a board's rows as objects in rank order."""
+        name = args["name"]
+        known = [board["name"] for board in self._boards.board_names()]
+        if name not in known:
+            raise Refused(
+                404,
+                f"Board {quoted(name)} isn't known.{nearest(name, known)} "
+                "GET /api/boards lists them.",
+            )
+        state = self._boards.board(name)
+        head = {key: state[key] for key in ("name", "title", "kind", "mark", "ts_ns", "columns")}
+        return reply({**head, "rows": _objects(state)})
+
+    def market(self, args: Arguments) -> Response:
+        """Answer a query over the live table."""
+        sql = compose(args)
+        return reply({"sql": sql, "rows": list(self._market.query(sql))[: args["limit"]]})
+
+    def symbol(self, args: Arguments) -> Response:
+        """Show every column of a symbol."""
+        name = args["symbol"]
+        return reply({"symbol": name, **self._of(name, lambda: self._market.symbol(name))})
+
+    def bars(self, args: Arguments) -> Response:
+        """Show today's bars of a symbol in the span asked for."""
+        name, span = args["symbol"], args["span"]
+        bars = self._of(name, lambda: self._market.bars(name, SPANS["1m"]))
+        wide = bars if span == "1m" else widen(bars, SPANS[span])
+        return reply({"symbol": name, "span": span, "columns": BAR_COLUMNS, "bars": wide})
+
+    def signals(self, args: Arguments) -> Response:
+        """Show the newest signals."""
+        return reply({"signals": list(self._boards.signals(args["limit"]))})
+
+    def openapi(self, _args: Arguments) -> Response:
+        """Show the OpenAPI document."""
+        return reply(self._document)
+
+    def _of(self, symbol: str, ask: Callable[[], Json]) -> Json:
+        """Ask about a symbol; answer 404 when it isn't watched."""
+        try:
+            return ask()
+        except KeyError:
+            raise Refused(
+                404,
+                f"Symbol {quoted(symbol)} isn't watched: GET /api/market?columns=symbol lists "
+                "the watched ones.",
+            ) from None
+
+
+def _objects(state: Mapping[str, Json]) -> list[dict[str, Json]]:
+    """Return a board's rows as {"symbol": ..., column: cell} in rank order."""
+    names: Sequence[str] = [column["name"] for column in state["columns"]]
+    rows = state["rows"]
+    return [
+        {"symbol": symbol, **dict(zip(names, rows[symbol], strict=True))}
+        for symbol in state["order"]
+    ]
+
+
+def _version() -> str:
+    try:
+        return version("tapelight")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,166 @@
+"""The gateway: REST, stream and dashboard on one port, inside the caller's asyncio loop."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+
+from tapelight.errors import TapelightError
+from tapelight.ports import Boards, Bus, Json, Market
+from tapelight.web.files import Dashboard
+from tapelight.web.guard import Door, Guard
+from tapelight.web.problems import Refused, on_error, on_http, problem
+from tapelight.web.rest import Rest
+from tapelight.web.session import Session
+from tapelight.web.sockets import Http, WebSocketProtocol, bind
+from tapelight.web.stream import Limits, Stream
+from tapelight.web.wire import nearest, quoted
+
+__all__ = ["Gateway", "Limits", "bind"]
+
+STATIC = Path(__file__).parent / "static"
+INCOMING_BYTES = 64 * 1024
+PING_S = 20.0
+STOP_S = 2.0
+
+
+class _Server(uvicorn.Server):
+    """Leave the signals to the caller."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Gateway:
+    """Serve boards and market to browsers and programs.
+
+    `app` is the ASGI application. `host` and `port` are bound by the constructor unless
+    `listener` is given (see `bind`); port 0 takes a free one, which `port` then tells.
+    `hosts` and `origins` are further names and origins to trust. Raises ConfigError when the
+    port can't be had.
+    """
+
+    def __init__(
+        self,
+        boards: Boards,
+        market: Market,
+        bus: Bus,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8787,
+        static: Path = STATIC,
+        hosts: Iterable[str] = (),
+        origins: Iterable[str] = (),
+        limits: Limits | None = None,
+        epoch: str | None = None,
+        listener: socket.socket | None = None,
+    ) -> None:
+        self._listener = listener or bind(host, port)
+        self.port: int = self._listener.getsockname()[1]
+        self.stream = Stream(
+            boards, market, bus, epoch=epoch or secrets.token_hex(4), limits=limits
+        )
+        rest = Rest(boards, market, self._figures)
+        self.endpoints = rest.endpoints
+        self.app: ASGIApp = Guard(self._application(static), Door(host, hosts, origins))
+
+    async def serve(self) -> None:
+        """Serve until cancelled; then end within two seconds, closing clients with 1012."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.stream.sweep(), name="gateway sweep")
+            group.create_task(self._serve_sockets(), name="gateway sockets")
+
+    def close(self) -> None:
+        """Give the port back when `serve` was never run."""
+        self._listener.close()
+
+    async def _serve_sockets(self) -> None:
+        server = _Server(self._config())
+        serving = asyncio.create_task(server.serve([self._listener]), name="gateway uvicorn")
+        try:
+            await asyncio.shield(serving)
+        finally:
+            server.should_exit = True
+            await asyncio.wait({serving}, timeout=STOP_S)
+            serving.cancel()
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            self.app,
+            http=Http,
+            ws=WebSocketProtocol,
+            ws_max_size=INCOMING_BYTES,
+            ws_per_message_deflate=False,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PING_S,
+            lifespan="off",
+            interface="asgi3",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+
+    def _application(self, static: Path) -> Starlette:
+        routes = [
+            *(Route(e.path, e.respond, methods=["GET"]) for e in self.endpoints),
+            WebSocketRoute("/ws", self._websocket),
+            Route("/api", self._unknown),
+            Route("/api/{path:path}", self._unknown),
+            Mount("/", Dashboard(static)),
+        ]
+        handlers = {
+            HTTPException: on_http,
+            Refused: on_error,
+            TapelightError: on_error,
+            Exception: on_error,
+        }
+        return Starlette(routes=routes, exception_handlers=handlers)
+
+    async def _websocket(self, websocket: WebSocket) -> None:
+        most = self.stream.limits.clients
+        if len(self.stream.clients) >= most:
+            detail = f"The gateway serves {most} clients at most: try again in a minute."
+            await websocket.send_denial_response(problem(503, detail, "/ws"))
+            return
+        await websocket.accept()
+        await Session(self.stream, websocket).run()
+
+    async def _unknown(self, request: Request) -> Response:
+        path = request.url.path
+        known = [endpoint.path.replace(":path}", "}") for endpoint in self.endpoints]
+        raise Refused(
+            404,
+            f"Nothing is at {quoted(path)}.{nearest(path, known)} "
+            "GET /api/openapi.json describes what there is.",
+        )
+
+    def _figures(self) -> Mapping[str, Json]:
+        counters = self.stream.counters
+        live = self.stream.clients
+        return {
+            "clients": len(live),
+            "topics": self.stream.topics,
+            "behind_s": max((client.behind_s() for client in live), default=0.0),
+            "counters": {
+                "publications": counters.publications,
+                "messages": counters.messages,
+                "sent": counters.sent + sum(client.sent for client in live),
+                "conflated": counters.conflated + sum(client.conflated for client in live),
+                "closed_slow": counters.closed_slow,
+                "refused": counters.refused,
+            },
+        }

@@ -1,0 +1,159 @@
+"""One WebSocket: its operations in, its topics out."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TypeVar
+
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tapelight.errors import Rejected
+from tapelight.ports import Json
+from tapelight.web.stream import TOPICS_A_CLIENT, Stream
+from tapelight.web.wire import encode, nearest, quoted
+
+Answer = TypeVar("Answer")
+
+OPS_A_SECOND = 50
+CLOSE_S = 2.0
+SLOW = 4008
+"""Close code of a client that fell too far behind."""
+
+
+class Op(msgspec.Struct):
+    """One operation of a client; `resume` gives topics with the last seq it has."""
+
+    op: str
+    topics: list[str] | dict[str, int] = []
+    epoch: str = ""
+
+
+_decoder = msgspec.json.Decoder(Op)
+
+
+def _parsed(text: str | None) -> Op:
+    """Return the operation that a message asks for; raises Rejected with the remedy."""
+    if text is None:
+        raise Rejected("Send JSON as a text message, not a binary one.")
+    try:
+        op = _decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Rejected(
+            f'Send {{"op":"subscribe","topics":["status"]}} or the like: {error}.'
+        ) from error
+    if op.op not in _OPS:
+        raise Rejected(f"Operation {quoted(op.op)} isn't known.{nearest(op.op, _OPS)}")
+    if len(op.topics) > TOPICS_A_CLIENT:
+        raise Rejected(f"Name at most {TOPICS_A_CLIENT} topics in one operation.")
+    return op
+
+
+class Pace:
+    """Hold a client to `OPS_A_SECOND`: the next operation is read when its turn has come."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._due_s = clock()
+
+    def delay_s(self) -> float:
+        """Count one operation; return how long to wait before it, after a burst of one second."""
+        now_s = self._clock()
+        self._due_s = max(self._due_s + 1 / OPS_A_SECOND, now_s)
+        return max(0.0, self._due_s - now_s - 1.0)
+
+
+class Session:
+    """Serve one accepted WebSocket until either side ends it."""
+
+    def __init__(self, stream: Stream, websocket: WebSocket) -> None:
+        self._stream = stream
+        self._websocket = websocket
+        self._client, self._too_slow = stream.join()
+        self._pace = Pace(stream.clock)
+
+    async def run(self) -> None:
+        """Read and write side by side; close with 4008 when the client is too slow."""
+        reader = asyncio.create_task(self._read())
+        writer = asyncio.create_task(self._client.write(self._websocket.send_text))
+        tasks = (reader, writer)
+        try:
+            await asyncio.wait({*tasks, self._too_slow}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._stream.leave(self._client)
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        if self._too_slow.done():
+            await self._close_slow()
+        for end in ends:
+            if isinstance(end, Exception) and not isinstance(end, WebSocketDisconnect):
+                raise end
+
+    async def _close_slow(self) -> None:
+        reason = f"more than {self._stream.limits.slow_s:g} s behind: reconnect and resume"
+        with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._websocket.close(SLOW, reason)
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await asyncio.sleep(self._pace.delay_s())
+            self._take(message.get("text"))
+
+    def _take(self, text: str | None) -> None:
+        """Carry out one message; whatever is wrong with it is answered in a sentence."""
+        try:
+            op = _parsed(text)
+            _OPS[op.op](self, op)
+        except Rejected as error:
+            self._refuse("Bad message", str(error))
+
+    def _ping(self, _op: Op) -> None:
+        self._tell({"op": "pong", "ts_ns": self._stream.ts_ns})
+
+    def _subscribe(self, op: Op) -> None:
+        for name in op.topics:
+            self._try(self._stream.subscribe, name)
+
+    def _unsubscribe(self, op: Op) -> None:
+        for name in op.topics:
+            self._try(self._stream.unsubscribe, name)
+
+    def _resume(self, op: Op) -> None:
+        if not isinstance(op.topics, dict):
+            raise Rejected(
+                'Give topics with their last seq: {"op":"resume","epoch":"...",'
+                '"topics":{"status":17}}.'
+            )
+        recovered = {
+            name: self._try(self._stream.resume, name, op.epoch, seq)
+            for name, seq in op.topics.items()
+        }
+        answer = {name: whole for name, whole in recovered.items() if whole is not None}
+        self._tell({"op": "resumed", "epoch": self._stream.epoch, "recovered": answer})
+
+    def _try(self, act: Callable[..., Answer], name: str, *more: str | int) -> Answer | None:
+        try:
+            return act(self._client, name, *more)
+        except Rejected as error:
+            self._refuse("Unknown topic", str(error), topic=name[:200])
+            return None
+
+    def _refuse(self, title: str, detail: str, **more: str) -> None:
+        self._stream.counters.refused += 1
+        self._tell({"op": "error", "title": title, "detail": detail, **more})
+
+    def _tell(self, answer: Mapping[str, Json]) -> None:
+        self._client.tell(encode(answer).decode())
+
+
+_OPS: dict[str, Callable[[Session, Op], None]] = {
+    "subscribe": Session._subscribe,
+    "unsubscribe": Session._unsubscribe,
+    "ping": Session._ping,
+    "resume": Session._resume,
+}

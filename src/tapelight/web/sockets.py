@@ -1,0 +1,138 @@
+"""Uvicorn's protocols with the time limits that it lacks, and the listening socket."""
+
+import errno
+import socket
+from asyncio import TimerHandle, Transport
+from typing import TYPE_CHECKING
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from tapelight.errors import ConfigError
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
+
+HANDSHAKE_S = 5.0
+"""A request's head must be complete within this time."""
+CLOSE_S = 5.0
+"""A client has this long to take a close frame before the connection is cut."""
+SHUTDOWN_S = 0.5
+BACKLOG = 2_048
+SEND_BUFFER = 256 * 1024
+"""The kernel's share for one client: what hides how far behind it is."""
+
+
+class Http(H11Protocol):
+    """Cut connections that don't complete a request's head in time (slowloris)."""
+
+    _head_timer: TimerHandle | None = None
+    _upgraded = False
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Start the clock of the first request."""
+        super().connection_made(transport)
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Stop the clock once a request is being answered; start it with the next."""
+        super().data_received(data)
+        cycle: RequestResponseCycle | None = self.cycle
+        answering = cycle is not None and not cycle.response_complete
+        if answering or self._upgraded or self.transport.is_closing():
+            self._disarm()
+        elif self._head_timer is None:
+            self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close, and cut the connection if that doesn't happen soon."""
+        super().shutdown()
+        self.loop.call_later(SHUTDOWN_S, self.transport.abort)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection to the WebSocket protocol."""
+        self._upgraded = True
+        super().handle_websocket_upgrade(event)
+
+    def _arm(self) -> None:
+        self._head_timer = self.loop.call_later(HANDSHAKE_S, self.transport.abort)
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Close also a client that takes nothing: a full buffer holds no close frame back."""
+
+    _abort_timer: TimerHandle | None = None
+
+    async def send(self, message: "ASGISendEvent") -> None:
+        """Send one ASGI message; waits while the client is behind, except for a close."""
+        if message["type"] == "websocket.close":
+            self.writable.set()
+            self._abort_after(CLOSE_S)
+        await super().send(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close with 1012, and cut the connection if that doesn't happen soon."""
+        super().shutdown()
+        self._abort_after(SHUTDOWN_S)
+
+    def _abort_after(self, delay_s: float) -> None:
+        if self._abort_timer is None and not self.disconnected:
+            self._abort_timer = self.loop.call_later(delay_s, self.transport.abort)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket, so that a port in use is known before anything starts.
+
+    Raises ConfigError that names the address and the remedy.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return _listen(socket.socket(family, kind, proto), address)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(_remedy(host, port, error)) from error
+
+
+def _listen(sock: socket.socket, address: object) -> socket.socket:
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        sock.bind(address)  # type: ignore[arg-type]
+        sock.listen(BACKLOG)
+    except (OSError, OverflowError):
+        sock.close()
+        raise
+    return sock
+
+
+def _remedy(host: str, port: int, error: Exception) -> str:
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            return (
+                f"Port {port} on {host} is in use: stop the program that uses it, or choose "
+                "another port with --port."
+            )
+        case errno.EACCES:
+            return f"Port {port} needs root: choose one above 1023 with --port."
+        case errno.EADDRNOTAVAIL:
+            return f"This machine has no address {host}: use 127.0.0.1 or 0.0.0.0 as host."
+    return f"Can't listen on {host}:{port} ({error}): check host and port."
