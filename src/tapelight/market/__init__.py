@@ -1,0 +1,1 @@
+"""The live table: one row a symbol, one column a metric."""

@@ -1,0 +1,66 @@
+"""The volume that is usual by time of day: what relative volume is measured against."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.model.records import Profile
+
+Floats = npt.NDArray[np.float64]
+MINUTES = 960
+"""Minutes from 04:00 to 20:00 New York."""
+ENOUGH_SESSIONS = 5
+
+
+class Baseline:
+    """Expect volumes: a row's own minute profile where there are 5 sessions, else adv20 x curve."""
+
+    def __init__(self) -> None:
+        self._curve: Floats | None = None
+        self._own_row: npt.NDArray[np.int32] = np.zeros(0, np.int32)
+        self._own: Floats = np.zeros((0, MINUTES + 1))
+        self.profile: Profile | None = None
+
+    def set(self, profile: Profile) -> None:
+        """Take the market's curve and the rows' own profiles."""
+        self.profile = profile
+        self._curve = _cumulated(profile.minute)
+        enough = profile.sessions >= ENOUGH_SESSIONS
+        self._own_row = profile.rows[enough]
+        volume = profile.volume[enough].astype(np.float64)
+        self._own = np.concatenate([np.zeros((len(volume), 1)), np.cumsum(volume, axis=1)], axis=1)
+
+    def has_curve(self) -> bool:
+        """Tell whether anything can be expected at all."""
+        return self._curve is not None
+
+    def own(self, n: int) -> npt.NDArray[np.bool_]:
+        """Return for each of `n` rows whether it has a profile of its own."""
+        mask = np.zeros(n, np.bool_)
+        mask[self._own_row[self._own_row < n]] = True
+        return mask
+
+    def expected(self, adv20: Floats, begin: float, end: float) -> Floats:
+        """Return each row's mean shares between two minutes after 04:00 (fractions interpolate).
+
+        `adv20` has one element a row; NaN where nothing is known.
+        """
+        if self._curve is None:
+            return np.full(len(adv20), np.nan)
+        shares = adv20 * (_at(self._curve, end) - _at(self._curve, begin))
+        mine = self._own_row < len(adv20)
+        own = self._own[mine]
+        shares[self._own_row[mine]] = _at(own.T, end) - _at(own.T, begin)
+        return shares
+
+
+def _cumulated(minute: Floats) -> Floats:
+    """Return the running sum, one element longer, so that [m] is the share before minute m."""
+    return np.concatenate([[0.0], np.cumsum(minute)])
+
+
+def _at(cumulated: Floats, minute: float) -> Floats:
+    """Return the cumulated figure at a fractional minute, interpolated inside it."""
+    m = min(max(minute, 0.0), float(MINUTES))
+    whole = min(int(m), MINUTES - 1)
+    part = m - whole
+    return np.asarray(cumulated[whole] + part * (cumulated[whole + 1] - cumulated[whole]))

@@ -1,0 +1,73 @@
+"""Quotes, spread and the tape."""
+
+import numpy as np
+
+from tapelight.market.column import Column, column
+from tapelight.market.view import State
+
+
+@column(unit="$")
+def spread(bid: Column, ask: Column) -> Column:
+    """Return ask less bid."""
+    return ask - bid
+
+
+@column(unit="%")
+def spread_pct(spread: Column, mid: Column) -> Column:
+    """Return the spread in percent of the mid."""
+    return 100.0 * spread / np.where(mid == 0.0, np.nan, mid)
+
+
+@column(unit="shares")
+def bid_size(state: State) -> Column:
+    """Return the shares at the best bid."""
+    shares: Column = state["bid_size"]
+    return shares
+
+
+@column(unit="shares")
+def ask_size(state: State) -> Column:
+    """Return the shares at the best offer."""
+    shares: Column = state["ask_size"]
+    return shares
+
+
+@column()
+def imb(bid_size: Column, ask_size: Column) -> Column:
+    """Return the quote imbalance (bid size - ask size) / (both), from -1 to 1."""
+    both = bid_size + ask_size
+    return (bid_size - ask_size) / np.where(both == 0.0, np.nan, both)
+
+
+@column(unit="1/s")
+def trade_rate(state: State) -> Column:
+    """Return the prints a second over the last minute; auctions and derived prints left out."""
+    return state.floats("n60") / 60.0
+
+
+@column(unit="1/s")
+def trade_rate_10s(state: State) -> Column:
+    """Return the prints a second over the last 10 s; auctions and derived prints left out."""
+    return state.floats("n10") / 10.0
+
+
+@column(unit="shares")
+def avg_trade_size_1m(state: State) -> Column:
+    """Return the mean size of the last minute's prints."""
+    count = state.floats("n60")
+    mean: Column = state["tv60"] / np.where(count == 0.0, np.nan, count)
+    return mean
+
+
+@column(unit="%")
+def buy_pct_1m(state: State) -> Column:
+    """Return the share of the last minute's classified volume that was bought (quote rule, tick rule at the mid)."""
+    classified = state["cls60"]
+    share: Column = 100.0 * state["buy60"] / np.where(classified == 0.0, np.nan, classified)
+    return share
+
+
+@column()
+def blocks_5m(state: State) -> Column:
+    """Return the number of prints of 10,000 shares or $200,000 in the last 5 minutes."""
+    return state.floats("blocks300")

@@ -1,0 +1,74 @@
+"""What is known of each symbol before its session, as columns."""
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.market.text import Words
+from tapelight.model.records import Reference
+
+NUMBERS = (
+    "prev_close prev_high prev_low prev_volume prev_chg_pct adv20 adv_sessions atr14 hv20 "
+    "w52_high w52_low shares_out float_shares short_interest sma50d sma200d split_today"
+).split()
+TEXTS = "name exchange type sector industry float_asof float_src ipo_date".split()
+
+
+class ReferenceTable:
+    """Keep the reference figures of every row; NaN and null are unknown."""
+
+    def __init__(self, n: int) -> None:
+        self.numbers: dict[str, npt.NDArray[np.float64]] = {
+            name: np.full(n, np.nan) for name in NUMBERS
+        }
+        self.texts = {name: Words(n) for name in TEXTS}
+        self.by_symbol: dict[str, Reference] = {}
+
+    def resize(self, n: int) -> None:
+        """Make room for `n` rows."""
+        for name, old in self.numbers.items():
+            self.numbers[name] = np.concatenate([old, np.full(n - len(old), np.nan)])
+        for words in self.texts.values():
+            words.resize(n)
+
+    def set(self, row: int, reference: Reference) -> None:
+        """Let `row` hold `reference`; what it leaves unknown keeps its earlier figure."""
+        known = self.by_symbol.get(reference.symbol)
+        merged = merge(known, reference) if known else reference
+        self.by_symbol[reference.symbol] = merged
+        for name, column in self.numbers.items():
+            value = getattr(merged, name)
+            column[row] = np.nan if value is None else value
+        for name, words in self.texts.items():
+            words.set(row, getattr(merged, name))
+
+    def roll(self, high: npt.NDArray[np.float64], low: npt.NDArray[np.float64],
+             volume: npt.NDArray[np.float64], close: npt.NDArray[np.float64]) -> None:  # fmt: skip
+        """Let the ended session's figures be the previous ones, where it had any."""
+        n = len(high)
+        traded = volume > 0
+        before = self.numbers["prev_close"][:n].copy()
+        change = 100.0 * (close / before - 1.0)
+        for name, value in (
+            ("prev_high", high),
+            ("prev_low", low),
+            ("prev_volume", volume),
+            ("prev_close", close),
+            ("prev_chg_pct", change),
+        ):
+            column = self.numbers[name][:n]
+            column[traded] = value[traded]
+        for name, value, pick in (("w52_high", high, np.fmax), ("w52_low", low, np.fmin)):
+            column = self.numbers[name][:n]
+            known = ~np.isnan(column)
+            column[known] = pick(column[known], value[known])
+
+
+def merge(old: Reference, new: Reference) -> Reference:
+    """Return `new` with what it leaves unknown taken from `old`."""
+    gaps = {
+        name: getattr(old, name)
+        for name in Reference.__struct_fields__
+        if getattr(new, name) in (None, 0)
+    }
+    return msgspec.structs.replace(new, **gaps)

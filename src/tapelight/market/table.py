@@ -1,0 +1,243 @@
+"""The table: every row's state, its windows, bars and reference, and the clock it stands at."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.market import fold, windows
+from tapelight.market.bars import BarStore
+from tapelight.market.baseline import Baseline
+from tapelight.market.reference import ReferenceTable
+from tapelight.market.row import ROW, WINDOW_SUMS, empty_rows, roll_rows
+from tapelight.market.text import Words
+from tapelight.model.conditions import OPEN_RULES, US_RULES, ConditionRules
+from tapelight.model.records import References
+from tapelight.model.session import (
+    Calendar,
+    Session,
+    calendar,
+    latest_session,
+    session_after,
+)
+from tapelight.model.universe import Universe
+
+NS = 1_000_000_000
+EVENTS = 4096
+"""Trades folded in one call at the most: bounds the spill areas."""
+
+
+class Table:
+    """Hold the live market. `intake` changes it, columns read it; it knows no clock."""
+
+    def __init__(self, calendar_name: str = "XNYS", rows: int = 64) -> None:
+        self.universe = Universe()
+        self.calendar: Calendar = calendar(calendar_name)
+        self.rules: ConditionRules = default_rules(calendar_name)
+        self.masks = fold.masks_of(self.rules)
+        self.rows = empty_rows(rows)
+        self.rings = windows.empty_rings(rows)
+        self.reference = ReferenceTable(rows)
+        self.halt_codes = Words(rows)
+        self.bars = BarStore()
+        self.baseline = Baseline()
+        self.spill = fold.new_spill(rows, EVENTS)
+        self.counters: npt.NDArray[np.int64] = np.zeros(fold.N_COUNTERS, np.int64)
+        self.session: Session | None = None
+        self.next_roll_ns = 0
+        self.now_ns = 0
+        self.now_s = 0
+        self.complete_ns = 0
+        self.minutes_seen = 0
+        self.feed = ""
+        self.gap_since_ns = 0
+        self.pending: list[References] = []
+        self.rolls = 0
+
+    @property
+    def n(self) -> int:
+        """Return the number of rows in use."""
+        return len(self.universe)
+
+    @property
+    def live(self) -> np.ndarray:
+        """Return the rows in use, a view of the structured array."""
+        return self.rows[: self.n]
+
+    def row(self, row: int) -> np.record:
+        """Return one row as a record that writes through."""
+        record: np.record = self.rows.view((np.record, ROW))[row]
+        return record
+
+    def grow(self, symbols: list[str]) -> None:
+        """Give rows to new symbols."""
+        for symbol in symbols:
+            self.universe.add(symbol)
+        if self.n > len(self.rows):
+            self._resize(max(self.n, len(self.rows) * 2))
+
+    def _resize(self, capacity: int) -> None:
+        old = len(self.rows)
+        self.rows = np.concatenate([self.rows, empty_rows(capacity - old)])
+        fresh = windows.empty_rings(capacity)
+        for ring, past in zip(fresh, self.rings, strict=True):
+            ring[:, :old] = past
+        self.rings = fresh
+        self.reference.resize(capacity)
+        self.halt_codes.resize(capacity)
+        spill = fold.new_spill(capacity, EVENTS)
+        for area, past_area in zip(spill, self.spill, strict=True):
+            area[: len(past_area)] = past_area
+        self.spill = spill
+
+    def use_calendar(self, name: str) -> None:
+        """Take the sessions and the sale-condition rules of the calendar `name`."""
+        self.calendar = calendar(name)
+        self.use_rules(default_rules(name))
+        self.session = None
+        self.next_roll_ns = 0
+
+    def use_rules(self, rules: ConditionRules) -> None:
+        """Take a provider's own sale-condition rules."""
+        self.rules = rules
+        self.masks = fold.masks_of(rules)
+
+    def day(self) -> fold.Day:
+        """Return the session's times and the window second, for the fold."""
+        s = self.session
+        if s is None:
+            return fold.Day(0, 0, 0, 0, self.now_s)
+        return fold.Day(s.start_ns, s.open_ns, s.close_ns, s.end_ns, self.now_s)
+
+    def advance(self, ts_ns: int) -> None:
+        """Let market time reach `ts_ns`: roll the session, step the windows, close the minutes."""
+        self.enter_session(ts_ns)
+        second = ts_ns // NS
+        if self.now_s == 0 or second - self.now_s > 3 * 3600:
+            self._restart_windows(second)
+        live = self.live
+        for s in range(self.now_s + 1, second + 1):
+            windows.step_second(live, self.rings, s)
+            if s % 10 == 0:
+                windows.step_ten(live, self.rings, s // 10)
+            if s % 60 == 0:
+                self._close_minute(s // 60)
+            self.now_s = s
+        self.now_ns = max(self.now_ns, ts_ns)
+
+    def _close_minute(self, minute: int) -> None:
+        windows.step_minute(self.live, self.rings, minute)
+        fold.close_minutes(self.live, minute, self.counters, self.spill)
+        self.minutes_seen = min(self.minutes_seen + 1, 20)
+        self.drain()
+
+    def _restart_windows(self, second: int) -> None:
+        """Begin all windows anew: the first mark, or after hours of silence."""
+        self.rings = windows.empty_rings(len(self.rows))
+        for name in WINDOW_SUMS:
+            self.rows[name] = 0
+        self.minutes_seen = 0
+        self.now_s = second
+
+    def enter_session(self, ts_ns: int) -> None:
+        """Roll to the session that has begun at `ts_ns`, if it is not the present one."""
+        if ts_ns < self.next_roll_ns:
+            return
+        session = latest_session(self.calendar, ts_ns)
+        self.next_roll_ns = session_after(self.calendar, ts_ns).start_ns
+        if self.session is not None and session.date == self.session.date:
+            return
+        if self.session is not None:
+            self._roll()
+        self.session = session
+        self.apply_references()
+
+    def _roll(self) -> None:
+        """Close the day: what it left becomes the previous day's figures."""
+        minute = self.next_minute()
+        fold.close_minutes(self.live, minute, self.counters, self.spill)
+        self.drain()
+        live = self.live
+        close = np.where(np.isnan(live["close_rth"]), live["last"], live["close_rth"])
+        self.reference.roll(live["high"], live["low"], live["vol"], close)
+        roll_rows(live)
+        self.halt_codes.clear()
+        self.bars.clear()
+        self.rings = windows.empty_rings(len(self.rows))
+        self.minutes_seen = 0
+        self.rolls += 1
+
+    def next_minute(self) -> int:
+        """Return a minute after every bar that is forming."""
+        bars = self.live["bar_min"]
+        return int(bars.max()) + 1 if len(bars) else 0
+
+    def apply_references(self) -> None:
+        """Take the reference data that was waiting for this session."""
+        date = self.session.date.isoformat() if self.session else ""
+        due = [p for p in self.pending if p.session <= date]
+        self.pending = [p for p in self.pending if p.session > date]
+        for references in due:
+            for reference in references.references:
+                self._take(reference)
+
+    def _take(self, reference: Any) -> None:
+        self.grow([reference.symbol])
+        row = self.universe.rows[reference.symbol]
+        self.reference.set(row, reference)
+        state = self.rows[row]
+        if reference.prev_close is not None:
+            state["prev_close"] = reference.prev_close
+        if reference.exchange_id:
+            state["listing"] = reference.exchange_id
+        if reference.split_today is not None:
+            state["provisional"] |= 2
+
+    def drain(self) -> None:
+        """Move what the fold spilled into the bar store."""
+        closed, late = fold.CLOSED_BARS, fold.LATE_PRINTS
+        if self.counters[closed]:
+            self.bars.add(self.spill.bars[: self.counters[closed]].copy())
+            self.counters[closed] = 0
+        if self.counters[late]:
+            self.bars.add_late(self.spill.late[: self.counters[late]].copy())
+            self.counters[late] = 0
+
+    def changed(self) -> npt.NDArray[np.int32]:
+        """Return the rows that changed since `forget_changes`, ascending."""
+        return np.sort(self.spill.changed[: self.counters[fold.CHANGED]])
+
+    def forget_changes(self) -> None:
+        """Begin a new cycle: no row has changed, no event has happened."""
+        rows = self.spill.changed[: self.counters[fold.CHANGED]]
+        self.rows["changed"][rows] = 0
+        self.rows["flags"][rows] = 0
+        self.counters[fold.CHANGED] = 0
+
+    def phase(self) -> int:
+        """Return the phase code at the table's time."""
+        return self.session.phase(self.now_ns) if self.session else 0
+
+    def quarantine(self) -> list[dict[str, float | str]]:
+        """Return the newest suspect prints, newest first, at most 1,024."""
+        count = int(self.counters[fold.SUSPECTS])
+        ring = self.spill.suspects
+        newest = [ring[i % len(ring)] for i in range(count - 1, max(count - len(ring), 0) - 1, -1)]
+        return [
+            {
+                "symbol": self.universe.symbols[int(s["row"])],
+                "ts_ns": int(s["ts_ns"]),
+                "price": float(s["price"]),
+                "size": float(s["size"]),
+                "reference": float(s["reference"]),
+            }
+            for s in newest
+        ]
+
+
+def default_rules(calendar_name: str) -> ConditionRules:
+    """Return the sale-condition rules of a calendar."""
+    return US_RULES if calendar_name == "XNYS" else OPEN_RULES
+
+
+__all__ = ["ROW", "Table", "default_rules"]

@@ -1,0 +1,184 @@
+"""A view: columns of some rows at one moment, each reckoned once, when first asked for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.market.column import Column, Values, columns
+from tapelight.market.table import Table
+from tapelight.market.text import Text
+from tapelight.market.windows import price_ago
+from tapelight.model.session import PHASES, Session
+
+NS = 1_000_000_000
+Rows = npt.NDArray[np.intp] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Tell a column what time it is: market time, session, phase code."""
+
+    now_ns: int
+    session: Session | None
+    phase: int
+    complete_ns: int
+    minutes_seen: int
+    date: str
+
+    def since_start_min(self) -> float:
+        """Return the minutes since the session's start (04:00), fractions included."""
+        return (self.now_ns - self.session.start_ns) / NS / 60 if self.session else 0.0
+
+    def since_open_min(self) -> float:
+        """Return the minutes since the regular open; negative before it."""
+        return (self.now_ns - self.session.open_ns) / NS / 60 if self.session else -1.0
+
+
+class View:
+    """Give columns by name for `rows` of the table (all, when None)."""
+
+    def __init__(self, table: Table, rows: Rows = None, feed: str = "") -> None:
+        self.table = table
+        self.index = rows
+        self.feed = feed
+        self._done: dict[str, Values] = {}
+        session = table.session
+        self.moment = Moment(
+            table.now_ns,
+            session,
+            table.phase(),
+            table.complete_ns,
+            table.minutes_seen,
+            session.date.isoformat() if session else "",
+        )
+
+    def __len__(self) -> int:
+        return self.table.n if self.index is None else len(self.index)
+
+    def __getitem__(self, name: str) -> Values:
+        done = self._done.get(name)
+        if done is None:
+            info = columns()[name]
+            with np.errstate(all="ignore"):
+                done = info.function(*(self._input(i) for i in info.inputs))
+            self._done[name] = done
+        return done
+
+    def _input(self, name: str) -> Any:
+        if name in columns():
+            return self[name]
+        source = {
+            "state": lambda: State(self),
+            "ref": lambda: Ref(self),
+            "ago": lambda: Ago(self),
+            "moment": lambda: self.moment,
+            "usual": lambda: Usual(self),
+        }
+        return source[name]()
+
+    def pick(self, whole: np.ndarray) -> Any:
+        """Return the view's rows of an array over the whole table, contiguous."""
+        part = whole[: self.table.n]
+        return np.ascontiguousarray(part) if self.index is None else part[self.index]
+
+    def constant(self, word: str) -> Text:
+        """Return a text column that says `word` in every row."""
+        return Text(np.zeros(len(self), np.int32), (word,))
+
+    def symbols(self) -> list[str]:
+        """Return the symbols of the view's rows."""
+        names = self.table.universe.symbols
+        return list(names) if self.index is None else [names[i] for i in self.index.tolist()]
+
+
+class State:
+    """Read the fields of the rows: `state["last"]` is a float array, times are ns."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __getitem__(self, name: str) -> Any:
+        return self._view.pick(self._view.table.rows[name])
+
+    def floats(self, name: str) -> Column:
+        """Return an integer field as floats."""
+        return np.asarray(self[name], np.float64)
+
+    def ns(self, name: str) -> Column:
+        """Return a time field in seconds before now; null where it never happened."""
+        stamps = self[name]
+        ago = (self._view.moment.now_ns - stamps) / NS
+        return np.where(stamps > 0, np.maximum(ago, 0.0), np.nan)
+
+
+class Ref:
+    """Read the reference figures: `ref["adv20"]`, and `ref.text("sector")`."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __getitem__(self, name: str) -> Column:
+        picked: Column = self._view.pick(self._view.table.reference.numbers[name])
+        return picked
+
+    def text(self, name: str) -> Text:
+        """Return a text figure."""
+        whole = self._view.table.reference.texts[name].text(self._view.table.n)
+        return whole if self._view.index is None else whole.take(self._view.index)
+
+    def symbol(self) -> Text:
+        """Return the symbols themselves."""
+        table = self._view.table
+        codes = np.arange(table.n, dtype=np.int32)
+        return Text(self._view.pick(codes), tuple(table.universe.symbols))
+
+    def halt_code(self) -> Text:
+        """Return the codes of the present halts."""
+        whole = self._view.table.halt_codes.text(self._view.table.n)
+        return whole if self._view.index is None else whole.take(self._view.index)
+
+    def say(self, word: str) -> Text:
+        """Return a text column of one word."""
+        return self._view.constant(word)
+
+    def phase(self) -> Text:
+        """Return the phase's name."""
+        return self._view.constant(PHASES[self._view.moment.phase])
+
+    def feed(self) -> Text:
+        """Return the feed's name."""
+        return self._view.constant(self._view.table.feed)
+
+
+class Ago:
+    """Read past prices: `ago(60)` is the last price 60 s ago; NaN unknown."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __call__(self, seconds: int) -> Column:
+        table = self._view.table
+        picked: Column = self._view.pick(price_ago(table.rings, table.now_s, seconds))
+        return picked
+
+
+class Usual:
+    """Expect volumes by time of day: `usual(begin, end)` in minutes after the session's start."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __call__(self, begin: float, end: float) -> Column:
+        table = self._view.table
+        adv20 = table.reference.numbers["adv20"][: table.n]
+        picked: Column = self._view.pick(table.baseline.expected(adv20, begin, end))
+        return picked
+
+    def own(self) -> npt.NDArray[np.bool_]:
+        """Tell for each row whether the baseline is its own profile."""
+        picked: npt.NDArray[np.bool_] = self._view.pick(
+            self._view.table.baseline.own(self._view.table.n)
+        )
+        return picked
