@@ -1,0 +1,21 @@
+/** Minute bars of one symbol, kept in order; a re-sent bar replaces the one it repeats. */
+
+import type { Bar } from '../wire';
+
+/** Return `bars` with `changed` merged by start time; both hold starts in seconds UTC. */
+export function mergeBars(bars: readonly Bar[], changed: readonly Bar[]): readonly Bar[] {
+  if (changed.length === 0) return bars;
+  const byStart = new Map(bars.map((bar) => [bar[0], bar]));
+  for (const bar of changed) byStart.set(bar[0], bar);
+  return [...byStart.values()].sort((a, b) => a[0] - b[0]);
+}
+
+const MINUTE_S = 60;
+const OPEN_MINUTE = 9 * 60 + 30;
+const CLOSE_MINUTE = 16 * 60;
+
+/** Return whether a bar that starts at `localS` (s, New York wall time) is of regular hours. */
+export function isRegular(localS: number): boolean {
+  const minute = Math.floor(localS / MINUTE_S) % (24 * 60);
+  return minute >= OPEN_MINUTE && minute < CLOSE_MINUTE;
+}

@@ -1,0 +1,96 @@
+/** The messages of the gateway's WebSocket; DESIGN.md section 6 is the contract. */
+
+export type Cell = number | string | boolean | null;
+
+/** One column as the engine declares it; `doc` holds its formula. */
+export interface Column {
+  readonly name: string;
+  readonly unit: string;
+  readonly doc: string;
+  readonly topic?: string;
+}
+
+export interface BoardInfo {
+  readonly name: string;
+  readonly title: string;
+  readonly kind: string;
+  readonly doc?: string;
+  readonly columns?: readonly (Column | string)[];
+  readonly phases?: readonly string[];
+}
+
+/** Start (s, UTC), open, high, low, close, volume. */
+export type Bar = readonly [number, number, number, number, number, number];
+
+export interface Signal {
+  readonly id: string;
+  readonly scan: string;
+  readonly symbol: string;
+  readonly state: string;
+  readonly ts_ns: number;
+  readonly text: string;
+  readonly values?: Readonly<Record<string, Cell>>;
+}
+
+export interface Status {
+  readonly phase?: string;
+  readonly session?: string;
+  readonly feed?: { name?: string; state?: string; coverage?: string; detail?: string };
+  readonly events_s?: number | null;
+  readonly trades_s?: number | null;
+  readonly lag_ms?: { p50?: number | null; p99?: number | null };
+  readonly rows?: number | null;
+  readonly stale?: number | null;
+  readonly gaps?: number | null;
+  readonly provisional?: number | null;
+  readonly quarantined?: number | null;
+  readonly journal?: { state?: string; bytes?: number | null; seq?: number | null };
+  readonly rate?: number | null;
+  /** Set by a process that may send orders; absent means that none is sent. */
+  readonly orders?: string;
+}
+
+/** What every message of a topic carries. `ts_ns` is market time. */
+export interface Envelope {
+  readonly topic: string;
+  readonly epoch: number | string;
+  readonly seq: number;
+  readonly mark: number;
+  readonly ts_ns: number;
+  readonly kind: 'snapshot' | 'diff';
+  readonly recovered?: boolean;
+}
+
+export interface BoardSnapshot {
+  readonly name: string;
+  readonly title: string;
+  readonly board_kind: string;
+  readonly columns: readonly Column[];
+  readonly order: readonly string[];
+  readonly rows: Readonly<Record<string, readonly Cell[]>>;
+}
+
+export interface BoardDiff {
+  readonly order?: readonly string[];
+  readonly rows?: Readonly<Record<string, readonly Cell[]>>;
+  readonly cells?: readonly (readonly [string, number, Cell])[];
+}
+
+export interface SymbolSnapshot {
+  readonly values: Readonly<Record<string, Cell>>;
+  readonly columns: readonly Column[];
+}
+
+export type BoardMessage = Envelope &
+  (({ kind: 'snapshot' } & BoardSnapshot) | ({ kind: 'diff' } & BoardDiff));
+export type SymbolMessage = Envelope &
+  (({ kind: 'snapshot' } & SymbolSnapshot) | { kind: 'diff'; values: Record<string, Cell> });
+export type BarsMessage = Envelope & { readonly bars: readonly Bar[] };
+export type SignalsMessage = Envelope & { readonly signals: readonly Signal[] };
+export type StatusMessage = Envelope & { readonly status: Status };
+
+export interface Fault {
+  readonly op: 'error';
+  readonly title: string;
+  readonly detail: string;
+}
