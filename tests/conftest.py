@@ -68,6 +68,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    """Print what tests told by record_property("told", ...), and what was skipped, and why."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in getattr(report, "user_properties", []):
+            if name == "told":
+                terminalreporter.line(f"{report.nodeid}: {value}")
     reasons = _skips(config)
     if not reasons:
         return
