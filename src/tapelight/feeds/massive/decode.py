@@ -1,0 +1,211 @@
+"""Decode frames of Massive's stocks stream into one batch of columns: the hottest code.
+
+A whole frame is decoded by one typed call and turned into lists column by column. What that
+call refuses is read again event by event (see `salvage`), so a bad event costs only itself.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.feeds._conflate import seen
+from tapelight.feeds.massive.columns import (
+    band_columns,
+    bar_columns,
+    quote_columns,
+    trade_columns,
+)
+from tapelight.feeds.massive.events import (
+    BandEvent,
+    EventUnion,
+    MinuteEvent,
+    QuoteEvent,
+    SecondEvent,
+    StatusEvent,
+    TradeEvent,
+)
+from tapelight.feeds.massive.salvage import FAULTS, Reject, rejected_event, salvage
+from tapelight.feeds.massive.sound import is_sound
+from tapelight.feeds.massive.symbols import Rows
+from tapelight.model.batch import Bands, Bars, Batch, Int32s, Quotes, Trades
+from tapelight.model.conditions import mask_of
+from tapelight.model.universe import Universe
+
+MAX_MASKS = 65_536
+_Columns = TypeVar("_Columns", Trades, Quotes, Bars, Bands)
+Events = list[Any]
+"""Events of any kind in arrival order; their types stand in `events`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Hold what some frames brought; `batch` is None when no event concerns the table."""
+
+    batch: Batch | None
+    statuses: list[StatusEvent]
+    rejected: list[Reject]
+    """(kind, sample) of each rejected event."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Count what became of each event: those decoded are the sum of all but `frames`."""
+
+    frames: int = 0
+    trades: int = 0
+    quotes: int = 0
+    """Quotes that went into a batch, after conflation."""
+    superseded: int = 0
+    """Quotes that a later one of the same batch made invisible."""
+    bars: int = 0
+    bands: int = 0
+    statuses: int = 0
+    ignored: int = 0
+    """Events of channels and markets that nobody here reads."""
+    test_symbols: int = 0
+    rejected: int = 0
+
+
+class _Masks(dict[tuple[int, ...], int]):
+    """Remember the bit mask of each combination of sale conditions; bounded."""
+
+    def __missing__(self, ids: tuple[int, ...]) -> int:
+        if len(self) >= MAX_MASKS:
+            self.clear()
+        mask = self[ids] = mask_of(ids)
+        return mask
+
+
+class Decoder:
+    """Turn frames into batches for the rows of `universe`; never raises for what it reads."""
+
+    def __init__(self, universe: Universe) -> None:
+        self.counts = Counts()
+        self.rows = Rows(universe)
+        self._row = self.rows.__getitem__
+        self._mask = _Masks().__getitem__
+        self._typed = msgspec.json.Decoder(list[EventUnion])
+
+    def decode(self, frames: list[bytes], ts_recv_ns: int) -> Decoded:
+        """Return the events of `frames`, in arrival order; `ts_recv_ns` is market time."""
+        events, rejected = self._events(frames)
+        tests = self.rows.tests
+        try:
+            batch, statuses = self._batch(events, ts_recv_ns)
+        except (ValueError, OverflowError):
+            self.rows.tests = tests
+            self.rows.bad.clear()
+            rejected += [rejected_event(e) for e in events if not is_sound(e)]
+            batch, statuses = self._batch([e for e in events if is_sound(e)], ts_recv_ns)
+        rejected += [("symbol", text) for text in self.rows.bad]
+        self.rows.bad.clear()
+        self._count(len(frames), batch, statuses, rejected)
+        return Decoded(batch, statuses, rejected)
+
+    def _events(self, frames: list[bytes]) -> tuple[Events, list[Reject]]:
+        events: Events = []
+        rejected: list[Reject] = []
+        for frame in frames:
+            try:
+                events += self._typed.decode(frame)
+            except FAULTS:
+                sound, bad = salvage(frame)
+                events += sound
+                rejected += bad
+        return events, rejected
+
+    def _batch(self, events: Events, ts_recv_ns: int) -> tuple[Batch | None, list[StatusEvent]]:
+        """Return the batch and the statuses; raises as the functions of `columns` do."""
+        by_kind = _by_kind(events)
+        dropped = self.rows.dropped
+        trades = quotes = bars = bands = None
+        if found := by_kind.get(TradeEvent):
+            trades = trade_columns(found, self._row, self._mask)
+        if found := by_kind.get(QuoteEvent):
+            quotes = quote_columns(found, self._row, _trades_before(events, len(found)))
+        if found := by_kind.get(SecondEvent, []) + by_kind.get(MinuteEvent, []):
+            bars = bar_columns(found, self._row)
+        if found := by_kind.get(BandEvent):
+            bands = band_columns(found, self._row)
+        if self.rows.dropped != dropped:
+            quotes, trades = _placed_quotes(quotes, trades), _placed(trades)
+            bars, bands = _placed(bars), _placed(bands)
+        quotes = self._conflated(quotes, trades)
+        statuses = by_kind.get(StatusEvent, [])
+        self.counts.ignored += len(events) - sum(len(by_kind.get(kind, ())) for kind in _READ)
+        if trades is None and quotes is None and bars is None and bands is None:
+            return None, statuses
+        return Batch(ts_recv_ns, trades, quotes, bars, bands), statuses
+
+    def _conflated(self, quotes: Quotes | None, trades: Trades | None) -> Quotes | None:
+        """Return the quotes that have an effect, counting the others."""
+        if quotes is None:
+            return None
+        keep = seen(quotes, trades)
+        kept = int(np.count_nonzero(keep))
+        self.counts.superseded += len(keep) - kept
+        return quotes if kept == len(keep) else _taken(quotes, keep)
+
+    def _count(
+        self,
+        frames: int,
+        batch: Batch | None,
+        statuses: list[StatusEvent],
+        rejected: list[Reject],
+    ) -> None:
+        counts = self.counts
+        counts.frames += frames
+        counts.statuses += len(statuses)
+        counts.rejected += len(rejected)
+        counts.test_symbols = self.rows.tests
+        if batch is not None:
+            counts.trades += 0 if batch.trades is None else len(batch.trades.row)
+            counts.quotes += 0 if batch.quotes is None else len(batch.quotes.row)
+            counts.bars += 0 if batch.bars is None else len(batch.bars.row)
+            counts.bands += 0 if batch.bands is None else len(batch.bands.row)
+
+
+_READ = (TradeEvent, QuoteEvent, SecondEvent, MinuteEvent, BandEvent, StatusEvent)
+
+
+def _by_kind(events: Events) -> dict[type, Events]:
+    """Return the events of each type, in arrival order."""
+    kinds = set(map(type, events))
+    if len(kinds) == 1:
+        return {kinds.pop(): events}
+    return {kind: [e for e in events if type(e) is kind] for kind in kinds}
+
+
+def _trades_before(events: Events, quotes: int) -> Int32s:
+    """Return for each quote how many trades arrived before it."""
+    if quotes == len(events):
+        return np.zeros(quotes, np.int32)
+    codes = np.array([_CODES.get(type(e), 0) for e in events], np.int8)
+    arrived: Int32s = np.cumsum(codes == 1, dtype=np.int32)
+    return arrived[codes == 2]
+
+
+_CODES: dict[type, int] = {TradeEvent: 1, QuoteEvent: 2}
+
+
+def _placed_quotes(quotes: Quotes | None, trades: Trades | None) -> Quotes | None:
+    """Return the quotes that have a row, counting before them only trades that have one."""
+    if quotes is not None and trades is not None:
+        arrived = np.concatenate(([0], np.cumsum(trades.row >= 0))).astype(np.int32)
+        quotes = replace(quotes, before=arrived[quotes.before])
+    return _placed(quotes)
+
+
+def _placed(columns: _Columns | None) -> _Columns | None:
+    """Return the columns without the events that have no row; None when nothing is left."""
+    if columns is None:
+        return None
+    keep = columns.row >= 0
+    return _taken(columns, keep) if keep.any() else None
+
+
+def _taken(columns: _Columns, keep: npt.NDArray[np.bool_]) -> _Columns:
+    return type(columns)(*(getattr(columns, f.name)[keep] for f in fields(columns)))
