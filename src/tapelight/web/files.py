@@ -33,6 +33,7 @@ class Dashboard(StaticFiles):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder, html=True, check_dir=False)
+        self.config_checked = True  # the folder may be built while the gateway runs
         self._index = folder / "index.html"
 
     async def get_response(self, path: str, scope: Scope) -> Response:

@@ -97,7 +97,11 @@ def _same_origin(origin: str, host: str) -> bool:
     try:
         theirs, ours = urlsplit(origin), urlsplit(f"//{host}")
         scheme = DEFAULT_PORTS.get(theirs.scheme)
-        if scheme is None or theirs.netloc.lower() != origin.lower().partition("://")[2]:
+        if (
+            scheme is None
+            or "@" in origin
+            or theirs.netloc.lower() != origin.lower().partition("://")[2]
+        ):
             return False
         return (theirs.hostname, theirs.port or scheme) == (ours.hostname, ours.port or scheme)
     except ValueError:

@@ -15,6 +15,7 @@ from tapelight.web.wire import encode, nearest, quoted
 
 Answer = TypeVar("Answer")
 
+OPS = ("subscribe", "unsubscribe", "ping", "resume")
 OPS_A_SECOND = 50
 CLOSE_S = 2.0
 SLOW = 4008
@@ -26,7 +27,7 @@ class Op(msgspec.Struct):
 
     op: str
     topics: list[str] | dict[str, int] = []
-    epoch: str = ""
+    epoch: str | int = ""
 
 
 _decoder = msgspec.json.Decoder(Op)
@@ -42,8 +43,8 @@ def _parsed(text: str | None) -> Op:
         raise Rejected(
             f'Send {{"op":"subscribe","topics":["status"]}} or the like: {error}.'
         ) from error
-    if op.op not in _OPS:
-        raise Rejected(f"Operation {quoted(op.op)} isn't known.{nearest(op.op, _OPS)}")
+    if op.op not in OPS:
+        raise Rejected(f"Operation {quoted(op.op)} isn't known.{nearest(op.op, OPS)}")
     if len(op.topics) > TOPICS_A_CLIENT:
         raise Rejected(f"Name at most {TOPICS_A_CLIENT} topics in one operation.")
     return op
@@ -108,20 +109,22 @@ class Session:
         """Carry out one message; whatever is wrong with it is answered in a sentence."""
         try:
             op = _parsed(text)
-            _OPS[op.op](self, op)
+            self._carry_out(op)
         except Rejected as error:
             self._refuse("Bad message", str(error))
 
-    def _ping(self, _op: Op) -> None:
-        self._tell({"op": "pong", "ts_ns": self._stream.ts_ns})
-
-    def _subscribe(self, op: Op) -> None:
-        for name in op.topics:
-            self._try(self._stream.subscribe, name)
-
-    def _unsubscribe(self, op: Op) -> None:
-        for name in op.topics:
-            self._try(self._stream.unsubscribe, name)
+    def _carry_out(self, op: Op) -> None:
+        match op.op:
+            case "ping":
+                self._tell({"op": "pong", "ts_ns": self._stream.ts_ns})
+            case "resume":
+                self._resume(op)
+            case "subscribe":
+                for name in op.topics:
+                    self._try(self._stream.subscribe, name)
+            case "unsubscribe":
+                for name in op.topics:
+                    self._try(self._stream.unsubscribe, name)
 
     def _resume(self, op: Op) -> None:
         if not isinstance(op.topics, dict):
@@ -130,7 +133,7 @@ class Session:
                 '"topics":{"status":17}}.'
             )
         recovered = {
-            name: self._try(self._stream.resume, name, op.epoch, seq)
+            name: self._try(self._stream.resume, name, str(op.epoch), seq)
             for name, seq in op.topics.items()
         }
         answer = {name: whole for name, whole in recovered.items() if whole is not None}
@@ -149,11 +152,3 @@ class Session:
 
     def _tell(self, answer: Mapping[str, Json]) -> None:
         self._client.tell(encode(answer).decode())
-
-
-_OPS: dict[str, Callable[[Session, Op], None]] = {
-    "subscribe": Session._subscribe,
-    "unsubscribe": Session._unsubscribe,
-    "ping": Session._ping,
-    "resume": Session._resume,
-}

@@ -93,8 +93,7 @@ class Stream:
         """Let `client` get `name`: a snapshot, then diffs. Raises Rejected with the reason."""
         if name not in client.topics:
             topic = self._attach(client, name)
-            if topic.view is not None:
-                client.refresh(topic, recovered=True)
+            self._refresh(client, topic, recovered=True)
 
     def unsubscribe(self, client: Client, name: str) -> None:
         """Let `client` no longer get `name`; what is queued of it is dropped."""
@@ -115,8 +114,7 @@ class Stream:
         client.forget(topic)
         missed = topic.missed(seq) if epoch == self.epoch else None
         if missed is None:
-            if topic.view is not None:
-                client.refresh(topic, recovered=False)
+            self._refresh(client, topic, recovered=False)
             return False
         for text in missed:
             client.offer(topic, text)
@@ -154,6 +152,14 @@ class Stream:
         self.counters.messages += text is not None
         return text
 
+    def _refresh(self, client: Client, topic: Topic, *, recovered: bool) -> None:
+        """Let `client` get a snapshot; without a view, the first publication will be one."""
+        if topic.view is None:
+            return
+        if topic.address.prefix == "signals":
+            topic.stamp(self._mark, self.ts_ns)
+        client.refresh(topic, recovered=recovered)
+
     def _attach(self, client: Client, name: str) -> Topic:
         if len(client.topics) >= TOPICS_A_CLIENT:
             raise Rejected(
@@ -189,7 +195,7 @@ class Stream:
 
     def _present(self, address: Address) -> State | None:
         """Return the topic's state as of now, where a port tells it; the bus brings the next."""
-        stamp = {"mark": self._mark, "ts_ns": self.ts_ns}
+        stamp = self._stamp()
         match address.prefix:
             case "board":
                 return self._boards.board(address.subject)
@@ -198,9 +204,16 @@ class Stream:
             case "signals":
                 return stamp | {"signals": self._boards.signals(SIGNALS_KEPT)}
             case "status":
-                status = self._market.status()
-                return stamp | {"ts_ns": status.get("ts_ns", self.ts_ns), "status": status}
+                return stamp | {"status": self._market.status()}
         return None
+
+    def _stamp(self) -> dict[str, int]:
+        """Return mark and market time of the newest publication, or of a board before the first."""
+        if not self._mark:
+            for name in self._board_names()[:1]:
+                board = self._boards.board(name)
+                self._mark, self.ts_ns = board["mark"], board["ts_ns"]
+        return {"mark": self._mark, "ts_ns": self.ts_ns}
 
     def address(self, name: str) -> Address:
         """Return what a topic's name means; raises Rejected naming the nearest one."""

@@ -65,6 +65,11 @@ class Topic:
         self._remember(message)
         return message
 
+    def stamp(self, mark: int, ts_ns: int) -> None:
+        """Say that the view still holds at a later mark, though nothing was published."""
+        if mark > self._mark:
+            self._mark, self._ts_ns, self._snapshot = mark, ts_ns, None
+
     def snapshot(self, *, recovered: bool) -> str:
         """Return the present view as a message; `recovered` is false when some were missed."""
         if self._snapshot is None:

@@ -1,0 +1,110 @@
+"""A gateway over the hand-made market, driven in memory by ASGI messages."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+from web.by_hand import BoardsByHand, MarketByHand
+
+from tapelight.buses.memory import MemoryBus
+from tapelight.web.server import Gateway
+
+HOST = "127.0.0.1:8787"
+
+
+class Site:
+    """A gateway and the ports behind it."""
+
+    def __init__(self) -> None:
+        self.boards, self.market, self.bus = BoardsByHand(), MarketByHand(), MemoryBus()
+        self.gateway = Gateway(self.boards, self.market, self.bus, port=0, epoch="e1")
+
+
+class Socket:
+    """The client's side of an in-memory WebSocket."""
+
+    def __init__(self, app: Any, headers: dict[str, str], client: str) -> None:
+        self._app = app
+        self._in: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._out: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._scope = {
+            "type": "websocket",
+            "path": "/ws",
+            "raw_path": b"/ws",
+            "root_path": "",
+            "query_string": b"",
+            "scheme": "ws",
+            "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+            "client": (client, 50_000),
+            "server": ("127.0.0.1", 8787),
+            "subprotocols": [],
+            "extensions": {"websocket.http.response": {}},
+        }
+
+    async def open(self) -> dict[str, Any]:
+        self._in.put_nowait({"type": "websocket.connect"})
+        self.task = asyncio.create_task(self._app(self._scope, self._in.get, self._out.put))
+        return await self.message()
+
+    async def message(self) -> dict[str, Any]:
+        async with asyncio.timeout(5):
+            return await self._out.get()
+
+    def send(self, op: Any) -> None:
+        text = op if isinstance(op, str) else json.dumps(op)
+        self._in.put_nowait({"type": "websocket.receive", "text": text})
+
+    def send_bytes(self, data: bytes) -> None:
+        self._in.put_nowait({"type": "websocket.receive", "bytes": data})
+
+    async def get(self) -> dict[str, Any]:
+        message = await self.message()
+        assert message["type"] == "websocket.send", message
+        return json.loads(message["text"])
+
+    async def barrier(self) -> list[dict[str, Any]]:
+        """Return what came before the answer to a ping."""
+        self.send({"op": "ping"})
+        before: list[dict[str, Any]] = []
+        while (got := await self.get()).get("op") != "pong":
+            before.append(got)
+        return before
+
+    async def close(self) -> None:
+        self._in.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        with suppress(asyncio.CancelledError):
+            async with asyncio.timeout(5):
+                await self.task
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.gateway.close()
+
+
+@pytest.fixture
+async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(site.gateway.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
+        yield client
+
+
+@pytest.fixture
+async def connect(site: Site) -> AsyncIterator[Any]:
+    sockets: list[Socket] = []
+
+    async def open_one(**headers: str) -> Socket:
+        socket = Socket(site.gateway.app, {"host": HOST, **headers}, "127.0.0.1")
+        assert (await socket.open())["type"] == "websocket.accept"
+        sockets.append(socket)
+        return socket
+
+    yield open_one
+    for socket in sockets:
+        await socket.close()

@@ -1,0 +1,55 @@
+import httpx
+import msgspec
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+from web.conftest import Site
+
+from tapelight.web.endpoints import Endpoint
+from tapelight.web.guard import Guard
+
+
+def _routes(site: Site) -> set[str]:
+    assert isinstance(site.gateway.app, Guard)
+    application = site.gateway.app._app
+    assert isinstance(application, Starlette)
+    return {
+        route.path.replace(":path}", "}")
+        for route in application.routes
+        if isinstance(route, Route) and route.methods == {"GET", "HEAD"}
+    } - {"/api", "/api/{path}"}
+
+
+async def test_the_document_equals_the_routes(site: Site, http: httpx.AsyncClient) -> None:
+    document = (await http.get("/api/openapi.json")).json()
+    assert document["openapi"] == "3.1.0"
+    assert set(document["paths"]) == _routes(site)
+    for endpoint in site.gateway.endpoints:
+        operation = document["paths"][endpoint.path.replace(":path}", "}")]["get"]
+        assert [p["name"] for p in operation["parameters"]] == [p.name for p in endpoint.params]
+
+
+async def test_every_reference_of_the_document_leads_somewhere(http: httpx.AsyncClient) -> None:
+    text = (await http.get("/api/openapi.json")).text
+    known = msgspec.json.decode(text)["components"]["schemas"]
+    named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert named == set(known)
+    assert {"Problem", "BoardRows", "Signal"} <= named
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/health", "/api/boards", "/api/boards/gainers", "/api/market", "/api/bars/AAPL"]
+    + ["/api/signals", "/api/symbols/AAPL"],
+)
+async def test_answers_have_the_documented_shape(
+    site: Site, http: httpx.AsyncClient, path: str
+) -> None:
+    def matches(endpoint: Endpoint) -> bool:
+        return endpoint.path.split("{")[0].rstrip("/") == path.removesuffix("/AAPL").removesuffix(
+            "/gainers"
+        ) and (("{" in endpoint.path) == path.endswith(("AAPL", "gainers")))
+
+    endpoint = next(filter(matches, site.gateway.endpoints))
+    answer = await http.get(path)
+    msgspec.json.decode(answer.content, type=endpoint.answer, strict=True)
