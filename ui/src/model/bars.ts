@@ -19,3 +19,19 @@ export function isRegular(localS: number): boolean {
   const minute = Math.floor(localS / MINUTE_S) % (24 * 60);
   return minute >= OPEN_MINUTE && minute < CLOSE_MINUTE;
 }
+
+/** Return the first and last time of each run of bars outside of regular hours. */
+export function extendedRuns(times: readonly number[]): readonly (readonly [number, number])[] {
+  const runs: [number, number][] = [];
+  let open = false;
+  for (const time of times) {
+    const run = runs.at(-1);
+    if (isRegular(time)) open = false;
+    else if (open && run !== undefined) run[1] = time;
+    else {
+      runs.push([time, time]);
+      open = true;
+    }
+  }
+  return runs;
+}

@@ -27,6 +27,7 @@ const UNITS: Readonly<Record<string, Kind>> = {
   prints: 'count',
   count: 'integer',
   x: 'ratio',
+  days: 'integer',
   ratio: 'ratio',
   '1/s': 'rate',
   't/s': 'rate',
@@ -44,8 +45,9 @@ const UNITS: Readonly<Record<string, Kind>> = {
 const UNSIGNED =
   /^(spread_pct|buy_pct.*|atr_pct|range_.*|short_float_pct|luld_dist_pct|bb_.*|hv\d+|.*_pctl|iv.*)$/;
 const MONEY = /^(dollar_vol|dv_\w+|mcap|dollar_\w+|market_cap)$/;
-const SIGNED = /^(chg|accel|velocity|streak\w*|imb)$/;
-const TIMES = /(_ns|_time)$/;
+const SIGNED = /^(chg|accel|velocity|imb)$/;
+const TIMES = /_ns$/;
+const INTEGERS = /(_today|^blocks_\w+|^tier|^streak\w*|^rank\w*|_days\w*)$/;
 const TEXTS =
   /^(symbol|name|exchange|type|sector|industry|phase|feed|halt_code|rvol_src|float_src|headline|flags)$/;
 
@@ -61,6 +63,8 @@ export function kindOf(column: Column): Kind {
 }
 
 function kindOfName(name: string): Kind {
+  if (INTEGERS.test(name)) return 'integer';
+  if (/^trades$/.test(name)) return 'count';
   if (/_pct$/.test(name)) return 'signed';
   if (/^(vol|adv)|_vol$|shares/.test(name)) return 'count';
   if (/^(last|bid|ask|mid|open|high|low|hod|lod|prev_|pm_|vwap)/.test(name)) return 'price';
@@ -71,13 +75,13 @@ const WIDTHS: Readonly<Record<Kind, number>> = {
   text: 8,
   flag: 4,
   price: 8,
-  money: 8,
+  money: 7,
   signed: 7,
-  percent: 6,
-  ratio: 7,
-  count: 8,
-  integer: 5,
-  rate: 6,
+  percent: 5,
+  ratio: 6,
+  count: 7,
+  integer: 4,
+  rate: 5,
   seconds: 6,
   milliseconds: 6,
   time: 8,
@@ -154,11 +158,18 @@ export function fieldOf(column: Column): Field {
     ...column,
     kind,
     label,
-    width: Math.max(content, Math.ceil(label.length * 0.85)),
+    width: Math.max(content, Math.ceil(label.length * 0.8)),
     align: kind === 'text' ? 'left' : CENTRED.has(kind) ? 'center' : 'right',
     directed: kind === 'signed',
     flashes: FLASHING.has(kind),
   };
+}
+
+/** Return `widths` (px) shared out over `room` (px): never narrower than they are, no fractions. */
+export function stretched(widths: readonly number[], room: number): readonly number[] {
+  const sum = widths.reduce((total, width) => total + width, 0);
+  const factor = Math.max(1, room / Math.max(1, sum));
+  return widths.map((width) => Math.floor(width * factor));
 }
 
 /** Return how many of `widths` (px), taken from the left, fit into `room` (px); at least one. */

@@ -33,9 +33,16 @@ export function signed(value: number, decimals: number): string {
   return value > 0 && Number(text) !== 0 ? `+${text}` : text;
 }
 
-/** Return a price: four decimals below one dollar, otherwise two. */
+/** Return a price: four decimals below one dollar, none from 100,000 on, otherwise two. */
 export function price(value: number): string {
-  return fixed(value, Math.abs(value) < 1 ? 4 : 2);
+  const size = Math.abs(value);
+  return fixed(value, size < 1 ? 4 : size < 100_000 ? 2 : 0);
+}
+
+/** Return the decimals, at most two, with which `value` keeps to a column of six digits. */
+function decimals(value: number): number {
+  const size = Math.abs(value);
+  return size < 999.995 ? 2 : size < 9_999.95 ? 1 : 0;
 }
 
 const SCALES: readonly (readonly [number, string])[] = [
@@ -58,7 +65,7 @@ export function compact(value: number): string {
 /** Return a length of time: 4.2s, 3m07s, 2h05m. */
 export function span(seconds: number): string {
   const whole = Math.floor(seconds);
-  if (whole < 60) return `${fixed(seconds, 1)}s`;
+  if (whole < 60) return `${fixed(Math.floor(seconds * 10) / 10, 1)}s`;
   if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`;
   return `${Math.floor(whole / 3600)}h${two(Math.floor(whole / 60) % 60)}m`;
 }
@@ -81,9 +88,9 @@ const NUMBERS: Readonly<Record<Exclude<Kind, 'time'>, (value: number) => string>
   flag: (value) => (value === 0 ? '·' : 'yes'),
   price,
   money: compact,
-  signed: (value) => signed(value, 2),
-  percent: (value) => fixed(value, 2),
-  ratio: (value) => fixed(value, 2),
+  signed: (value) => signed(value, decimals(value)),
+  percent: (value) => fixed(value, decimals(value)),
+  ratio: (value) => fixed(value, decimals(value)),
   count: compact,
   integer: (value) => fixed(value, 0),
   rate: (value) => fixed(value, 1),

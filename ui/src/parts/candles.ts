@@ -13,9 +13,9 @@ import {
   type UTCTimestamp,
 } from 'lightweight-charts';
 
-import { isRegular } from '../model/bars';
 import { newYorkOffset } from '../model/clock';
 import type { Bar } from '../wire';
+import { ExtendedHours } from './hours';
 
 /** How many minutes are in sight when a symbol is loaded. */
 const VISIBLE_BARS = 90;
@@ -25,7 +25,7 @@ export class CandleChart {
   #chart: IChartApi;
   #candles: ISeriesApi<'Candlestick'>;
   #volume: ISeriesApi<'Histogram'>;
-  #shade: ISeriesApi<'Histogram'>;
+  #hours = new ExtendedHours();
   #line: IPriceLine | null = null;
   #symbol = '';
   #columns = { up: '', down: '' };
@@ -34,12 +34,11 @@ export class CandleChart {
   constructor(host: HTMLElement) {
     this.#host = host;
     this.#chart = createChart(host, { autoSize: true });
-    this.#shade = this.#chart.addSeries(HistogramSeries, overlay('shade'));
-    this.#volume = this.#chart.addSeries(HistogramSeries, overlay('volume'));
+    this.#volume = this.#chart.addSeries(HistogramSeries, VOLUME);
     this.#candles = this.#chart.addSeries(CandlestickSeries, { priceLineVisible: true });
-    this.#shade.priceScale().applyOptions({ scaleMargins: { top: 0, bottom: 0 } });
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.22 } });
+    this.#candles.attachPrimitive(this.#hours);
     this.paint();
   }
 
@@ -53,7 +52,7 @@ export class CandleChart {
     this.#symbol = symbol;
     this.#bars = bars;
     if (from < 0) this.#load(bars);
-    else for (const bar of bars.slice(from)) this.#update(bar);
+    else this.#extend(bars, from);
   }
 
   /** Draw a line at the previous close; null takes it away. */
@@ -122,24 +121,20 @@ export class CandleChart {
   #fill(bars: readonly Bar[]): void {
     this.#candles.setData(bars.map(candle));
     this.#volume.setData(bars.map((bar) => this.#column(bar)));
-    this.#shade.setData(bars.map((bar) => this.#shadow(bar)));
+    this.#hours.shade(bars.map(localTime));
   }
 
-  #update(bar: Bar): void {
-    this.#candles.update(candle(bar));
-    this.#volume.update(this.#column(bar));
-    this.#shade.update(this.#shadow(bar));
+  #extend(bars: readonly Bar[], from: number): void {
+    for (const bar of bars.slice(from)) {
+      this.#candles.update(candle(bar));
+      this.#volume.update(this.#column(bar));
+    }
+    this.#hours.shade(bars.map(localTime));
   }
 
   #column(bar: Bar): HistogramData<UTCTimestamp> {
     const color = bar[4] >= bar[1] ? this.#columns.up : this.#columns.down;
     return { time: localTime(bar), value: bar[5], color };
-  }
-
-  #shadow(bar: Bar): HistogramData<UTCTimestamp> {
-    const time = localTime(bar);
-    const extended = !isRegular(time);
-    return { time, value: extended ? 1 : 0, color: 'rgba(120, 150, 190, 0.10)' };
   }
 
   /** The library reads the older way of writing a colour only: rgba(r, g, b, a). */
@@ -152,14 +147,12 @@ export class CandleChart {
   }
 }
 
-function overlay(priceScaleId: string) {
-  return {
-    priceScaleId,
-    priceFormat: { type: 'volume' as const },
-    lastValueVisible: false,
-    priceLineVisible: false,
-  };
-}
+const VOLUME = {
+  priceScaleId: 'volume',
+  priceFormat: { type: 'volume' as const },
+  lastValueVisible: false,
+  priceLineVisible: false,
+};
 
 /** The library draws UTC; a time shifted by New York's offset shows New York's hours. */
 function localTime(bar: Bar): UTCTimestamp {

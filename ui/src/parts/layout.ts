@@ -2,9 +2,9 @@
 
 import type { Field } from '../model/columns';
 
-/** Advance of one digit of the monospaced face at 12 px, and the cell's padding (px). */
-const DIGIT_PX = 7.2;
-const PADDING_PX = 12;
+/** Advance of one digit of the monospaced face at 11.5 px, and the cell's padding (px). */
+const DIGIT_PX = 6.9;
+const PADDING_PX = 10;
 
 /** Return the smallest width (px) at which nothing of a column is clipped. */
 export function widthPx(field: Field): number {
