@@ -53,6 +53,7 @@ class Table:
         self.gap_since_ns = 0
         self.pending: list[References] = []
         self.rolls = 0
+        self._symbol_rank: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
     @property
     def n(self) -> int:
@@ -89,6 +90,12 @@ class Table:
         for area, past_area in zip(spill, self.spill, strict=True):
             area[: len(past_area)] = past_area
         self.spill = spill
+
+    def symbol_rank(self) -> npt.NDArray[np.int64]:
+        """Return each row's place in the alphabet: ties are broken by it, never by row number."""
+        if len(self._symbol_rank) != self.n:
+            self._symbol_rank = np.argsort(np.argsort(np.array(self.universe.symbols)))
+        return self._symbol_rank
 
     def use_calendar(self, name: str) -> None:
         """Take the sessions and the sale-condition rules of the calendar `name`."""

@@ -1,0 +1,122 @@
+"""The engine: records in, rankings and signals out. Pure: no clock, network or environment."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tapelight.market.intake import take
+from tapelight.market.table import Table
+from tapelight.market.view import View
+from tapelight.model.records import Digest, Mark, Questions, Record
+from tapelight.model.signals import Signal
+from tapelight.scan.board import Board, Ranking
+from tapelight.scan.question import Question, read_question
+from tapelight.scan.scan import Scan
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Hold what one mark brought: rankings at whole seconds, signals at each mark."""
+
+    mark: Mark
+    rankings: list[Ranking] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    whole: bool = False
+
+
+class Engine:
+    """Apply records in order; answer the boards and scans at each mark."""
+
+    def __init__(self, calendar: str = "XNYS") -> None:
+        self.table = Table(calendar)
+        self.boards: dict[str, Board] = {}
+        self.scans: dict[str, Scan] = {}
+        self.questions: Questions | None = None
+        self.digest = hashlib.blake2b(digest_size=16).hexdigest()
+        self.last_mark_ns = 0
+        self._rolls = 0
+
+    def apply(self, record: Record) -> Cycle | None:
+        """Apply one record; a mark returns its cycle."""
+        match record:
+            case Mark():
+                return self._cycle(record)
+            case Questions():
+                self._ask(record)
+            case Digest():
+                pass
+            case _:
+                take(self.table, record)
+        return None
+
+    def _ask(self, questions: Questions) -> None:
+        """Take the set of boards and scans; those whose text is unchanged keep their memory."""
+        read = [read_question(name, text) for name, text in sorted(questions.texts.items())]
+        self.questions = questions
+        boards, scans = self.boards, self.scans
+        self.boards = {q.name: _kept(boards.get(q.name), q, Board) for q in read if _is_board(q)}
+        self.scans = {q.name: _kept(scans.get(q.name), q, Scan) for q in read if not _is_board(q)}
+
+    def _cycle(self, mark: Mark) -> Cycle:
+        table = self.table
+        table.complete_ns = mark.complete_ns
+        table.advance(mark.ts_ns)
+        if table.rolls != self._rolls:
+            self._begin_session()
+        whole = mark.ts_ns % NS == 0
+        signals = self._scan(whole)
+        rankings = self._rank() if whole else []
+        table.forget_changes()
+        self.last_mark_ns = mark.ts_ns
+        self._witness(mark, rankings, signals)
+        return Cycle(mark, rankings, signals, whole)
+
+    def _begin_session(self) -> None:
+        self._rolls = self.table.rolls
+        for question in (*self.boards.values(), *self.scans.values()):
+            question.clear()
+
+    def _scan(self, whole: bool) -> list[Signal]:
+        """Ask the scans of the rows that changed; at whole seconds also of those that held."""
+        changed = self.table.changed().astype(np.intp)
+        shared = View(self.table, changed)
+        signals: list[Signal] = []
+        for scan in self.scans.values():
+            rows, view = changed, shared
+            if whole and len(holding := scan.holding()):
+                rows = np.union1d(changed, holding).astype(np.intp)
+                view = View(self.table, rows)
+            if len(rows):
+                signals += scan.evaluate(view, rows)
+        return sorted(signals, key=lambda s: (s.scan, s.symbol))
+
+    def _rank(self) -> list[Ranking]:
+        view = View(self.table)
+        return [board.evaluate(view) for board in self.boards.values()]
+
+    def _witness(self, mark: Mark, rankings: list[Ranking], signals: list[Signal]) -> None:
+        """Fold the cycle's answers into the running digest."""
+        if not rankings and not signals:
+            return
+        answers = (
+            mark.ts_ns,
+            [(r.name, r.order, r.columns) for r in rankings],
+            [(s.scan, s.symbol, s.id, s.values) for s in signals],
+        )
+        packed = msgspec.msgpack.encode(answers)
+        self.digest = hashlib.blake2b(
+            bytes.fromhex(self.digest) + packed, digest_size=16
+        ).hexdigest()
+
+
+def _is_board(question: Question) -> bool:
+    return question.header.kind == "board"
+
+
+def _kept(old: Any, question: Question, make: Any) -> Any:
+    return old if old is not None and old.question.version == question.version else make(question)

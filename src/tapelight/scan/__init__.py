@@ -1,0 +1,1 @@
+"""The questions: SQL over the table, boards and scans."""

@@ -1,0 +1,102 @@
+"""Questions as files: SQL with a TOML header in its leading comments.
+
+    -- title = "Top gainers"
+    -- kind = "board"
+    SELECT * FROM market WHERE chg_pct >= 3 ORDER BY chg_pct DESC LIMIT 50
+"""
+
+import hashlib
+import tomllib
+from difflib import get_close_matches
+
+import msgspec
+
+from tapelight.errors import ConfigError
+from tapelight.model.session import PHASES
+from tapelight.scan.sql import Query, compile_query
+
+DEFAULT_GATE = (
+    "type IN ('CS','ADR') AND last >= 1 AND (spread_pct IS NULL OR spread_pct <= 1.5) AND NOT stale"
+)
+NO_GATE = "none"
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Hold the header of a question's file."""
+
+    title: str
+    kind: str = "board"
+    """board (a ranked list) or events (a scan that fires)."""
+    doc: str = ""
+    gate: str = "default"
+    """default, none, or a condition of its own."""
+    phases: tuple[str, ...] = ()
+    """Phases in which it is asked; all when empty."""
+    cooldown_s: float = 0.0
+    """events: how long the scan keeps silent for a symbol after it fired."""
+    rearm_pct: float = 0.0
+    """events: how far, in percent, last must have moved from the last firing."""
+    text: str = ""
+    """events: the sentence of the signal."""
+    sound: int = 0
+    number: float = 1000.0
+    """Place in lists."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Hold one board or scan, compiled."""
+
+    name: str
+    header: Header
+    query: Query
+    version: str
+    """Hash of the file's text."""
+
+
+def read_question(name: str, text: str) -> Question:
+    """Read a board or scan from its file's text; raises ConfigError that names file and fault."""
+    try:
+        header = _header(text)
+        query = compile_query(_sql(text), _gate(header))
+    except ConfigError as error:
+        raise ConfigError(f"{name}.sql: {error}") from error
+    version = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return Question(name, header, query, version)
+
+
+def _sql(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
+
+
+def _header(text: str) -> Header:
+    lines = [line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--")]
+    try:
+        values = tomllib.loads("\n".join(lines))
+        header = msgspec.convert(values, Header)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"the header is not TOML ({error}); write -- key = value lines.") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(_header_fault(str(error), lines)) from error
+    if header.kind not in ("board", "events"):
+        raise ConfigError(f"kind is {header.kind!r}; it is board or events.")
+    unknown = next((p for p in header.phases if p not in PHASES), None)
+    if unknown is not None:
+        raise ConfigError(f"phases has {unknown!r}; they are {', '.join(PHASES)}.")
+    return header
+
+
+def _header_fault(message: str, lines: list[str]) -> str:
+    known = list(Header.__struct_fields__)
+    for line in lines:
+        key = line.partition("=")[0].strip()
+        near = get_close_matches(key, known, 1)
+        if key and key not in known and key in message:
+            hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(known)}."
+            return f"unknown header key {key!r}, {hint}"
+    return f"the header is wrong: {message}."
+
+
+def _gate(header: Header) -> str:
+    if header.gate == NO_GATE:
+        return ""
+    return DEFAULT_GATE if header.gate == "default" else header.gate

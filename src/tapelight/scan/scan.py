@@ -1,0 +1,102 @@
+"""Scans: conditions that fire a signal when they become true."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.market.view import View
+from tapelight.model.session import PHASES
+from tapelight.model.signals import Signal
+from tapelight.scan.question import Question
+from tapelight.scan.sql import cells
+
+NS = 1_000_000_000
+NEVER = np.int64(0)
+
+
+class Scan:
+    """Remember for each row whether the condition held, and when it last fired."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.held: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.fired_ns: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self.fired_price: npt.NDArray[np.float64] = np.zeros(0)
+
+    @property
+    def name(self) -> str:
+        """Return the file's name."""
+        return self.question.name
+
+    def holding(self) -> npt.NDArray[np.intp]:
+        """Return the rows in which the condition held when last asked."""
+        return np.flatnonzero(self.held)
+
+    def evaluate(self, view: View, rows: npt.NDArray[np.intp]) -> list[Signal]:
+        """Ask the condition of `rows` (the view's), return a signal for each rising edge."""
+        self._resize(view.table.n)
+        query, header = self.question.query, self.question.header
+        phase = PHASES[view.moment.phase]
+        if query.where is None or (header.phases and phase not in header.phases):
+            self.held[rows] = False
+            return []
+        sound = ~np.asarray(view["stale"]) & ~np.asarray(view["provisional"])
+        true = query.where(view) & sound
+        edge = true & ~self.held[rows]
+        self.held[rows] = true
+        fires = np.flatnonzero(edge & self._armed(view, rows))
+        return self._fire(view, rows, fires) if len(fires) else []
+
+    def _armed(self, view: View, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        """Return the rows whose cooldown is over and whose price has moved on."""
+        header = self.question.header
+        fired = self.fired_ns[rows]
+        rested = view.moment.now_ns - fired >= header.cooldown_s * NS
+        moved = np.ones(len(rows), np.bool_)
+        if header.rearm_pct:
+            with np.errstate(all="ignore"):
+                change = 100.0 * np.abs(np.asarray(view["last"]) / self.fired_price[rows] - 1.0)
+            moved = ~(change < header.rearm_pct)
+        return np.asarray((fired == NEVER) | (rested & moved))
+
+    def _fire(
+        self, view: View, rows: npt.NDArray[np.intp], at: npt.NDArray[np.intp]
+    ) -> list[Signal]:
+        now = view.moment.now_ns
+        self.fired_ns[rows[at]] = now
+        self.fired_price[rows[at]] = np.asarray(view["last"])[at]
+        names = [named.name for named in self.question.query.select]
+        columns = cells(self.question.query, view, at)
+        symbols = view.symbols()
+        return [
+            self._signal(symbols[i], now, dict(zip(names, values, strict=True)))
+            for i, values in zip(at.tolist(), zip(*columns, strict=True), strict=True)
+        ]
+
+    def _signal(self, symbol: str, now: int, values: dict[str, Any]) -> Signal:
+        key = f"{self.name}|{self.question.version}|{symbol}|{now}"
+        return Signal(
+            id=hashlib.blake2b(key.encode(), digest_size=10).hexdigest(),
+            scan=self.name,
+            symbol=symbol,
+            state="fired",
+            ts_ns=now,
+            mark=now,
+            values=values,
+            text=self.question.header.text or self.question.header.title,
+        )
+
+    def _resize(self, rows: int) -> None:
+        grown = rows - len(self.held)
+        if grown > 0:
+            self.held = np.concatenate([self.held, np.zeros(grown, np.bool_)])
+            self.fired_ns = np.concatenate([self.fired_ns, np.zeros(grown, np.int64)])
+            self.fired_price = np.concatenate([self.fired_price, np.full(grown, np.nan)])
+
+    def clear(self) -> None:
+        """Begin a new session: nothing holds, nothing has fired."""
+        self.held[:] = False
+        self.fired_ns[:] = NEVER
+        self.fired_price[:] = np.nan

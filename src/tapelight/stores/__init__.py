@@ -1,0 +1,1 @@
+"""Stores: the journal, hot state, history."""

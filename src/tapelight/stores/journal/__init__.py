@@ -1,0 +1,1 @@
+"""The journal: every record that entered the engine, in order, in checksummed segments."""
