@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -65,7 +66,9 @@ class FakeGateway:
         self._lock = threading.RLock()
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(self._app(), log_level="error", lifespan="off", ws="websockets-sansio")
+        config = uvicorn.Config(
+            self._app(), log_level="error", lifespan="off", ws="websockets-sansio"
+        )
         self._server = uvicorn.Server(config)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="fake-gateway")
@@ -231,6 +234,7 @@ if __name__ == "__main__":
     from parade import parade
 
     with FakeGateway([], port=8790) as shown:
-        print(f"The dashboard on made-up rows: {shown.url}  (Ctrl+C ends it)")
+        sys.stdout.write(f"The dashboard on made-up rows: {shown.url}  (Ctrl+C ends it)\n")
+        sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             parade(shown, time.monotonic)

@@ -72,15 +72,20 @@ def ranked(rows: Sheet) -> list[str]:
 def status(chance: random.Random, second: int) -> dict[str, Json]:
     """Return one status message's body."""
     feed = {"name": "massive", "state": "live", "coverage": "SIP, 11,000 symbols", "detail": "T Q"}
-    return {
-        "status": {
-            **{"phase": "pre" if second < 0 else "regular", "session": "2025-11-21", "feed": feed},
-            **{"events_s": chance.gauss(90_000, 4_000), "trades_s": 20_000.0, "rate": 1.0},
-            **{"lag_ms": {"p50": 12.0, "p99": chance.gauss(44, 8)}, "rows": 11_000, "stale": 3},
-            **{"gaps": 0, "provisional": 0, "quarantined": 17},
-            "journal": {"state": "ok", "bytes": 1_234_567, "seq": 1000},
-        }
+    state = {
+        "phase": "pre" if second < 0 else "regular",
+        "session": "2025-11-21",
+        "feed": feed,
+        "events_s": chance.gauss(90_000, 4_000),
+        "lag_ms": {"p50": 12.0, "p99": chance.gauss(44, 8)},
+        "rows": 11_000,
+        "stale": 3,
+        "gaps": 0,
+        "quarantined": 17,
+        "journal": {"state": "ok", "bytes": 1_234_567, "seq": 1000},
+        "rate": 1.0,
     }
+    return {"status": state}
 
 
 def minutes(chance: random.Random, last: float, count: int) -> list[list[float]]:
