@@ -14,7 +14,7 @@ COLUMNS = [
     {"name": "last", "unit": "USD", "doc": "Last price."},
     {"name": "chg_pct", "unit": "%", "doc": "Change from the previous close."},
 ]
-GAINERS = {
+GAINERS: dict[str, Any] = {
     "name": "gainers",
     "title": "Top gainers",
     "kind": "list",

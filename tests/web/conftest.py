@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from web.by_hand import BoardsByHand, MarketByHand
 
 from tapelight.buses.memory import MemoryBus
 from tapelight.web.server import Gateway
+from web.by_hand import BoardsByHand, MarketByHand
 
 HOST = "127.0.0.1:8787"
 
@@ -64,7 +64,7 @@ class Socket:
     async def get(self) -> dict[str, Any]:
         message = await self.message()
         assert message["type"] == "websocket.send", message
-        return json.loads(message["text"])
+        return dict(json.loads(message["text"]))
 
     async def barrier(self) -> list[dict[str, Any]]:
         """Return what came before the answer to a ping."""

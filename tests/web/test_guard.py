@@ -5,10 +5,10 @@ from typing import Any
 import httpx
 import pytest
 from starlette.datastructures import Headers
-from web.conftest import HOST, Site, Socket
 
 from tapelight.web.files import IMMUTABLE, Dashboard
 from tapelight.web.guard import Door, Guard
+from web.conftest import HOST, Site, Socket
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
-from web.conftest import Site
 
 from tapelight.web.endpoints import Endpoint
 from tapelight.web.guard import Guard
+from web.conftest import Site
 
 
 def _routes(site: Site) -> set[str]:
@@ -39,8 +39,15 @@ async def test_every_reference_of_the_document_leads_somewhere(http: httpx.Async
 
 @pytest.mark.parametrize(
     "path",
-    ["/health", "/api/boards", "/api/boards/gainers", "/api/market", "/api/bars/AAPL"]
-    + ["/api/signals", "/api/symbols/AAPL"],
+    [
+        "/health",
+        "/api/boards",
+        "/api/boards/gainers",
+        "/api/market",
+        "/api/bars/AAPL",
+        "/api/signals",
+        "/api/symbols/AAPL",
+    ],
 )
 async def test_answers_have_the_documented_shape(
     site: Site, http: httpx.AsyncClient, path: str

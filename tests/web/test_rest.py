@@ -2,11 +2,11 @@ import httpx
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from web.by_hand import BARS, OPEN_NS, OPEN_S
-from web.conftest import Site
 
 from tapelight.errors import Unavailable
 from tapelight.web.problems import Problem
+from web.by_hand import BARS, OPEN_NS, OPEN_S
+from web.conftest import Site
 
 
 async def test_a_board_comes_as_objects_in_rank_order(http: httpx.AsyncClient) -> None:
@@ -170,7 +170,7 @@ async def test_an_unavailable_part_is_503(site: Site, http: httpx.AsyncClient) -
     def query(_sql: str) -> list[dict[str, float]]:
         raise Unavailable("The table is being restored: try again in a second.")
 
-    site.market.query = query  # type: ignore[method-assign]
+    site.market.query = query  # type: ignore[method-assign, assignment]
     answer = await http.get("/api/market")
     assert answer.status_code == 503
     assert answer.json()["detail"] == "The table is being restored: try again in a second."

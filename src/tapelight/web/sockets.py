@@ -20,6 +20,7 @@ CLOSE_S = 5.0
 """A client has this long to take a close frame before the connection is cut."""
 SHUTDOWN_S = 0.5
 BACKLOG = 2_048
+MOST_PORT = 65_535
 SEND_BUFFER = 256 * 1024
 """The kernel's share for one client: what hides how far behind it is."""
 
@@ -102,12 +103,14 @@ def bind(host: str, port: int) -> socket.socket:
 
     Raises ConfigError that names the address and the remedy.
     """
+    if not 0 <= port <= MOST_PORT:
+        raise ConfigError(f"Port {port} doesn't exist: choose one from 1 to {MOST_PORT}.")
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         return _listen(socket.socket(family, kind, proto), address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ConfigError(_remedy(host, port, error)) from error
 
 
@@ -118,7 +121,7 @@ def _listen(sock: socket.socket, address: object) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         sock.bind(address)  # type: ignore[arg-type]
         sock.listen(BACKLOG)
-    except (OSError, OverflowError):
+    except OSError:
         sock.close()
         raise
     return sock

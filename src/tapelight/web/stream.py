@@ -65,6 +65,7 @@ class Stream:
         self._bus = bus
         self._topics: dict[str, Topic] = {}
         self._sources: dict[str, list[Topic]] = {}
+        self._opened = 0
         self._mark = 0
         self.ts_ns = 0
         """Market time of the newest publication."""
@@ -173,8 +174,10 @@ class Stream:
         return topic
 
     def _open(self, address: Address) -> Topic:
-        # No topic's seq exceeds the count of all messages: an old seq can't pass for a new one.
-        topic = Topic(address, self.epoch, self.counters.messages + 1)
+        # A topic's seq is at most messages + opened at any time, so this start is above every
+        # seq of an earlier topic of the name: an old one can't pass for a new one.
+        self._opened += 1
+        topic = Topic(address, self.epoch, self.counters.messages + self._opened)
         self._topics[address.name] = topic
         sharing = self._sources.setdefault(address.source, [])
         sharing.append(topic)
