@@ -1,16 +1,13 @@
 """A small gateway that speaks the dashboard's wire contract, told what to say by a test.
 
-It stands on the other side of the wire: the page under test is the real, built one. Run
-`python tests/e2e/gateway.py` to look at the page with made-up rows that move.
+It stands on the other side of the wire: the page under test is the real, built one.
 """
 
 import asyncio
 import contextlib
 import json
 import socket
-import sys
 import threading
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +26,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 Json = Any
 STATIC = Path(__file__).parents[2] / "src" / "tapelight" / "web" / "static"
 POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self'; font-src 'self'; "
     b"connect-src 'self' ws:; base-uri 'none'; frame-ancestors 'none'"
 )
 HISTORY = 100
@@ -70,7 +68,8 @@ class FakeGateway:
             self._app(), log_level="error", lifespan="off", ws="websockets-sansio"
         )
         self._server = uvicorn.Server(config)
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fake-gateway")
 
     @property
@@ -79,12 +78,14 @@ class FakeGateway:
 
     def __enter__(self) -> "FakeGateway":
         self._thread.start()
+        assert self._ready.wait(10), "the fake gateway did not start within 10 s"
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.drop()
         self._server.should_exit = True
         self._thread.join(timeout=10)
+        self._socket.close()
         assert not self._thread.is_alive(), "the fake gateway did not stop within 10 s"
 
     def snapshot(self, topic: str, body: Mapping[str, Json]) -> None:
@@ -121,8 +122,12 @@ class FakeGateway:
             return set().union(*(client.topics for client in self._clients))
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._server.serve(sockets=[self._socket]))
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+        await self._server.serve(sockets=[self._socket])
 
     def _app(self) -> ASGIApp:
         routes = [
@@ -204,6 +209,7 @@ class FakeGateway:
                 self._offer(client, text)
 
     def _offer(self, client: Client, text: str | None) -> None:
+        assert self._loop is not None
         self._loop.call_soon_threadsafe(client.outbox.put_nowait, text)
 
 
@@ -228,13 +234,3 @@ def _guarded(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, dressed)
 
     return guarded
-
-
-if __name__ == "__main__":
-    from parade import parade
-
-    with FakeGateway([], port=8790) as shown:
-        sys.stdout.write(f"The dashboard on made-up rows: {shown.url}  (Ctrl+C ends it)\n")
-        sys.stdout.flush()
-        with contextlib.suppress(KeyboardInterrupt):
-            parade(shown, time.monotonic)

@@ -1,11 +1,16 @@
-"""Made-up boards that move, to look at the dashboard without a market."""
+"""Made-up boards that move, to look at the dashboard without a market.
 
+Run `PYTHONPATH=tests python -m e2e.parade` from the checkout.
+"""
+
+import contextlib
 import random
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from gateway import FakeGateway
+from e2e.gateway import FakeGateway
 
 Json = Any
 COLUMNS: list[tuple[str, str, str]] = [
@@ -160,3 +165,11 @@ def announce(gateway: FakeGateway, chance: random.Random, rows: Sheet) -> None:
     known = {"id": f"{gateway.ts_ns:x}", "scan": "hod_momo", "symbol": symbol, "values": {}}
     signal = {**known, "state": "fired", "ts_ns": gateway.ts_ns, "text": text}
     gateway.diff("signals", {"signals": [signal]})
+
+
+if __name__ == "__main__":
+    with FakeGateway([], port=8790) as shown:
+        sys.stdout.write(f"The dashboard on made-up rows: {shown.url}  (Ctrl+C ends it)\n")
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            parade(shown, time.monotonic)
