@@ -9,5 +9,5 @@ if ! command -v npm >/dev/null || ! node -e '
     echo "*** ui: '$1' SKIPPED: no Node of 20.19 or newer with npm on PATH. ***" >&2
     exit 0
 fi
-[ -d node_modules ] || npm ci --no-audit --no-fund
+[ -d node_modules/vitest ] || npm ci --include=dev
 npm run --silent "$1"
