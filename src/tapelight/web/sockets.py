@@ -3,11 +3,14 @@
 import errno
 import socket
 from asyncio import TimerHandle, Transport
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame, Opcode
 
 from tapelight.errors import ConfigError
 
@@ -70,17 +73,37 @@ class Http(H11Protocol):
             self._head_timer = None
 
 
+@lru_cache(maxsize=8)
+def _frame(text: str) -> bytes:
+    """Return `text` as a server's frame: the same bytes for every client of a topic."""
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False, extensions=[])
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Close also a client that takes nothing: a full buffer holds no close frame back."""
+    """Share frames among clients, and close also a client that takes nothing.
+
+    Without compression and masks a frame depends on its text alone. A full buffer holds no
+    close frame back.
+    """
 
     _abort_timer: TimerHandle | None = None
 
     async def send(self, message: "ASGISendEvent") -> None:
         """Send one ASGI message; waits while the client is behind, except for a close."""
+        text = message.get("text")
+        if isinstance(text, str) and self.handshake_complete and not self.close_sent:
+            await self._send_text(text)
+            return
         if message["type"] == "websocket.close":
             self.writable.set()
             self._abort_after(CLOSE_S)
         await super().send(message)
+
+    async def _send_text(self, text: str) -> None:
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.transport.is_closing():
+            raise ClientDisconnected
+        self.transport.write(_frame(text))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
