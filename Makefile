@@ -82,6 +82,6 @@ lock: $(STAMPS)/venv
 clean:
 	rm -rf .venv dist build ui/node_modules src/tapelight/web/static .stamps \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find src tests bench tools -name __pycache__ -prune -exec rm -rf {} +
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
 
 FORCE:
