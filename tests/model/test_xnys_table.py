@@ -5,9 +5,8 @@ import runpy
 from importlib import resources
 from pathlib import Path
 
+import exchange_calendars
 import pytest
-
-exchange_calendars = pytest.importorskip("exchange_calendars")
 
 TOOL = Path(__file__).parents[2] / "tools" / "calendar_table.py"
 
