@@ -246,7 +246,9 @@ async def _connect(url: str, limits: Limits) -> ClientConnection:
             f"{url!r} is no WebSocket address: write it as wss://host/path."
         ) from error
     except (OSError, TimeoutError, WebSocketException, EOFError) as error:
-        raise Unavailable(f"Cannot connect to {host}: {str(error) or type(error).__name__}.") from error
+        raise Unavailable(
+            f"Cannot connect to {host}: {str(error) or type(error).__name__}."
+        ) from error
     raw = connection.transport.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -60,13 +60,19 @@ def check(config: MassiveConfig) -> MassiveConfig:
                 f"feed.massive.channels has {channel!r}: use some of {', '.join(CHANNELS)}."
             )
     if not {"T", "A", "AM"} & set(config.channels):
-        raise ConfigError("feed.massive.channels needs T, A or AM: without one there are no prices.")
+        raise ConfigError(
+            "feed.massive.channels needs T, A or AM: without one there are no prices."
+        )
     if not config.url.startswith(("ws://", "wss://")):
-        raise ConfigError(f"feed.massive.url is {config.url!r}: it must begin with wss:// or ws://.")
+        raise ConfigError(
+            f"feed.massive.url is {config.url!r}: it must begin with wss:// or ws://."
+        )
     if not config.rest.startswith(("http://", "https://")):
         raise ConfigError(f"feed.massive.rest is {config.rest!r}: it must begin with https://.")
     if not config.api_key:
-        raise ConfigError("feed.massive.api_key is empty: put the key of your Massive account there.")
+        raise ConfigError(
+            "feed.massive.api_key is empty: put the key of your Massive account there."
+        )
     if config.silence_s <= 0 or config.quiet_silence_s <= 0:
         raise ConfigError("feed.massive.silence_s must be above 0: 5 is usual.")
     return config

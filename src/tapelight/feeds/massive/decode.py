@@ -184,8 +184,8 @@ def _trades_before(events: Events, quotes: int) -> Int32s:
     if quotes == len(events):
         return np.zeros(quotes, np.int32)
     codes = np.array([_CODES.get(type(e), 0) for e in events], np.int8)
-    arrived: Int32s = np.cumsum(codes == 1, dtype=np.int32)
-    return arrived[codes == 2]
+    before: Int32s = np.cumsum(codes == 1, dtype=np.int32)[codes == 2]
+    return before
 
 
 _CODES: dict[type, int] = {TradeEvent: 1, QuoteEvent: 2}

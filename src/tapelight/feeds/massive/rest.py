@@ -72,7 +72,9 @@ class Rest:
                 return await asyncio.to_thread(msgspec.json.decode, body, type=kind)
             return msgspec.json.decode(body, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Rejected(f"{path} answered in a shape that is not documented: {error}.") from error
+            raise Rejected(
+                f"{path} answered in a shape that is not documented: {error}."
+            ) from error
 
     async def pages(self, path: str, kind: type[Any], params: Params) -> list[Any]:
         """Return `results` of all pages, following `next_url` on this service only."""

@@ -62,8 +62,8 @@ def is_sound(event: Event) -> bool:
     """Tell whether the columns can hold `event`: the check of one that `_batch` refused."""
     match event:
         case TradeEvent():
-            return _times(event.t) and 0 <= event.x < 256 and 0 <= event.q < NS_TO and _texts(
-                event.ds
+            return (
+                _times(event.t) and 0 <= event.x < 256 and 0 <= event.q < NS_TO and _texts(event.ds)
             )
         case QuoteEvent():
             return _times(event.t)

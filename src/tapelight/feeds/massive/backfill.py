@@ -1,0 +1,96 @@
+"""Bring today's minute bars that the stream did not: for active symbols, and on demand."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from tapelight.errors import Rejected, Unavailable
+from tapelight.feeds.massive.library import Library
+from tapelight.feeds.massive.payloads import Details, MinuteBar
+from tapelight.model.batch import Bars
+from tapelight.model.records import History
+from tapelight.model.session import MINUTE_NS, Session
+from tapelight.ports import Sink
+
+AT_ONCE = 8
+
+
+class Backfill:
+    """Fetch minute bars, once a symbol and connection, at most eight at a time."""
+
+    def __init__(self, library: Library, sink: Sink, session: Session) -> None:
+        self.details: dict[str, Details] = {}
+        """The ticker pages read beside the bars."""
+        self._library = library
+        self._sink = sink
+        self._session = session
+        self._asked: set[str] = set()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self, symbols: Iterable[str], known: Iterable[str]) -> None:
+        """Fetch the bars of `symbols`, and the ticker pages of those not `known`."""
+        left, told = iter(list(symbols)), frozenset(known)
+        async with asyncio.TaskGroup() as workers:
+            for number in range(AT_ONCE):
+                workers.create_task(self._work(left, told), name=f"backfill {number}")
+
+    async def symbol(self, symbol: str) -> None:
+        """Put today's minute bars of `symbol` as History, unless they were asked for before."""
+        if symbol in self._asked:
+            return
+        self._asked.add(symbol)
+        async with self._slots:
+            try:
+                now_ns = self._sink.clock.now_ns()
+                bars = await self._library.minutes(symbol, self._session, now_ns)
+            except (Unavailable, Rejected) as error:
+                self._asked.discard(symbol)
+                self._sink.reject("history", f"{symbol}: {error}")
+                return
+        row = self._sink.universe.add(symbol)
+        columns = minute_columns(bars, row, self._session.start_ns, now_ns)
+        if columns is not None:
+            self._sink.put(History(self._sink.clock.now_ns(), columns))
+
+    async def _work(self, left: Iterator[str], told: frozenset[str]) -> None:
+        for symbol in left:
+            await self.symbol(symbol)
+            if symbol not in told:
+                await self._read_page(symbol)
+
+    async def _read_page(self, symbol: str) -> None:
+        try:
+            async with self._slots:
+                page = await self._library.details(symbol)
+        except (Unavailable, Rejected):
+            return  # its columns stay null
+        if page is not None:
+            self.details[symbol] = page
+
+
+def minute_columns(bars: Sequence[MinuteBar], row: int, from_ns: int, until_ns: int) -> Bars | None:
+    """Return the columns of the sound bars that lie wholly in [from_ns, until_ns)."""
+    kept = [
+        b
+        for b in bars
+        if from_ns <= b.t * 1_000_000 <= until_ns - MINUTE_NS and b.h >= b.l > 0 and b.v >= 0
+    ]
+    if not kept:
+        return None
+    numbers = np.array([(b.o, b.h, b.l, b.c, b.v, b.vw or np.nan, b.n) for b in kept], np.float64)
+    open_, high, low, close, volume, vwap, trades = (np.ascontiguousarray(c) for c in numbers.T)
+    return Bars(
+        np.full(len(kept), row, np.int32),
+        np.array([b.t * 1_000_000 for b in kept], np.int64),
+        np.full(len(kept), 60, np.int32),
+        open_,
+        high,
+        low,
+        close,
+        volume,
+        vwap,
+        trades,
+        day_volume=np.full(len(kept), np.nan),
+        day_open=np.full(len(kept), np.nan),
+    )

@@ -1,0 +1,66 @@
+"""The Massive feed: reference data, then the stream, then what closes its holes."""
+
+from collections.abc import Mapping, Sequence
+
+from tapelight.feeds._websocket import Backoff
+from tapelight.feeds.massive.config import MassiveConfig, Secret, check
+from tapelight.feeds.massive.rest import Rest
+from tapelight.feeds.massive.run import Run
+from tapelight.feeds.massive.tasks import beside
+from tapelight.ports import Sink
+
+
+class MassiveFeed:
+    """Bring the US stock market from Massive, or from anything that speaks its protocol."""
+
+    name = "massive"
+
+    def __init__(
+        self,
+        url: str = "wss://socket.massive.com/stocks",
+        rest: str = "https://api.massive.com",
+        api_key: Secret | str = "",
+        channels: Sequence[str] = ("T", "Q", "LULD"),
+        symbols: Sequence[str] | None = None,
+        *,
+        config: MassiveConfig | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        """Take the settings one by one, or as `config`, which then holds alone.
+
+        Raises ConfigError for a setting that cannot be.
+        """
+        self._config = check(
+            config
+            or MassiveConfig(
+                url=url,
+                rest=rest,
+                api_key=api_key.reveal() if isinstance(api_key, Secret) else api_key,
+                channels=list(channels),
+                symbols=None if symbols is None else list(symbols),
+            )
+        )
+        self._backoff = backoff or Backoff()
+        self._run: Run | None = None
+
+    async def run(self, sink: Sink) -> None:
+        """Feed `sink` until cancelled; raises ConfigError for a key or plan that cannot do."""
+        rest = Rest(self._config.rest, Secret(self._config.api_key))
+        self._run = run = Run(self._config, sink, rest, self._backoff)
+        try:
+            async with beside() as tasks:
+                tasks.create_task(run.connections(), name="massive stream")
+                tasks.create_task(run.almanac.keep(run.live), name="massive references")
+        finally:
+            self._run = None
+            run.say("closed", "")
+            await rest.close()
+
+    async def history(self, symbol: str) -> None:
+        """Fetch today's minute bars of `symbol` and put them, once a connection."""
+        if self._run is not None:
+            await self._run.history(symbol)
+
+    def counts(self) -> Mapping[str, int]:
+        """Return the running totals of events, rejects, requests and connections."""
+        return {} if self._run is None else self._run.counts()

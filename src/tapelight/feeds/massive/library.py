@@ -1,0 +1,206 @@
+"""Fetch from Massive's REST service what is known before and beside the stream."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import quote
+
+from tapelight.errors import Rejected, Unavailable
+from tapelight.feeds.massive.daily import DailyFold
+from tapelight.feeds.massive.payloads import (
+    Condition,
+    Conditions,
+    DayBar,
+    Details,
+    FreeFloats,
+    FullSnapshot,
+    GroupedDaily,
+    MarketStatus,
+    MinuteBar,
+    MinuteBars,
+    ShortInterests,
+    SimulatorClock,
+    Splits,
+    TickerDetails,
+    Tickers,
+    TickerSnapshot,
+)
+from tapelight.feeds.massive.reference import Facts
+from tapelight.feeds.massive.rest import NotServed, Params, Rest
+from tapelight.model.session import Calendar, Session, session_before
+
+_T = TypeVar("_T")
+STOCKS = "/v2/snapshot/locale/us/markets/stocks/tickers"
+SHORTS_SINCE = dt.timedelta(days=45)
+"""Short interest comes out twice a month."""
+MAX_SESSIONS = 25
+"""How far back 20 full sessions may reach over half days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Name the sessions before one, oldest first; `year_from` is the date 52 weeks before."""
+
+    sessions: list[Session]
+    year_from: dt.date
+
+
+def past_month(cal: Calendar, session: Session) -> Past:
+    """Return the last sessions before `session`, back to the 20th full one and one more."""
+    found: list[Session] = []
+    at = session
+    while len(found) < MAX_SESSIONS and sum(not s.half_day for s in found) <= 20:
+        at = session_before(cal, at)
+        found.append(at)
+    return Past(found[::-1], _year_before(session.date))
+
+
+def past_year(cal: Calendar, session: Session, count: int) -> Past:
+    """Return the last `count` sessions before `session`."""
+    found: list[Session] = []
+    at = session
+    for _ in range(count):
+        at = session_before(cal, at)
+        found.append(at)
+    return Past(found[::-1], _year_before(session.date))
+
+
+class Library:
+    """Ask for lists, days, snapshots and minutes; what the plan lacks is noted, not fatal."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+        self.missing: list[str] = []
+
+    async def check_key(self) -> None:
+        """Ask for the market's status, which every plan has; ConfigError for a refused key."""
+        await self._rest.get("/v1/marketstatus/now", MarketStatus)
+
+    async def simulator_clock(self) -> SimulatorClock | None:
+        """Return a simulator's clock; None of a real service, which goes by UTC."""
+        try:
+            return await self._rest.get("/simulator/clock", SimulatorClock)
+        except NotServed:
+            return None
+
+    async def conditions(self) -> list[Condition]:
+        """Return the sale conditions with their update rules."""
+        params: Params = {"asset_class": "stocks", "data_type": "trade", "limit": 1000}
+        return await self._rest.pages("/v3/reference/conditions", Conditions, params)
+
+    async def facts(self, session: Session, last: Session) -> Facts:
+        """Return the lists that hold for `session`, all asked for at once."""
+        today = session.date.isoformat()
+        since = (session.date - SHORTS_SINCE).isoformat()
+        pages = self._rest.pages
+        tickers, floats, shorts, splits = await asyncio.gather(
+            self._or_empty(
+                "tickers",
+                pages(
+                    "/v3/reference/tickers",
+                    Tickers,
+                    {"market": "stocks", "active": "true", "limit": 1000},
+                ),
+            ),
+            self._or_empty("floats", pages("/stocks/vX/float", FreeFloats, {"limit": 5000})),
+            self._or_empty(
+                "short interest",
+                pages(
+                    "/stocks/v1/short-interest",
+                    ShortInterests,
+                    {"settlement_date.gte": since, "limit": 50_000},
+                ),
+            ),
+            self._or_empty(
+                "splits",
+                pages("/stocks/v1/splits", Splits, {"execution_date": today, "limit": 1000}),
+            ),
+        )
+        effective = [s for s in splits if s.execution_date == today]
+        raw = await self._day(last, adjusted=False) if effective else []
+        return Facts(tickers, floats, shorts, effective, raw, list(self.missing))
+
+    async def fold(
+        self, past: Past, *, deep: bool, at_once: int, rest_ratio: float = 0.0
+    ) -> DailyFold:
+        """Return the past sessions folded, oldest first, `at_once` requests in flight.
+
+        With `rest_ratio` r, each day's work w is followed by a pause of r x w: a background
+        pass must not hold up the stream.
+        """
+        fold = DailyFold(past.year_from, deep=deep)
+        loop = asyncio.get_running_loop()
+        async with contextlib.aclosing(self._days(past.sessions, at_once)) as days:
+            async for session, bars in days:
+                began = loop.time()
+                if bars:  # a day that could not be had is left out, not taken for one of no trade
+                    fold.add(session.date, bars, full=not session.half_day)
+                if rest_ratio:
+                    await asyncio.sleep(rest_ratio * (loop.time() - began) + 0.02)
+        return fold
+
+    async def snapshot(self, symbols: Sequence[str] | None) -> list[TickerSnapshot]:
+        """Return the day so far of all symbols, or of `symbols`."""
+        params = {"include_otc": "false"}
+        if symbols is not None and len(symbols) <= 200:
+            params["tickers"] = ",".join(symbols)
+        tickers = (await self._rest.get(STOCKS, FullSnapshot, params)).tickers
+        if symbols is None:
+            return tickers
+        wanted = frozenset(symbols)
+        return [t for t in tickers if t.ticker in wanted]
+
+    async def minutes(self, symbol: str, session: Session, until_ns: int) -> list[MinuteBar]:
+        """Return the minute bars of `symbol` from the session's start to `until_ns`."""
+        span = f"{session.start_ns // 1_000_000}/{until_ns // 1_000_000}"
+        path = f"/v2/aggs/ticker/{quote(symbol, safe='')}/range/1/minute/{span}"
+        params: Params = {"adjusted": "true", "sort": "asc", "limit": 50_000}
+        return await self._rest.pages(path, MinuteBars, params)
+
+    async def details(self, symbol: str) -> Details | None:
+        """Return what the ticker's own page tells."""
+        path = f"/v3/reference/tickers/{quote(symbol, safe='')}"
+        return (await self._rest.get(path, TickerDetails)).results
+
+    async def _day(self, session: Session, *, adjusted: bool = True) -> list[DayBar]:
+        path = f"/v2/aggs/grouped/locale/us/market/stocks/{session.date.isoformat()}"
+        params = {"adjusted": str(adjusted).lower(), "include_otc": "false"}
+
+        async def bars() -> list[DayBar]:
+            return (await self._rest.get(path, GroupedDaily, params)).results or []
+
+        return await self._or_empty("daily bars", bars())
+
+    async def _days(
+        self, sessions: Sequence[Session], at_once: int
+    ) -> AsyncGenerator[tuple[Session, list[DayBar]], None]:
+        """Yield each session's bars in order while the next ones are on their way."""
+        tasks: list[asyncio.Task[list[DayBar]]] = []
+        try:
+            for at, session in enumerate(sessions):
+                tasks += [
+                    asyncio.create_task(self._day(ahead), name="grouped daily")
+                    for ahead in sessions[at + len(tasks) : at + at_once]
+                ]
+                yield session, await tasks.pop(0)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _or_empty(self, what: str, answer: Awaitable[list[_T]]) -> list[_T]:
+        """Return the answer, or nothing when the service does not give it, noting it once."""
+        try:
+            return await answer
+        except (Rejected, Unavailable) as error:
+            note = f"{what}: {error}"
+            if len(self.missing) < 20 and note not in self.missing:
+                self.missing.append(note)
+            return []
+
+
+def _year_before(date: dt.date) -> dt.date:
+    return date - dt.timedelta(weeks=52)

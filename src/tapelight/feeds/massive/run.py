@@ -1,0 +1,218 @@
+"""One run of the Massive feed: the clock, one connection after another, their holes."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+
+from tapelight.errors import Rejected, Unavailable
+from tapelight.feeds._websocket import Backoff, Closed, Stream, open_stream
+from tapelight.feeds.massive.almanac import Almanac
+from tapelight.feeds.massive.backfill import Backfill
+from tapelight.feeds.massive.config import MassiveConfig, Secret
+from tapelight.feeds.massive.decode import Decoder
+from tapelight.feeds.massive.library import Library
+from tapelight.feeds.massive.line import Evicted, Granted, Line
+from tapelight.feeds.massive.payloads import TickerSnapshot
+from tapelight.feeds.massive.rest import Rest
+from tapelight.feeds.massive.snapshot import Lines, lines_of, most_active, snapshot_of
+from tapelight.feeds.massive.tasks import beside
+from tapelight.model.records import FeedState, Snapshot
+from tapelight.model.session import NS, REGULAR, Session, calendar, latest_session, session_at
+from tapelight.ports import Sink
+
+STAND_BACK_S = 60.0
+"""After an eviction: two programs with one key would evict each other for ever."""
+POLICY_VIOLATION = 1008
+PROVED_S = 10.0
+"""A connection that lived so long was a good one: the next wait is short again."""
+SNAPSHOT_S = 20.0
+AGAIN_S = 30.0
+"""Between tries for a snapshot that failed, while the stream goes on."""
+CLOCK_SLACK_NS = 50_000_000
+Picture = tuple[list[TickerSnapshot], Lines]
+
+
+class Run:
+    """Hold the state of one `run`: clock, references, the connection of the moment."""
+
+    def __init__(self, config: MassiveConfig, sink: Sink, rest: Rest, backoff: Backoff) -> None:
+        self.live = asyncio.Event()
+        """Set once the first connection is live."""
+        self._config = config
+        self._sink = sink
+        self._rest = rest
+        self._backoff = backoff
+        self._key = Secret(config.api_key)
+        self._calendar = calendar("XNYS")
+        self._session: Session | None = None
+        self._wanted = None
+        if config.symbols is not None:
+            self._wanted = list(dict.fromkeys([*config.symbols, config.canary]))
+        self._library = Library(rest)
+        self._decoder = Decoder(sink.universe)
+        self.almanac = Almanac(config, sink, self._library, self._calendar, self._decoder.rows)
+        self._backfill: Backfill | None = None
+        self._connections = 0
+        self._hole_ns = 0
+        """Since when events may lack; 0 when none do."""
+        self._said: tuple[str, str, int] | None = None
+
+    def counts(self) -> Mapping[str, int]:
+        """Return the running totals."""
+        totals = {"connections": self._connections, "requests": self._rest.calls}
+        return asdict(self._decoder.counts) | totals
+
+    def say(self, state: str, detail: str) -> None:
+        """Put a FeedState, unless it was the last one said."""
+        hole_ns = self._hole_ns
+        if (state, detail, hole_ns) != self._said:
+            self._said = (state, detail, hole_ns)
+            now_ns = self._sink.clock.now_ns()
+            self._sink.put(FeedState(now_ns, "massive", state, detail, hole_ns > 0, hole_ns))
+
+    async def history(self, symbol: str) -> None:
+        """Fetch the bars of one symbol if a connection is live."""
+        if self._backfill is not None:
+            await self._backfill.symbol(symbol)
+
+    async def connections(self) -> None:
+        """Prepare, then hold one connection after another until cancelled."""
+        self.say("connecting", "")
+        while not await self._survived(self._prepare):
+            pass
+        while True:
+            await self._survived(self._connection)
+
+    async def _survived(self, step: Callable[[], Awaitable[None]]) -> bool:
+        """Do a step; after `Unavailable` say so, wait the back-off and return False."""
+        self._backoff.attempt()
+        began = asyncio.get_running_loop().time()
+        try:
+            await step()
+        except Unavailable as error:
+            if asyncio.get_running_loop().time() - began > PROVED_S:
+                self._backoff.succeeded()
+            self.say("gap" if self._hole_ns else "connecting", str(error))
+            evicted = isinstance(error, Evicted) or (
+                isinstance(error, Closed) and error.code == POLICY_VIOLATION
+            )
+            await asyncio.sleep(self._backoff.delay_s(STAND_BACK_S if evicted else 0.0))
+            return False
+        return True
+
+    async def _prepare(self) -> None:
+        await self._library.check_key()
+        await self._set_clock()
+        await self.almanac.open()
+
+    async def _connection(self) -> None:
+        """Hold one connection until it ends, which is always by an exception."""
+        config = self._config
+        async with open_stream(config.url, self._silence_s) as stream:
+            self._connections += 1
+            line = Line(stream, self._decoder, self._sink)
+            try:
+                await line.authenticate(self._key)
+                granted = await line.subscribe(config.channels, config.symbols, config.canary)
+                await self._follow(stream, line, granted)
+            finally:
+                self._backfill = None
+                if self.live.is_set() and not self._hole_ns:
+                    self._hole_ns = line.last_ns
+
+    async def _follow(self, stream: Stream, line: Line, granted: Granted) -> None:
+        """Read on while the snapshot is fetched; put it, then what was held; read on for good."""
+        async with beside() as tasks:
+            picture: asyncio.Task[Picture | str] | None
+            picture = tasks.create_task(self._picture(stream, line, 0.0), name="snapshot")
+            while True:
+                await line.read()
+                if picture is None or not picture.done():
+                    continue
+                found, picture = picture.result(), None
+                if isinstance(found, str):
+                    again = self._picture(stream, line, AGAIN_S)
+                    picture = tasks.create_task(again, name="snapshot again")
+                else:
+                    snapshot = self._put_picture(found)
+                    tasks.create_task(self._fill(snapshot), name="backfill")
+                line.release()
+                self._say_live(granted, found if isinstance(found, str) else "")
+
+    async def _picture(self, stream: Stream, line: Line, after_s: float) -> Picture | str:
+        """Return the day so far, or in words why there is none; the line holds meanwhile."""
+        await asyncio.sleep(after_s)
+        line.hold()
+        try:
+            async with asyncio.timeout(SNAPSHOT_S):
+                await self._set_clock()
+                tickers = await self._library.snapshot(self._wanted)
+                lines = await asyncio.to_thread(
+                    lines_of,
+                    tickers,
+                    session_at(self._calendar, self._sink.clock.now_ns()),
+                    self.almanac.rules,
+                    self.almanac.adjusted,
+                )
+        except TimeoutError:
+            return f"the snapshot took over {SNAPSHOT_S:g} s"
+        except (Unavailable, Rejected) as error:
+            return f"no snapshot: {error}"
+        finally:
+            stream.wake()
+        return tickers, lines
+
+    def _put_picture(self, picture: Picture) -> Snapshot:
+        row = self._decoder.rows.__getitem__
+        snapshot = snapshot_of(*picture, row, self._sink.clock.now_ns())
+        self._decoder.rows.bad.clear()
+        self._sink.put(snapshot)
+        return snapshot
+
+    def _say_live(self, granted: Granted, fault: str) -> None:
+        """Say that the stream is live; without a snapshot the day's figures stay provisional."""
+        now_ns = self._sink.clock.now_ns()
+        if not fault:
+            self._hole_ns = 0
+        elif not self._hole_ns:
+            self._hole_ns = min(now_ns, latest_session(self._calendar, now_ns).start_ns)
+        missing = "; ".join(self._library.missing)
+        self.say("live", "; ".join(words for words in (granted.detail, fault, missing) if words))
+        self.live.set()
+
+    async def _fill(self, snapshot: Snapshot) -> None:
+        """Bring the minute bars of the most active symbols, and tell what their pages say."""
+        session = latest_session(self._calendar, self._sink.clock.now_ns())
+        self._backfill = backfill = Backfill(self._library, self._sink, session)
+        symbols = self._sink.universe.symbols
+        active = [symbols[row] for row in most_active(snapshot, self._config.backfill)]
+        await backfill.run(active, self.almanac.pages)
+        await self.almanac.learn(backfill.details)
+
+    def _silence_s(self) -> float | None:
+        """Return how long the stream may be mute: None while no session runs or time stands."""
+        now_ns, rate = self._sink.clock.now_ns(), self._sink.clock.rate
+        session = self._session
+        if session is None or not session.start_ns <= now_ns < session.end_ns:
+            session = self._session = session_at(self._calendar, now_ns)
+        if session is None or rate <= 0:
+            return None
+        limit_s = self._config.silence_s
+        if session.phase(now_ns) != REGULAR:
+            limit_s = max(limit_s, self._config.quiet_silence_s)
+        return limit_s / min(rate, 1.0)
+
+    async def _set_clock(self) -> None:
+        """Set market time: a simulator's, or else UTC; small differences are let be."""
+        clock, loop = self._sink.clock, asyncio.get_running_loop()
+        began = loop.time()
+        found = await self._library.simulator_clock()
+        if found is None:
+            now_ns, rate = time.time_ns(), 1.0
+        else:
+            rate = found.rate
+            now_ns = found.now_ns + int((loop.time() - began) / 2 * rate * NS)
+        off = abs(now_ns - clock.now_ns())
+        if rate != clock.rate or off > CLOCK_SLACK_NS * max(rate, 1.0):
+            clock.set(now_ns, rate)
