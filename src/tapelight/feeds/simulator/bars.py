@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,14 +38,21 @@ class Closed:
 
     def take(self, at: Int64s) -> "Closed":
         """Return the bars at positions `at`."""
-        columns = [getattr(self, name)[at] for name in self.__slots__[1:]]
-        return Closed(self.start_ms, *columns)
+        return Closed(
+            self.start_ms, self.row[at], self.open[at], self.high[at], self.low[at],
+            self.close[at], self.volume[at], self.amount[at], self.vwap_volume[at], self.count[at],
+        )  # fmt: skip
 
     def small(self) -> "Closed":
         """Return the same bars in half the memory."""
-        narrow = [getattr(self, name).astype(np.int32) for name in self.__slots__[1:6]]
-        count = self.count.astype(np.int32)
-        return Closed(self.start_ms, *narrow, self.volume, self.amount, self.vwap_volume, count)
+        def narrow(column: Int64s) -> Any:
+            return column.astype(np.int32)
+
+        return Closed(
+            self.start_ms, narrow(self.row), narrow(self.open), narrow(self.high),
+            narrow(self.low), narrow(self.close), self.volume, self.amount, self.vwap_volume,
+            narrow(self.count),
+        )  # fmt: skip
 
     def bar_of(self, row: int) -> list[float] | None:
         """Return [start ms, open, high, low, close, volume, vwap, trades] of `row` if it has one."""

@@ -1,11 +1,12 @@
-"""Windows as Massive's JSON: one format string repeated over flat columns, no object an event.
+"""Windows as Massive's JSON events.
 
-A frame is an array of events; the helpers return its inside, events divided by commas.
+The helpers return the inside of a frame's array: events divided by commas, at most
+`FRAME_EVENTS` in a piece.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from tapelight.feeds.simulator import sales
@@ -17,129 +18,174 @@ from tapelight.feeds.simulator.window import Banded, Window
 from tapelight.model.batch import Floats, Int64s
 
 FRAME_EVENTS = 2000
-"""Events a frame at most: about a quarter of a megabyte."""
+"""Events a piece at most: about a quarter of a megabyte."""
 FIRST_SEQUENCE = 1_000_000
-
-_TRADE = '%s%d,"i":"%d","p":%s,"s":%d,%s"t":%d,"q":%d}'
-_QUOTE = '%s%s,"bs":%d,"ax":%d,"ap":%s,"as":%d,"c":0,"i":[604],"t":%d,"q":%d%s'
-_BAND = '{"ev":"LULD","T":"%s","h":%s,"l":%s,"i":[21],"z":%d,"t":%d,"q":%d}'
-_BAR = (
-    '{"ev":"%s","sym":"%s","v":%d,"av":%d,"op":%s,"vw":%s,"o":%s,"c":%s,"h":%s,"l":%s,'
-    '"a":%s,"z":%d,"s":%d,"e":%d,"dv":"%s","dav":"%s"}'
-)
+_QUOTE_INDICATORS = msgspec.Raw(b"[604]")
+_BAND_INDICATORS = msgspec.Raw(b"[21]")
+_ENCODER = msgspec.json.Encoder()
 
 
-def rows_of(form: str, columns: Sequence[Sequence[Any]], divider: str = ",") -> str:
-    """Format n rows of equally long `columns` by `form`, divided by `divider`."""
-    n, width = len(columns[0]), len(columns)
-    if n == 0:
-        return ""
-    flat: list[Any] = [None] * (n * width)
-    for i, column in enumerate(columns):
-        flat[i::width] = column
-    return ((form + divider) * (n - 1) + form) % tuple(flat)
+class TradeEvent(msgspec.Struct, gc=False, tag_field="ev", tag="T", omit_defaults=True):
+    """Write a trade; `c` is absent without conditions, `ds` without a fraction."""
+
+    sym: str
+    x: int
+    i: str
+    z: int
+    p: float
+    s: int
+    t: int
+    q: int
+    c: msgspec.Raw | None = None
+    ds: str = ""
+
+
+class QuoteEvent(
+    msgspec.Struct, gc=False, tag_field="ev", tag="Q", rename={"ask_size": "as", "ind": "i"}
+):
+    """Write a national best quote."""
+
+    sym: str
+    bx: int
+    bp: float
+    bs: int
+    ax: int
+    ap: float
+    ask_size: int
+    t: int
+    q: int
+    z: int
+    c: int = 0
+    ind: msgspec.Raw = _QUOTE_INDICATORS
+
+
+class BarEvent(msgspec.Struct, gc=False):
+    """Write a second (A) or minute (AM) bar."""
+
+    ev: str
+    sym: str
+    v: int
+    av: int
+    op: float
+    vw: float
+    o: float
+    c: float
+    h: float
+    l: float  # noqa: E741
+    a: float
+    z: int
+    s: int
+    e: int
+    dv: str
+    dav: str
+
+
+class BandEvent(msgspec.Struct, gc=False, tag_field="ev", tag="LULD"):
+    """Write a price band; its time is in ns, unlike all others."""
+
+    T: str
+    h: float
+    l: float  # noqa: E741
+    z: int
+    t: int
+    q: int
+    i: msgspec.Raw = _BAND_INDICATORS
 
 
 class Frames:
     """Write the events of one listing."""
 
     def __init__(self, listing: Listing) -> None:
-        symbols, tapes = listing.symbols, listing.tape.tolist()
-        self._symbols = np.array(symbols, object)
+        self._symbols = np.array(listing.symbols, object)
         self._tape = listing.tape.astype(np.int64)
-        heads = [
-            f'{{"ev":"T","sym":"{s}","z":{z},"x":' for s, z in zip(symbols, tapes, strict=True)
-        ]
-        self._trade_head = np.array(heads, object)
-        heads = [
-            f'{{"ev":"Q","sym":"{s}","bx":{x},"bp":'
-            for s, x in zip(symbols, listing.venue.tolist(), strict=True)
-        ]
-        self._quote_head = np.array(heads, object)
-        self._quote_tail = np.array([f',"z":{z}}}' for z in tapes], object)
+        self._venue = listing.venue.astype(np.int64)
         self._kinds = np.array([_conditions(c) for c in sales.KINDS], object)
 
     def trades(self, window: Window, rows: Int64s | None = None) -> list[str]:
-        """Return the trades (all, or those at positions `rows`) in chunks of a frame."""
+        """Return the trades (all, or those at positions `rows`)."""
         at = np.arange(len(window.trades)) if rows is None else rows
-        return [
-            self._trade_chunk(window, at[i : i + FRAME_EVENTS])
-            for i in range(0, len(at), FRAME_EVENTS)
-        ]
+        return [self._trade_piece(window, part) for part in _parts(at)]
 
-    def _trade_chunk(self, window: Window, at: Int64s) -> str:
+    def _trade_piece(self, window: Window, at: Int64s) -> str:
         trades, number = window.trades, window.first_trade + at
-        size = trades.size[at]
-        tails: list[str] = self._kinds[trades.kind[at]].tolist()
-        for i in np.flatnonzero(size % 1.0).tolist():
-            tails[i] = f'"ds":"{float(size[i])!r}",{tails[i]}'
-        return rows_of(_TRADE, (
-            self._trade_head[trades.row[at]].tolist(), trades.venue[at].tolist(),
-            (number + 1).tolist(), dollars(trades.price[at]).tolist(), size.tolist(), tails,
+        row, size = trades.row[at], trades.size[at]
+        fractions = np.flatnonzero(size % 1.0).tolist()
+        columns = (
+            self._symbols[row].tolist(), trades.venue[at].tolist(),
+            [str(n) for n in (number + 1).tolist()], self._tape[row].tolist(),
+            dollars(trades.price[at]).tolist(), size.astype(np.int64).tolist(),
             trades.ts_ms[at].tolist(), (number * 3 + FIRST_SEQUENCE).tolist(),
-        ))  # fmt: skip
+            self._kinds[trades.kind[at]].tolist(),
+        )  # fmt: skip
+        events = [TradeEvent(*row) for row in zip(*columns, strict=True)]
+        for i in fractions:
+            events[i].ds = str(float(size[i]))
+        return _text(events)
 
     def quotes(self, window: Window, rows: Int64s | None = None) -> list[str]:
-        """Return the quotes (all, or those at positions `rows`) in chunks of a frame."""
+        """Return the quotes (all, or those at positions `rows`)."""
         at = np.arange(len(window.quotes)) if rows is None else rows
-        return [
-            self._quote_chunk(window, at[i : i + FRAME_EVENTS])
-            for i in range(0, len(at), FRAME_EVENTS)
-        ]
+        return [self._quote_piece(window, part) for part in _parts(at)]
 
-    def _quote_chunk(self, window: Window, at: Int64s) -> str:
+    def _quote_piece(self, window: Window, at: Int64s) -> str:
         quotes = window.quotes
         row, number = quotes.row[at], window.first_quote + at
-        venues = sales.VENUES[1 + (number % (len(sales.VENUES) - 1))]
-        return rows_of(_QUOTE, (
-            self._quote_head[row].tolist(), dollars(quotes.bid[at]).tolist(),
-            quotes.bid_size[at].tolist(), venues.tolist(), dollars(quotes.ask[at]).tolist(),
-            quotes.ask_size[at].tolist(), quotes.ts_ms[at].tolist(),
-            (number * 2 + FIRST_SEQUENCE).tolist(), self._quote_tail[row].tolist(),
-        ))  # fmt: skip
+        venues = sales.VENUES[1 + number % (len(sales.VENUES) - 1)]
+        columns = (
+            self._symbols[row].tolist(), self._venue[row].tolist(),
+            dollars(quotes.bid[at]).tolist(), quotes.bid_size[at].tolist(), venues.tolist(),
+            dollars(quotes.ask[at]).tolist(), quotes.ask_size[at].tolist(),
+            quotes.ts_ms[at].tolist(), (number * 2 + FIRST_SEQUENCE).tolist(),
+            self._tape[row].tolist(),
+        )  # fmt: skip
+        return _text([QuoteEvent(*row) for row in zip(*columns, strict=True)])
 
     def bands(self, bands: Banded, rows: Int64s | None = None) -> list[str]:
-        """Return price bands in chunks of a frame; their times are in ns, unlike all others."""
+        """Return price bands (all, or those at positions `rows`)."""
         at = np.arange(len(bands.row)) if rows is None else rows
-        return [
-            self._band_chunk(bands, at[i : i + FRAME_EVENTS])
-            for i in range(0, len(at), FRAME_EVENTS)
-        ]
+        return [self._band_piece(bands, part) for part in _parts(at)]
 
-    def _band_chunk(self, bands: Banded, at: Int64s) -> str:
-        row, n = bands.row[at], len(at)
-        sequence = bands.ts_ms % 1_000_000_000 * 100 + at
-        return rows_of(_BAND, (
+    def _band_piece(self, bands: Banded, at: Int64s) -> str:
+        row = bands.row[at]
+        columns = (
             self._symbols[row].tolist(), dollars(bands.upper[at]).tolist(),
             dollars(bands.lower[at]).tolist(), self._tape[row].tolist(),
-            [bands.ts_ms * 1_000_000] * n, sequence.tolist(),
-        ))  # fmt: skip
+            [bands.ts_ms * 1_000_000] * len(at),
+            (bands.ts_ms % 1_000_000_000 * 100 + at).tolist(),
+        )  # fmt: skip
+        return _text([BandEvent(*row) for row in zip(*columns, strict=True)])
 
     def bars(
         self, span_s: int, bars: Closed, totals: Totals, rows: Int64s | None = None
     ) -> list[str]:
-        """Return second (A) or minute (AM) bars in chunks of a frame."""
-        picked = bars if rows is None else bars.take(rows)
-        return [
-            self._bar_chunk(span_s, picked.take(np.arange(i, min(i + 1000, len(picked.row)))), totals)
-            for i in range(0, len(picked.row), 1000)
-        ]
+        """Return second (A) or minute (AM) bars."""
+        at = np.arange(len(bars.row)) if rows is None else rows
+        return [self._bar_piece(span_s, bars.take(part), totals) for part in _parts(at)]
 
-    def _bar_chunk(self, span_s: int, bars: Closed, totals: Totals) -> str:
+    def _bar_piece(self, span_s: int, bars: Closed, totals: Totals) -> str:
         row, n = bars.row, len(bars.row)
         day = totals.volume[row]
-        opened = np.where(totals.official_open[row] > 0, totals.official_open[row], totals.open[row])
+        opened = np.where(totals.official_open > 0, totals.official_open, totals.open)[row]
         vwap = bars.vwap()
-        return rows_of(_BAR, (
+        columns = (
             ["A" if span_s == 1 else "AM"] * n, self._symbols[row].tolist(),
-            bars.volume.tolist(), day.tolist(), dollars(opened).tolist(), vwap.tolist(),
-            dollars(bars.open).tolist(), dollars(bars.close).tolist(),
-            dollars(bars.high).tolist(), dollars(bars.low).tolist(),
-            _day_vwap(totals, row, vwap).tolist(),
-            (bars.volume / np.maximum(bars.count, 1)).tolist(),
+            bars.volume.astype(np.int64).tolist(), day.astype(np.int64).tolist(),
+            dollars(opened).tolist(), vwap.tolist(), dollars(bars.open).tolist(),
+            dollars(bars.close).tolist(), dollars(bars.high).tolist(),
+            dollars(bars.low).tolist(), _day_vwap(totals, row, vwap).tolist(),
+            (bars.volume / np.maximum(bars.count, 1)).astype(np.int64).tolist(),
             [bars.start_ms] * n, [bars.start_ms + span_s * 1000] * n,
-            bars.volume.tolist(), day.tolist(),
-        ))  # fmt: skip
+            [str(v) for v in bars.volume.tolist()], [str(v) for v in day.tolist()],
+        )  # fmt: skip
+        return _text([BarEvent(*row) for row in zip(*columns, strict=True)])
+
+
+def _parts(at: Int64s) -> list[Int64s]:
+    return [at[i : i + FRAME_EVENTS] for i in range(0, len(at), FRAME_EVENTS)]
+
+
+def _text(events: Sequence[msgspec.Struct]) -> str:
+    return _ENCODER.encode(events)[1:-1].decode()
 
 
 def _day_vwap(totals: Totals, row: Int64s, bar_vwap: Floats) -> Floats:
@@ -149,5 +195,5 @@ def _day_vwap(totals: Totals, row: Int64s, bar_vwap: Floats) -> Floats:
     return known
 
 
-def _conditions(ids: tuple[int, ...]) -> str:
-    return f'"c":[{",".join(map(str, ids))}],' if ids else ""
+def _conditions(ids: tuple[int, ...]) -> msgspec.Raw | None:
+    return msgspec.Raw(f"[{','.join(map(str, ids))}]".encode()) if ids else None

@@ -8,10 +8,11 @@ import polars as pl
 from tapelight.errors import ConfigError
 from tapelight.feeds.simulator import sales
 from tapelight.feeds.simulator.market import MS
+from tapelight.feeds.simulator.sales import Bools
 from tapelight.feeds.simulator.simulation import Simulation
 from tapelight.feeds.simulator.tape import dollars
 from tapelight.feeds.simulator.window import TRUTHS, Window
-from tapelight.model.batch import Int64s
+from tapelight.model.batch import Floats, Int64s
 
 FLUSH_TRADES = 500_000
 _CONDITIONS = pl.Series(
@@ -123,7 +124,7 @@ def _start_frame(simulation: Simulation) -> pl.DataFrame:
     })  # fmt: skip
 
 
-def _known(values: np.ndarray, known: np.ndarray) -> pl.Series:  # type: ignore[type-arg]
+def _known(values: Floats | Int64s, known: Bools) -> pl.Series:
     return pl.Series(values).set(pl.Series(~known), None)
 
 

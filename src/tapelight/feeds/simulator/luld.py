@@ -37,7 +37,8 @@ class Luld:
     @property
     def trading(self) -> npt.NDArray[np.bool_]:
         """Return which symbols are not paused."""
-        return self.halted_until == 0
+        free: npt.NDArray[np.bool_] = self.halted_until == 0
+        return free
 
     def second(self, ts_ms: int, prices: Prices) -> tuple[Int64s, Int64s]:
         """Advance to the second `ts_ms`; return rows with new bands, and rows that reopen."""

@@ -48,6 +48,7 @@ class Morning:
                 totals.older.append(bars.small())
             else:
                 totals.minutes.closed.append(bars)
+            totals.note(bars)
             self._fold(bars, totals)
         totals.regular = self._start_ms * MS > self._plan.session.open_ns
 

@@ -31,11 +31,14 @@ class Daily:
         factor = np.ones(len(listing))
         for row, (split_from, split_to) in listing.splits.items():
             factor[row] = split_to / split_from
-        prices = [
-            np.round(p * factor, 4) for p in (self.open, self.high, self.low, self.close, self.vwap)
-        ]
-        volume = np.rint(self.volume / factor)
-        return Daily(self.session, *prices[:4], volume, prices[4], self.trades)
+
+        def raw(price: Floats) -> Floats:
+            return np.round(price * factor, 4)
+
+        return Daily(
+            self.session, raw(self.open), raw(self.high), raw(self.low), raw(self.close),
+            np.rint(self.volume / factor), raw(self.vwap), self.trades,
+        )  # fmt: skip
 
 
 class Past:
@@ -92,8 +95,10 @@ class Past:
         busy = np.exp(rng.normal(-0.12, 0.5, n)) * (1.0 + np.abs(returns) / listing.day_vol * 0.2)
         volume = np.rint(self._adv * busy * (0.5 if session.half_day else 1.0))
         trades = np.ceil(volume / (MEAN_SIZE * listing.size_factor))
-        prices = [_cents(p) for p in (open_, high, low, close)]
-        return Daily(session, *prices, volume, np.round((high + low + close) / 3.0, 4), trades)
+        return Daily(
+            session, _cents(open_), _cents(high), _cents(low), _cents(close), volume,
+            np.round((high + low + close) / 3.0, 4), trades,
+        )  # fmt: skip
 
 
 def _cents(price: Floats) -> Floats:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tapelight.errors import ConfigError
+from tapelight.errors import Bug, ConfigError
 from tapelight.feeds.simulator.bars import Closed
 from tapelight.feeds.simulator.frames import Frames
 from tapelight.feeds.simulator.listing import listing_of
@@ -17,7 +17,7 @@ from tapelight.feeds.simulator.scenarios import scenario_of
 from tapelight.feeds.simulator.tape import Tape, day_of, dollars
 from tapelight.feeds.simulator.totals import Totals
 from tapelight.feeds.simulator.window import Window
-from tapelight.model.session import CLOSED, calendar, parse_time, session_after
+from tapelight.model.session import CLOSED, calendar, parse_time, session_after, session_before
 
 DEFAULT_DATE = dt.date(2026, 11, 20)
 _ROLL_BEFORE_MS = 30 * 60_000
@@ -53,6 +53,7 @@ class Simulation:
         )
         start = start_prices(self.listing, plan, self.start_ms, options.seed)
         self.past = Past(self.listing, plan.adv, self.calendar, session, options.seed)
+        self._previous: Daily | None = None
         self.totals = Totals(len(self.listing), plan.prev_close)
         Morning(self.listing, plan, start, self.start_ms, options.seed).fill(self.totals)
         day = day_of(self.listing, plan, start, options.seed)
@@ -109,6 +110,20 @@ class Simulation:
         self.totals.begin(close)
         start = start_prices(self.listing, plan, self.tape.now_ms, self.options.seed)
         self.tape.begin(day_of(self.listing, plan, start, self.options.seed))
+
+    def previous(self) -> Daily:
+        """Return the daily bars of the session before today's."""
+        session = self.tape.day.plan.session
+        before = session_before(self.calendar, session)
+        if self._previous is None or self._previous.session.date != before.date:
+            self._previous = self.past.daily(before.date)
+        if self._previous is None:
+            raise Bug(f"The session {before.date} before {session.date} is not known.")
+        return self._previous
+
+    def calendar_close_ms(self) -> int:
+        """Return the time of yesterday's last trade."""
+        return self.previous().session.close_ns // MS - 1000
 
     def today(self) -> Daily:
         """Return today's daily bars so far; a symbol without trade has volume 0."""

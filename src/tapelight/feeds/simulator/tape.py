@@ -11,7 +11,16 @@ from tapelight.feeds.simulator.luld import Luld
 from tapelight.feeds.simulator.market import MS, Activity, Plan, Prices
 from tapelight.feeds.simulator.scenarios import Scenario
 from tapelight.feeds.simulator.window import (
-    BAD, LATE, OK, Banded, Prints, Quoted, Window, join, no_prints, no_quotes,
+    BAD,
+    LATE,
+    OK,
+    Banded,
+    Prints,
+    Quoted,
+    Window,
+    join,
+    no_prints,
+    no_quotes,
 )  # fmt: skip
 from tapelight.model.batch import Floats, Int64s
 from tapelight.model.session import CLOSED, REGULAR
@@ -84,7 +93,7 @@ class Tape:
         trades, quotes, bands = no_prints(), no_quotes(), None
         if phase != CLOSED:
             bands, reopened = self._advance(t0, length_ms, phase)
-            runs = self._runs(t0, length_ms, phase)
+            runs = self._runs(t0, length_ms)
             quotes = self._quotes_for(runs[0], t0, length_ms)
             trades = self._all_trades(runs, reopened, t0, t1, phase)
         window = Window(
@@ -138,7 +147,7 @@ class Tape:
             rate *= self._scenario.burst_factor
         return rate
 
-    def _runs(self, t0: int, length_ms: int, phase: int) -> tuple[Int64s, Int64s, Int64s]:
+    def _runs(self, t0: int, length_ms: int) -> tuple[Int64s, Int64s, Int64s]:
         """Draw runs of trades in one millisecond: rows, times, lengths."""
         rng, weights = self.day.rng, self.day.activity.trades
         due = self.day.auctions.due(t0, t0 + length_ms)

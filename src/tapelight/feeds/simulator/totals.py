@@ -39,6 +39,9 @@ class Totals:
         self.minutes = Series(n, 60_000, KEEP_MINUTES + 1)
         self.older: list[Closed] = []
         """Minute bars of today that no late print can change any more, oldest first."""
+        self.recent = _no_bars(n)
+        """Each symbol's last closed minute bar; `recent_ms` is its start, 0 for none."""
+        self.recent_ms = np.zeros(n, np.int64)
         self.regular = False
         """Whether the opening bell has rung: until then the day bar is 0."""
 
@@ -109,11 +112,24 @@ class Totals:
         if window.end_ms % 1000 == 0:
             done.append((1, self.seconds.cut(window.end_ms - 1000)))
         if window.end_ms % 60_000 == 0:
-            done.append((60, self.minutes.cut(window.end_ms - 60_000)))
+            bars = self.minutes.cut(window.end_ms - 60_000)
+            self.note(bars)
+            done.append((60, bars))
             if len(self.minutes.closed) > KEEP_MINUTES:
                 self.older.append(self.minutes.closed.popleft().small())
         return done
 
+    def note(self, bars: Closed) -> None:
+        """Let `bars` be the last closed minute of their symbols."""
+        for name in Closed.__slots__[2:]:
+            getattr(self.recent, name)[bars.row] = getattr(bars, name)
+        self.recent_ms[bars.row] = bars.start_ms
+
     def minute_bars(self) -> list[Closed]:
         """Return today's closed minute bars, oldest first."""
         return [*self.older, *self.minutes.closed]
+
+
+def _no_bars(n: int) -> Closed:
+    o, h, l, c, count = np.zeros((5, n), np.int64)  # noqa: E741
+    return Closed(0, np.arange(n), o, h, l, c, np.zeros(n), np.zeros(n), np.zeros(n), count)

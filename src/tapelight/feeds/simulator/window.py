@@ -29,7 +29,10 @@ class Prints:
 
     def take(self, keep: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Prints":
         """Return the trades that `keep` picks, in its order."""
-        return Prints(*(getattr(self, name)[keep] for name in self.__slots__))
+        return Prints(
+            self.ts_ms[keep], self.row[keep], self.price[keep], self.size[keep], self.kind[keep],
+            self.venue[keep], self.truth[keep],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,168 @@
+"""The simulator's one socket: pace the market, fan it out, answer REST."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+
+from tapelight.errors import ConfigError
+from tapelight.feeds.simulator.hub import Hub
+from tapelight.feeds.simulator.ledger import Ledger
+from tapelight.feeds.simulator.market import MS
+from tapelight.feeds.simulator.options import SimulatorOptions
+from tapelight.feeds.simulator.protocol import Door
+from tapelight.feeds.simulator.recent import Recent
+from tapelight.feeds.simulator.rest import Rest
+from tapelight.feeds.simulator.simulation import Simulation
+from tapelight.feeds.simulator.status import Status
+from tapelight.model.clock import MarketClock
+
+_SLICE_S = 0.02
+"""How long the market may be drawn before connections get their turn."""
+_FLUSH_S = 5.0
+_STOP_S = 5.0
+
+
+class _Server(uvicorn.Server):
+    """Leave signals to the caller."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Pace:
+    """Advance the simulation with its clock and hand every step to those who want it."""
+
+    def __init__(self, simulation: Simulation, clock: MarketClock) -> None:
+        self._simulation, self._clock = simulation, clock
+        self._options = simulation.options
+        self.begin = asyncio.Event()
+        self.hub = Hub(simulation.frames, simulation.totals)
+        self.recent = Recent(simulation.listing)
+        self._ledger = None
+        if self._options.ledger is not None:
+            self._ledger = Ledger(self._options.ledger, simulation)
+
+    async def run(self) -> None:
+        """Run until the duration is over."""
+        if self._options.hold:
+            await self.begin.wait()
+        self._clock.set(self._simulation.now_ms * MS, self._options.speed)
+        end_ms = self._end_ms()
+        flushed_s = asyncio.get_running_loop().time()
+        while self._simulation.now_ms < end_ms:
+            self._catch_up(end_ms)
+            now_s = asyncio.get_running_loop().time()
+            if self._ledger is not None and now_s - flushed_s >= _FLUSH_S:
+                flushed_s = now_s
+                await asyncio.to_thread(self._ledger.flush)
+            until_ns = (self._simulation.now_ms + self._simulation.window_ms) * MS
+            await asyncio.sleep(max(0.0, self._clock.wall_delay_s(until_ns)))
+
+    def _end_ms(self) -> float:
+        seconds = self._options.duration_s
+        return float("inf") if seconds is None else self._simulation.start_ms + seconds * 1000.0
+
+    def _catch_up(self, end_ms: float) -> None:
+        loop, simulation = asyncio.get_running_loop(), self._simulation
+        stop_s = loop.time() + _SLICE_S
+        while loop.time() < stop_s and simulation.now_ms < end_ms:
+            if (simulation.now_ms + simulation.window_ms) * MS > self._clock.now_ns():
+                return
+            step = simulation.advance()
+            self.hub.broadcast(step)
+            self.recent.add(step.window)
+            if self._ledger is not None:
+                self._ledger.add(step.window)
+
+    def close(self) -> None:
+        """Write the rest of the ledger and send the clients home."""
+        self.hub.close()
+        if self._ledger is not None:
+            self._ledger.flush()
+
+
+async def serve(options: SimulatorOptions) -> None:
+    """Run the market on `options.host`:`options.port`; see the package's docstring."""
+    listener = _listen(options.host, options.port)
+    try:
+        simulation = Simulation(options)
+        clock = MarketClock(simulation.start_ms * MS, 0.0)
+        pace = Pace(simulation, clock)
+        server = _server(simulation, pace, clock)
+        gc.collect()
+        gc.freeze()
+        await _run(server, pace, listener)
+    finally:
+        listener.close()
+
+
+def _server(simulation: Simulation, pace: Pace, clock: MarketClock) -> _Server:
+    options = simulation.options
+    door = Door(pace.hub, options.api_key, options.buffer_bytes, simulation.row_of, pace.begin)
+    app = Starlette(routes=[
+        WebSocketRoute("/stocks", door.stream),
+        *Status(simulation, clock).routes(),
+        *Rest(simulation, pace.recent).routes(),
+    ])  # fmt: skip
+    return _Server(uvicorn.Config(
+        app, ws="websockets-sansio", ws_per_message_deflate=False, ws_ping_interval=None,
+        log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1,
+    ))  # fmt: skip
+
+
+async def _run(server: _Server, pace: Pace, listener: socket.socket) -> None:
+    web = asyncio.create_task(server.serve(sockets=[listener]))
+    market = asyncio.create_task(pace.run())
+    try:
+        with _terminated(market):
+            done, _ = await asyncio.wait({web, market}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if not task.cancelled():
+                task.result()
+    finally:
+        market.cancel()
+        await asyncio.gather(market, return_exceptions=True)
+        pace.close()
+        await asyncio.sleep(0.05)
+        server.should_exit = True
+        await asyncio.wait({web}, timeout=_STOP_S)
+        web.cancel()
+
+
+@contextlib.contextmanager
+def _terminated(market: asyncio.Task[None]) -> Iterator[None]:
+    """Let SIGTERM end the market in an orderly way, where signals can be had."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, market.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio switches Nagle off on the connections it accepts.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"Port {port} on {host} is not free ({error.strerror}): "
+            "stop what uses it or choose another with --port."
+        ) from error
+    return listener
