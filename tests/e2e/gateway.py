@@ -186,8 +186,8 @@ class FakeGateway:
             text = self._encode(name, topic.seq, "snapshot", topic.snapshot | extra)
             self._offer(client, text)
         elif name.startswith("symbol:"):
-            detail = f"{name} is not watched."
-            self._offer(client, json.dumps({"op": "error", "title": "No symbol", "detail": detail}))
+            fault = {"op": "error", "title": "Unknown topic", "topic": name}
+            self._offer(client, json.dumps({**fault, "detail": f"{name} is not watched."}))
 
     def _resume(self, client: Client, name: str, seq: int, epoch: str) -> None:
         topic = self.topics[name]

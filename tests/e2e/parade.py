@@ -113,8 +113,8 @@ def parade(gateway: FakeGateway, now: Callable[[], float], seconds: float = 3600
     columns = [{"name": n, "unit": u, "doc": d} for n, u, d in COLUMNS]
     for name, title, _, phases in BOARDS:
         shown = {} if "post" in phases else rows
-        body = {"name": name, "title": title, "board_kind": "list", "columns": columns}
-        gateway.snapshot(f"board:{name}", {**body, "order": ranked(shown), "rows": shown})
+        head = {"name": name, "title": title, "board_kind": "list", "columns": columns}
+        gateway.snapshot(f"board:{name}", {**head, "order": ranked(shown), "rows": shown})
     for symbol, cells in rows.items():
         named = dict(zip((n for n, _, _ in COLUMNS), cells, strict=True))
         card = [{**c, "topic": g} for c, g in zip(columns, _topics(), strict=True)]

@@ -103,7 +103,7 @@ def test_values_on_the_screen_are_those_sent(gateway: FakeGateway, page: Page) -
     expect(page.get_by_test_id("lag")).to_have_text("42 ms")
     expect(page.get_by_test_id("stale")).to_have_text("3")
     expect(page.get_by_test_id("gaps")).to_have_text("1")
-    expect(page.get_by_test_id("phase")).to_have_text("PRE-MARKET")
+    expect(page.get_by_test_id("phase")).to_have_text("pre-market")
     expect(page.get_by_test_id("feed")).to_have_text("massive live")
     expect(page.get_by_test_id("clock")).to_contain_text("09:28:3")
 
@@ -252,6 +252,19 @@ def test_the_keyboard_leads_through_the_page(gateway: FakeGateway, page: Page) -
     page.get_by_test_id("search").fill("nope")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("symbol:NOPE is not watched.")
+    expect(page.get_by_test_id("symbol-panel")).to_contain_text("symbol:NOPE is not watched.")
+
+
+def test_a_symbol_of_another_feed_gives_way_to_the_top_row(
+    gateway: FakeGateway, page: Page
+) -> None:
+    prepare(gateway)
+    opened(gateway, page)
+    expect(page.get_by_test_id("symbol")).to_have_text("AAPL")
+    page.evaluate("""localStorage.setItem("tapelight", '{"symbol": "GONE"}')""")
+    page.reload()
+    expect(page.get_by_test_id("symbol")).to_have_text("AAPL")
+    expect(page.get_by_test_id("last")).to_have_text("231.46")
 
 
 def test_many_rows_are_virtualised(gateway: FakeGateway, page: Page) -> None:
@@ -284,7 +297,9 @@ def test_an_empty_board_says_what_to_do(gateway: FakeGateway, page: Page) -> Non
     page.goto(gateway.url)
     expect(page.get_by_test_id("pane-0")).to_contain_text("No symbol meets the rule")
     expect(page.get_by_test_id("pane-0")).to_contain_text("chg_pct >= 3")
-    expect(page.get_by_test_id("pane-1")).to_contain_text("ranked in: post. It is pre now.")
+    expect(page.get_by_test_id("pane-1")).to_contain_text(
+        "ranked in: after hours. Now: pre-market."
+    )
     expect(page.get_by_test_id("symbol-panel")).to_contain_text("No symbol selected")
 
 

@@ -93,4 +93,6 @@ export interface Fault {
   readonly op: 'error';
   readonly title: string;
   readonly detail: string;
+  /** The topic that was refused, where the fault is about one. */
+  readonly topic?: string;
 }

@@ -25,3 +25,15 @@ export function tipOf(field: Field): string {
   const unit = field.unit === '' ? '' : `  [${field.unit}]`;
   return `${field.name}${unit}\n${field.doc}`;
 }
+
+const PHASES: Readonly<Record<string, string>> = {
+  pre: 'pre-market',
+  regular: 'regular hours',
+  post: 'after hours',
+  closed: 'closed',
+};
+
+/** Return a phase of the session in a trader's words. */
+export function phaseName(phase: string): string {
+  return PHASES[phase] ?? phase;
+}

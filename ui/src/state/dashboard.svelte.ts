@@ -13,6 +13,7 @@ import type {
   BoardMessage,
   Cell,
   Envelope,
+  Fault,
   Signal,
   SignalsMessage,
   Status,
@@ -43,6 +44,8 @@ export class Dashboard {
   symbol = $state<string | null>(null);
   values = $state.raw<Readonly<Record<string, Cell>>>({});
   symbolFields = $state.raw<readonly Field[]>([]);
+  /** Why the gateway has nothing on the symbol; empty while it has. */
+  absent = $state('');
   bars = $state.raw<readonly Bar[]>([]);
   barsLoaded = $state(false);
   signals = $state.raw<readonly Signal[]>([]);
@@ -56,6 +59,8 @@ export class Dashboard {
   #models = new Map<string, Board>();
   #clock = new MarketClock();
   #connection: Connection;
+  /** True until this page has settled on a symbol that the gateway knows, or the user chose. */
+  #guessing = true;
   #dirty = true;
   #frame = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -66,7 +71,7 @@ export class Dashboard {
       url,
       {
         message: (message) => this.#receive(message),
-        fault: (fault) => this.say(`${fault.title}: ${fault.detail}`),
+        fault: (fault) => this.#refused(fault),
         state: (state) => this.#linked(state),
       },
       browser,
@@ -108,14 +113,20 @@ export class Dashboard {
     this.#rewatch();
   }
 
-  /** Follow `symbol` in the chart and the card. */
+  /** Show `symbol` in the chart and the card, now and when the page is opened again. */
   select(symbol: string): void {
-    if (symbol === this.symbol) return;
+    this.#guessing = false;
+    preferences.set({ symbol });
+    if (symbol !== this.symbol) this.#follow(symbol);
+  }
+
+  #follow(symbol: string): void {
     this.symbol = symbol;
+    this.absent = '';
     this.values = {};
+    this.symbolFields = [];
     this.bars = [];
     this.barsLoaded = false;
-    preferences.set({ symbol });
     this.#rewatch();
   }
 
@@ -144,6 +155,18 @@ export class Dashboard {
     for (const topic of this.#models.keys()) if (!topics.has(topic)) this.#models.delete(topic);
     this.#connection.watch(topics);
     this.#dirty = true;
+  }
+
+  #refused(fault: Fault): void {
+    const ours = this.symbol !== null && fault.topic?.split(':')[1] === this.symbol;
+    // The symbol of an earlier visit may be none of this feed's: the top row takes its place.
+    if (ours && this.#guessing) {
+      this.symbol = null;
+      this.#rewatch();
+      return;
+    }
+    if (ours) this.absent = fault.detail;
+    this.say(`${fault.title}: ${fault.detail}`);
   }
 
   #linked(state: LinkState): void {
@@ -203,6 +226,8 @@ export class Dashboard {
 
   #showSymbol(message: SymbolMessage): void {
     if (message.kind === 'snapshot') {
+      this.#guessing = false;
+      this.absent = '';
       this.values = message.values;
       this.symbolFields = message.columns.map(fieldOf);
     } else this.values = { ...this.values, ...message.values };
@@ -224,13 +249,19 @@ export class Dashboard {
   }
 
   #paint(): void {
-    this.time = this.#clock.read(performance.now());
+    // Without a connection nothing is known of market time: the clock stands.
+    if (this.lost === null) this.time = this.#clock.read(performance.now());
     if (!this.#dirty) return;
     this.#dirty = false;
     const now = performance.now();
     for (const pane of this.panes) {
       const board = this.#models.get(`board:${pane.name}`);
       if (board !== undefined) pane.paint(board, now, this.frozen);
+    }
+    const top = this.panes[0]?.entries[0];
+    if (this.symbol === null && this.#guessing && top !== undefined) {
+      this.#guessing = false;
+      this.#follow(top.symbol);
     }
   }
 
