@@ -49,7 +49,7 @@ BARS = [[OPEN_S - 120 + 60 * n, 230.0, 232.0, 229.0, 231.0 + n, 1000 * n] for n 
 
 def board(name: str, title: str, rows: dict[str, list[Json]]) -> dict[str, Json]:
     head = {"name": name, "title": title, "board_kind": "list", "columns": COLUMNS}
-    return {**head, "order": list(rows), "rows": rows}
+    return {**head, "order": list(rows), "rows": {name: [*row] for name, row in rows.items()}}
 
 
 def prepare(gateway: FakeGateway, rows: dict[str, list[Json]] = ROWS) -> None:
