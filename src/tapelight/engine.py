@@ -39,7 +39,7 @@ class Engine:
         self.questions: Questions | None = None
         self.digest = hashlib.blake2b(digest_size=16).hexdigest()
         self.last_mark_ns = 0
-        self._rolls = 0
+        self.rolls = 0
 
     def apply(self, record: Record) -> Cycle | None:
         """Apply one record; a mark returns its cycle."""
@@ -66,7 +66,7 @@ class Engine:
         table = self.table
         table.complete_ns = mark.complete_ns
         table.advance(mark.ts_ns)
-        if table.rolls != self._rolls:
+        if table.rolls != self.rolls:
             self._begin_session()
         whole = mark.ts_ns % NS == 0
         signals = self._scan(whole)
@@ -77,7 +77,7 @@ class Engine:
         return Cycle(mark, rankings, signals, whole)
 
     def _begin_session(self) -> None:
-        self._rolls = self.table.rolls
+        self.rolls = self.table.rolls
         for question in (*self.boards.values(), *self.scans.values()):
             question.clear()
 

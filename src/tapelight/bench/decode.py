@@ -124,5 +124,7 @@ def _best_ns(*works: Callable[[], None]) -> tuple[float, ...]:
 if __name__ == "__main__":
     as_json = "--json" in sys.argv[1:]
     for row in run():
-        line = json.dumps(row) if as_json else "{name:40} {value:9.1f} {unit}  x{ratio}".format(**row)
+        line = (
+            json.dumps(row) if as_json else "{name:40} {value:9.1f} {unit}  x{ratio}".format(**row)
+        )
         sys.stdout.write(line + "\n")

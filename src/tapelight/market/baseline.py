@@ -1,5 +1,7 @@
 """The volume that is usual by time of day: what relative volume is measured against."""
 
+from importlib.resources import files
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,9 @@ Floats = npt.NDArray[np.float64]
 MINUTES = 960
 """Minutes from 04:00 to 20:00 New York."""
 ENOUGH_SESSIONS = 5
+OPEN_MINUTE, CLOSE_MINUTE = 330, 720
+PRE_SHARE, POST_SHARE = 0.012, 0.01
+"""Of a day's volume before the open and after the close: judged from 0.3-3 % off-hours trades."""
 
 
 class Baseline:
@@ -64,3 +69,17 @@ def _at(cumulated: Floats, minute: float) -> Floats:
     whole = min(int(m), MINUTES - 1)
     part = m - whole
     return np.asarray(cumulated[whole] + part * (cumulated[whole + 1] - cumulated[whole]))
+
+
+def market_curve() -> Profile:
+    """Return the shipped curve: a U in the regular session, a rise before it, a decay after it."""
+    text = files("tapelight.market").joinpath("ucurve.txt").read_text("utf-8")
+    regular = np.array([float(v) for v in text.splitlines() if v and not v.startswith("#")])
+    minute = np.zeros(MINUTES)
+    minute[OPEN_MINUTE:CLOSE_MINUTE] = regular / regular.sum() * (1.0 - PRE_SHARE - POST_SHARE)
+    rise = np.arange(1.0, OPEN_MINUTE + 1.0) ** 2
+    minute[:OPEN_MINUTE] = rise / rise.sum() * PRE_SHARE
+    decay = np.arange(MINUTES - CLOSE_MINUTE, 0.0, -1.0) ** 2
+    minute[CLOSE_MINUTE:] = decay / decay.sum() * POST_SHARE
+    none = np.zeros(0, np.int32)
+    return Profile(minute, none, np.zeros((0, MINUTES), np.float32), none)

@@ -66,6 +66,7 @@ class Masks(NamedTuple):
     closing: np.uint64
     official_open: np.uint64
     official_close: np.uint64
+    quarantine: np.uint64
 
 
 class Day(NamedTuple):
@@ -369,7 +370,7 @@ def fold_trade(row, r, ts, price, size, mask, exchange, rings, day, masks, count
     regular = (day.open_ns <= ts < day.close_ns) or auction
     moves_last, moves_hl = eligibility(row, mask, exchange, regular, masks)
     held = False
-    if (moves_last or moves_hl) and not auction:
+    if (moves_last or moves_hl) and not auction and masks.quarantine:
         held = is_suspect(row, ts, price)
         if held:
             hold(row, r, ts, price, size, counters, spill)

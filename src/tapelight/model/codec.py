@@ -64,7 +64,7 @@ def _decode(data: memoryview) -> Record:
         return message
     if kind == PROFILE:
         minute, rows, volume, sessions = _unpack_all(body, 4)[0]
-        return Profile(minute, rows, volume.reshape(len(rows), -1), sessions)
+        return Profile(minute, rows, volume.reshape(len(rows), len(minute)), sessions)
     ts = _I64.unpack_from(body)[0]
     rest = body[8:]
     if kind == SNAPSHOT:

@@ -52,6 +52,8 @@ class ConditionRules(msgspec.Struct, frozen=True):
     closing: int
     official_open: int
     official_close: int
+    quarantine: bool = True
+    """Whether a print far from the market is held until two more confirm it."""
 
 
 def _bits(*ids: int) -> int:
@@ -76,5 +78,5 @@ US_RULES = ConditionRules(
 )
 """The US consolidated rules, used until a provider's own table is loaded."""
 
-OPEN_RULES = ConditionRules(*([0] * 14))
+OPEN_RULES = ConditionRules(*([0] * 14), quarantine=False)
 """Every print counts for everything: 24x7 markets."""

@@ -79,7 +79,8 @@ class Board:
     def rank(self, view: View) -> Ranking:
         """Return the present members in order, with the view's values."""
         query = self.question.query
-        members = np.flatnonzero(self.entered[: len(view)])
+        on_board = self.entered[: len(view)] if view.index is None else self.entered[view.index]
+        members = np.flatnonzero(on_board)
         chosen = ranked(query, view, members)[: query.limit]
         names = view.table.universe.symbols
         order = [names[i] for i in chosen.tolist()]

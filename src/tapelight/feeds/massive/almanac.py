@@ -27,8 +27,8 @@ A_RECORD = 500
 AHEAD_NS = 15 * MINUTE_NS
 """How long before a session its references are read."""
 AT_ONCE = 8
-IDLE_RATIO = 4.0
-"""The background pass works a fifth of the time."""
+IDLE_RATIO = 6.0
+"""The background pass works a seventh of the time."""
 
 
 class Almanac:

@@ -31,9 +31,9 @@ class MassiveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     url: str = "wss://socket.massive.com/stocks"
     rest: str = "https://api.massive.com"
     api_key: str = ""
-    channels: list[str] = ["T", "Q", "LULD"]
+    channels: tuple[str, ...] = ("T", "Q", "LULD")
     """Of T (trades), Q (quotes), A (second bars), AM (minute bars), LULD (bands)."""
-    symbols: list[str] | None = None
+    symbols: tuple[str, ...] | None = None
     """None: the whole market."""
     silence_s: float = 5.0
     """Without a frame for so long in regular hours, the connection counts as dead."""

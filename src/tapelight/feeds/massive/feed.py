@@ -36,8 +36,8 @@ class MassiveFeed:
                 url=url,
                 rest=rest,
                 api_key=api_key.reveal() if isinstance(api_key, Secret) else api_key,
-                channels=list(channels),
-                symbols=None if symbols is None else list(symbols),
+                channels=tuple(channels),
+                symbols=None if symbols is None else tuple(symbols),
             )
         )
         self._backoff = backoff or Backoff()

@@ -139,7 +139,7 @@ class Library:
                 if bars:  # a day that could not be had is left out, not taken for one of no trade
                     fold.add(session.date, bars, full=not session.half_day)
                 if rest_ratio:
-                    await asyncio.sleep(rest_ratio * (loop.time() - began) + 0.02)
+                    await asyncio.sleep(rest_ratio * (loop.time() - began) + 0.05)
         return fold
 
     async def snapshot(self, symbols: Sequence[str] | None) -> list[TickerSnapshot]:

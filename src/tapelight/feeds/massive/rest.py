@@ -63,7 +63,12 @@ class Rest:
         for what the service or the plan does not have, Rejected for a body of another shape.
         """
         async for attempt in stamina.retry_context(
-            on=_wait_after, attempts=ATTEMPTS, timeout=240.0, wait_initial=0.25, wait_max=4.0
+            on=_wait_after,
+            attempts=ATTEMPTS,
+            timeout=240.0,
+            wait_initial=0.25,
+            wait_max=4.0,
+            wait_jitter=0.25,
         ):
             with attempt:
                 body = await self._once(path, params)

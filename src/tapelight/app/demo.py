@@ -1,0 +1,123 @@
+"""`tapelight demo`: the simulator as a child process, and the ordinary Massive feed on it."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tapelight.app import run
+from tapelight.config import Config
+from tapelight.errors import Unavailable
+
+NS = 1_000_000_000
+START_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """Say which market the demo makes."""
+
+    port: int = 8787
+    symbols: int = 2000
+    rate: float = 3000.0
+    seed: int = 1
+    duration_s: float | None = None
+    scenario: str = "open"
+    speed: float = 1.0
+    data: Path | None = None
+    ledger: Path | None = None
+
+
+async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
+    """Run the demo; return the scanner's status at its end."""
+    with tempfile.TemporaryDirectory(prefix="tapelight-demo-") as scratch:
+        data = options.data or Path(scratch)
+        web = msgspec.structs.replace(config.web, port=options.port)
+        config = msgspec.structs.replace(config, web=web)
+        port = free_port()
+        parts = run.assemble(config, _feed(port), data)
+        async with _simulator(options, port):
+            await run.serve(parts, _until(parts, options.duration_s))
+        return parts.scanner.status()
+
+
+def _feed(port: int) -> run.Feed:
+    settings = {
+        "url": f"ws://127.0.0.1:{port}/stocks",
+        "rest": f"http://127.0.0.1:{port}",
+        "api_key": "demo",
+    }
+    return run.open_feed(Config(feed={"massive": settings}), "massive")
+
+
+def _until(parts: run.Parts, duration_s: float | None):  # type: ignore[no-untyped-def]
+    """Return a test that is true once `duration_s` market seconds have passed since the first mark."""
+    if duration_s is None:
+        return None
+    first: list[int] = []
+
+    def over() -> bool:
+        now = parts.scanner.engine.last_mark_ns
+        if now and not first:
+            first.append(now)
+        return bool(first) and now - first[0] >= duration_s * NS
+
+    return over
+
+
+@asynccontextmanager
+async def _simulator(options: DemoOptions, port: int) -> AsyncIterator[None]:
+    arguments = [
+        "simulate", "--port", port, "--symbols", options.symbols, "--rate", options.rate,
+        "--seed", options.seed, "--scenario", options.scenario, "--speed", options.speed, "--hold",
+    ]  # fmt: skip
+    if options.ledger is not None:
+        arguments += ["--ledger", options.ledger]
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tapelight", *(str(a) for a in arguments), "--die-with-parent"
+    )
+    try:
+        await _listening(child, port)
+        yield
+    finally:
+        if child.returncode is None:
+            child.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(child.wait(), 10.0)
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+
+
+async def _listening(child: asyncio.subprocess.Process, port: int) -> None:
+    """Wait until the simulator takes connections."""
+    for _ in range(int(START_S / 0.05)):
+        if child.returncode is not None:
+            raise Unavailable("The simulator ended at its start: see its message above.")
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        await asyncio.sleep(0.05)
+    raise Unavailable(f"The simulator did not listen within {START_S:.0f} s: try fewer --symbols.")
+
+
+def free_port() -> int:
+    """Return a port that is free at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def summary(status: dict[str, object]) -> str:
+    """Return the demo's end as one JSON line."""
+    return json.dumps(status, default=str)

@@ -1,0 +1,98 @@
+"""What the scanner counts of itself: lag, rates, counters."""
+
+from collections import Counter, deque
+from typing import Any
+
+import numpy as np
+
+from tapelight.market import fold
+from tapelight.market.table import Table
+
+NS = 1_000_000_000
+BIN_MS = 1.0
+BINS = 10_000
+SAMPLES = 64
+
+
+class LagHistogram:
+    """Count lags in bins of 1 ms up to 10 s."""
+
+    def __init__(self) -> None:
+        self._bins = np.zeros(BINS + 1, np.int64)
+
+    def add(self, lag_ns: int) -> None:
+        """Count one lag."""
+        self._bins[min(max(lag_ns // 1_000_000, 0), BINS)] += 1
+
+    def quantile(self, q: float) -> float | None:
+        """Return the lag in ms below which a share `q` lies (upper edge of its bin)."""
+        total = int(self._bins.sum())
+        if total == 0:
+            return None
+        at = int(np.searchsorted(np.cumsum(self._bins), q * total))
+        return float((at + 1) * BIN_MS)
+
+
+class Rate:
+    """Tell events a second over the last few seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[int, int]] = deque(maxlen=6)
+
+    def sample(self, now_ns: int, total: int) -> None:
+        """Note the total at market time `now_ns`."""
+        self._seen.append((now_ns, total))
+
+    def per_second(self) -> float:
+        """Return the mean rate over the samples."""
+        if len(self._seen) < 2 or self._seen[-1][0] <= self._seen[0][0]:
+            return 0.0
+        (begin, low), (end, high) = self._seen[0], self._seen[-1]
+        return (high - low) * NS / (end - begin)
+
+
+class Figures:
+    """Hold the scanner's own counters."""
+
+    def __init__(self) -> None:
+        self.lag = LagHistogram()
+        self.minute_lag = LagHistogram()
+        self.trades = Rate()
+        self.events = Rate()
+        self.rejected: Counter[str] = Counter()
+        self.samples: dict[str, str] = {}
+        self.superseded = 0
+        self.events_in = 0
+        self.gaps = 0
+        self.cycle_ns: deque[int] = deque(maxlen=1200)
+        self.signals = 0
+
+    def reject(self, kind: str, sample: bytes | str) -> None:
+        """Count a rejected message and keep the last sample of its kind."""
+        self.rejected[kind] += 1
+        self.samples[kind] = str(sample)[:200]
+
+    def lag_ms(self) -> dict[str, float | None]:
+        """Return the lag of the whole run: event time to folded."""
+        return {"p50": self.lag.quantile(0.5), "p99": self.lag.quantile(0.99)}
+
+    def cycle_ms(self) -> dict[str, float]:
+        """Return the time that marks took, of the last minute."""
+        if not self.cycle_ns:
+            return {"p50": 0.0, "p99": 0.0}
+        p50, p99 = np.quantile(np.array(self.cycle_ns), (0.5, 0.99)) / 1e6
+        return {"p50": round(float(p50), 3), "p99": round(float(p99), 3)}
+
+
+def counted(table: Table) -> dict[str, Any]:
+    """Return the table's counters by name."""
+    c = table.counters
+    return {
+        "trades": int(c[fold.TRADES]),
+        "quotes": int(c[fold.QUOTES]),
+        "duplicates": int(c[fold.DUPLICATES]),
+        "late": int(c[fold.LATE]),
+        "quarantined": int(c[fold.QUARANTINED]),
+        "unknown_conditions": int(c[fold.UNKNOWN_CONDITION]),
+        "inside_snapshot": int(c[fold.INSIDE_SNAPSHOT]),
+    }

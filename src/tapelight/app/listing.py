@@ -1,0 +1,55 @@
+"""`tapelight list`: what there is."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+from tapelight.config import Config
+from tapelight.errors import ConfigError
+
+Rows = Iterable[dict[str, str]]
+
+
+def listing(what: str, config: Config) -> Rows:
+    """Return rows of name, text and sometimes unit; raises ConfigError for an unknown word."""
+    kinds = {"columns": _columns, "boards": _boards, "feeds": _feeds, "scenarios": _scenarios}
+    if what not in kinds:
+        near = get_close_matches(what, kinds, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(kinds)}."
+        raise ConfigError(f"Nothing called {what!r} to list: {hint}")
+    return kinds[what](config)
+
+
+def _columns(_config: Config) -> Rows:
+    from tapelight.market.column import columns
+
+    for info in columns().values():
+        text = info.doc.partition("\n")[0]
+        yield {"name": info.name, "unit": info.unit, "topic": info.topic, "text": text}
+
+
+def _boards(config: Config) -> Rows:
+    from tapelight.app.questions import read_questions
+    from tapelight.scan.question import read_question
+
+    texts = read_questions(Path(config.questions)).texts
+    read = [read_question(name, text) for name, text in texts.items()]
+    for q in sorted(read, key=lambda q: (q.header.number, q.name)):
+        yield {"name": q.name, "unit": q.header.kind, "text": f"{q.header.title}. {q.header.doc}"}
+
+
+def _feeds(_config: Config) -> Rows:
+    from tapelight.plugins import load, names
+
+    for name in names("feeds"):
+        module = load("feeds", name)
+        if hasattr(module, "Config"):
+            text = (module.__doc__ or "").partition("\n")[0]
+            yield {"name": name, "text": text}
+
+
+def _scenarios(_config: Config) -> Rows:
+    from tapelight.feeds.simulator import scenarios
+
+    for name, text in scenarios().items():
+        yield {"name": name, "text": text}

@@ -1,0 +1,39 @@
+"""Running and stopping: SIGTERM and Ctrl-C end a process cleanly, children die with their parent."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+PR_SET_PDEATHSIG = 1
+
+
+async def run_until_stopped(main_task: Coroutine[Any, Any, T]) -> T | None:
+    """Run a coroutine; SIGINT or SIGTERM cancels it, then None is returned."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(main_task, name="main")
+    stopped: list[int] = []
+
+    def stop(number: int) -> None:
+        stopped.append(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    with contextlib.suppress(asyncio.CancelledError):
+        return await task
+    return None
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this process when its parent ends (Linux)."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)

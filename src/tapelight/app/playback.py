@@ -1,0 +1,240 @@
+"""`tapelight replay`: a recorded day or a Parquet file through the same engine."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as Grid
+
+from tapelight.app.publish import Publisher
+from tapelight.app.questions import read_questions
+from tapelight.app.runs import find_run
+from tapelight.app.views import EngineBoards, EngineMarket
+from tapelight.buses.memory import MemoryBus
+from tapelight.config import Config
+from tapelight.engine import Engine
+from tapelight.errors import ConfigError
+from tapelight.feeds import replay
+from tapelight.market.baseline import market_curve
+from tapelight.market.view import View
+from tapelight.model.records import Digest, FeedState, Mark, Questions, Record
+from tapelight.model.session import PHASES, Session, iso, latest_session, parse_time
+from tapelight.scan.sql import answer, compile_query
+from tapelight.stores.journal.segments import Corrupt, Tail, read_records
+from tapelight.web.server import Gateway
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """Say what to replay and what to answer."""
+
+    source: str
+    data: Path
+    verify: bool = False
+    daily: Path | None = None
+    sql: tuple[str, ...] = ()
+    at: str | None = None
+    calendar: str = "auto"
+    json: bool = False
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Count the digests that agree with those the live run left."""
+
+    same: int = 0
+    other: int = 0
+    first_other_ns: int = 0
+
+    def see(self, witness: Digest, mine: str) -> None:
+        """Compare one digest."""
+        if witness.digest == mine:
+            self.same += 1
+        else:
+            self.first_other_ns = self.first_other_ns or witness.ts_ns
+            self.other += 1
+
+
+def open_records(options: ReplayOptions, questions: Questions | None) -> Iterator[Record]:
+    """Return the records of the source; `questions` are asked of a file that has none itself."""
+    path = Path(options.source)
+    if path.suffix != ".parquet":
+        return read_records(find_run(path, options.data), 0, Tail())
+    return _file_records(path, options, questions)
+
+
+def _file_records(
+    path: Path, options: ReplayOptions, questions: Questions | None
+) -> Iterator[Record]:
+    source = replay.open_source(path, options.calendar)
+    for i, record in enumerate(replay.records(source, options.daily)):
+        yield record
+        if i == 0:
+            yield market_curve()
+            if questions is not None:
+                yield questions
+
+
+def replay_max(options: ReplayOptions) -> int:
+    """Replay at full speed, print the answers and the verdict; return the exit code."""
+    queries = [compile_query(text) for text in options.sql]
+    engine, verdict = Engine(), Verdict()
+    try:
+        stopped = _run(engine, open_records(options, None), verdict, options)
+    except Corrupt as error:
+        print(f"tapelight: {error}", file=sys.stderr)
+        return 1
+    if stopped and not engine.last_mark_ns:
+        raise ConfigError(f"--at {options.at} lies before the first mark of {options.source}.")
+    for query in queries:
+        _show(answer(query, View(engine.table)), options.json)
+    return _verdict(engine, verdict, options)
+
+
+def _run(
+    engine: Engine, records: Iterator[Record], verdict: Verdict, options: ReplayOptions
+) -> bool:
+    """Apply records, up to --at; tell whether it stopped there."""
+    console = Console(stderr=True)
+    stop_ns: int | None = None
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("replaying")
+        marks = 0
+        for record in records:
+            if isinstance(record, Mark):
+                if stop_ns is None and options.at is not None:
+                    stop_ns = _moment(options.at, engine, record)
+                if stop_ns is not None and record.ts_ns > stop_ns:
+                    return True
+                marks += 1
+                if marks % 200 == 0:
+                    bar.update(task, description=f"replaying {iso(record.ts_ns)}")
+            engine.apply(record)
+            if isinstance(record, Digest) and options.verify:
+                verdict.see(record, engine.digest)
+    return False
+
+
+def _moment(text: str, engine: Engine, mark: Mark) -> int:
+    """Return --at in ns; a time of day is of the last session that the source reaches."""
+    session: Session = latest_session(engine.table.calendar, mark.ts_ns)
+    return parse_time(text, session, engine.table.calendar.zone)
+
+
+def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            print(json.dumps(row))
+        return
+    grid = Grid()
+    for name in rows[0] if rows else ["no rows"]:
+        grid.add_column(name, justify="right")
+    for row in rows:
+        grid.add_row(*(_cell(v) for v in row.values()))
+    Console().print(grid)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    return "–" if value is None else str(value)
+
+
+def _verdict(engine: Engine, verdict: Verdict, options: ReplayOptions) -> int:
+    if not options.verify:
+        return 0
+    total = verdict.same + verdict.other
+    if not total:
+        print(f"tapelight: {options.source} holds no digests to verify.", file=sys.stderr)
+        return 1
+    summary = {"identical": verdict.same, "of": total, "digest": engine.digest}
+    if options.json:
+        print(json.dumps(summary))
+    else:
+        print(f"{verdict.same:,}/{total:,} identical, digest {engine.digest}")
+    if verdict.other:
+        at = iso(verdict.first_other_ns)
+        print(f"tapelight: the first answer that differs is at {at}.", file=sys.stderr)
+    return 1 if verdict.other else 0
+
+
+async def replay_paced(options: ReplayOptions, speed: float, config: Config, port: int) -> None:
+    """Serve the dashboard while the records come at `speed` market seconds a second."""
+    if speed <= 0:
+        raise ConfigError(f"--speed is {speed:g}: give max or a number above 0.")
+    questions = read_questions(Path(config.questions))
+    player = Player(config, port)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(player.gateway.serve(), name="gateway")
+        group.create_task(player.play(open_records(options, questions), speed), name="player")
+
+
+class Player:
+    """Feed an engine of its own with records in real time, and publish what it answers."""
+
+    def __init__(self, config: Config, port: int) -> None:
+        self.engine = Engine()
+        self.boards = EngineBoards(self.engine)
+        self.market = EngineMarket(self.engine, self.status)
+        self.bus = MemoryBus()
+        self.publisher = Publisher(self.boards, self.market, self.bus, self.status)
+        web = msgspec.structs.replace(config.web, port=port)
+        self.gateway = Gateway(
+            self.boards, self.market, self.bus, host=web.host, port=port,
+            hosts=web.hosts, origins=web.origins,
+        )  # fmt: skip
+        self.state = FeedState(0, "replay", "live")
+        self.speed = 1.0
+
+    async def play(self, records: Iterator[Record], speed: float) -> None:
+        """Apply the records, waiting before each mark until it is due."""
+        self.speed = speed
+        loop = asyncio.get_running_loop()
+        begin, first = loop.time(), 0
+        for record in records:
+            if isinstance(record, FeedState):
+                self.state = record
+            if isinstance(record, Mark):
+                first = first or record.ts_ns
+                due = begin + (record.ts_ns - first) / NS / speed
+                if (late := loop.time() - due) > 1.0:
+                    begin += late
+                await asyncio.sleep(max(due - loop.time(), 0))
+            cycle = self.engine.apply(record)
+            if cycle is not None:
+                self.publisher.on_cycle(cycle)
+        self.state = msgspec.structs.replace(self.state, detail="the replay has ended")
+
+    def status(self) -> dict[str, Any]:
+        """Return what /health shows of a replay."""
+        table = self.engine.table
+        return {
+            "phase": PHASES[table.phase()],
+            "session": table.session.date.isoformat() if table.session else "",
+            "market_time": iso(table.now_ns) if table.now_ns else "",
+            "rate": self.speed,
+            "feed": {
+                "name": f"replay of {self.state.feed}",
+                "state": "live",
+                "detail": self.state.detail,
+                "coverage": "recorded",
+            },
+            "events_s": 0.0,
+            "trades_s": 0.0,
+            "lag_ms": {"p50": None, "p99": None},
+            "rows": table.n,
+            "stale": 0,
+            "gaps": 0,
+            "provisional": 0,
+            "journal": {"state": "replay", "detail": "", "bytes": 0, "seq": 0},
+        }

@@ -1,0 +1,104 @@
+"""`tapelight run`: feed, journal, engine and gateway in one loop."""
+
+import asyncio
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from tapelight.app.publish import Publisher
+from tapelight.app.questions import read_questions
+from tapelight.app.scanner import Scanner
+from tapelight.app.views import EngineBoards, EngineMarket
+from tapelight.buses.memory import MemoryBus
+from tapelight.config import Config, convert
+from tapelight.engine import Engine
+from tapelight.plugins import load
+from tapelight.ports import Feed
+from tapelight.web.server import Gateway
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Parts:
+    """Hold what one scanner process is made of."""
+
+    scanner: Scanner
+    gateway: Gateway
+    feed: Feed
+    boards: EngineBoards
+    market: EngineMarket
+    background: set["asyncio.Task[None]"] = field(default_factory=set)
+
+
+def open_feed(config: Config, name: str | None = None) -> Feed:
+    """Return the feed that the configuration names."""
+    chosen = name or config.use_feed
+    module = load("feeds", chosen)
+    settings = convert(config.feed.get(chosen, {}), module.Config, f"[feed.{chosen}]")
+    feed: Feed = module.open(settings)
+    return feed
+
+
+def assemble(config: Config, feed: Feed, data: Path) -> Parts:
+    """Make the objects of one scanner process; the port is bound here, before anything starts."""
+    questions = read_questions(Path(config.questions))
+    bus = MemoryBus()
+    web = config.web
+    later: list[Publisher] = []
+    scanner = Scanner(data, questions, config.calendar, lambda cycle: later[0].on_cycle(cycle))
+    boards = EngineBoards(scanner.engine)
+    market = EngineMarket(scanner.engine, scanner.status)
+    later.append(Publisher(boards, market, bus, scanner.status))
+    gateway = Gateway(
+        boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins
+    )
+    parts = Parts(scanner, gateway, feed, boards, market)
+    scanner.on_open = lambda engine: _attach(parts, engine)
+    market.asked_for = lambda symbol: _fetch_history(parts, symbol)
+    return parts
+
+
+def _attach(parts: Parts, engine: Engine) -> None:
+    parts.boards.engine = engine
+    parts.market.engine = engine
+
+
+def _fetch_history(parts: Parts, symbol: str) -> None:
+    """Ask the feed for a symbol's earlier bars, once somebody looks at its chart."""
+    if len(parts.background) >= 32:
+        return
+    task = asyncio.get_running_loop().create_task(parts.feed.history(symbol))
+    parts.background.add(task)
+    task.add_done_callback(parts.background.discard)
+
+
+async def serve(parts: Parts, until: Callable[[], bool] | None = None) -> None:
+    """Run feed, marks and gateway until cancelled, or until `until` says so."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+    scanner = parts.scanner
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(parts.gateway.serve(), name="gateway"),
+                group.create_task(scanner.run_marks(), name="marks"),
+                group.create_task(parts.feed.run(scanner), name="feed"),
+            ]
+            if until is not None:
+                await _wait(until)
+                for task in tasks:
+                    task.cancel()
+    finally:
+        for task in list(parts.background):
+            task.cancel()
+        scanner.close()
+
+
+async def _wait(until: Callable[[], bool]) -> None:
+    while not until():
+        await asyncio.sleep(0.05)

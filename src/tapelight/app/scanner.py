@@ -1,0 +1,268 @@
+"""The live scanner: journal first, then the engine; marks by the market clock."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tapelight.app.figures import Figures, counted
+from tapelight.app.frozen import State, freeze
+from tapelight.app.runs import Run, open_run
+from tapelight.engine import Cycle, Engine
+from tapelight.market.baseline import market_curve
+from tapelight.model.batch import Batch
+from tapelight.model.clock import MarketClock
+from tapelight.model.records import (
+    CalendarChoice,
+    Digest,
+    FeedState,
+    Halt,
+    Mark,
+    Questions,
+    Record,
+    References,
+    Symbols,
+)
+from tapelight.model.session import PHASES, calendar, iso
+from tapelight.model.universe import Universe
+from tapelight.stores.journal.snapshots import write_snapshot
+
+NS = 1_000_000_000
+CYCLE_NS = 50_000_000
+MOST_MARKS = 40
+"""After a stall no more sub-second marks than this are made up for: whole seconds always."""
+SNAPSHOT_NS = 60 * NS
+
+
+class Scanner:
+    """Be the sink of a feed: each record is journalled and applied before `put` returns.
+
+    The journal is opened at the first touch, when the feed has set the clock: a run goes on
+    only if market time is later than its last record.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        questions: Questions,
+        calendar_name: str,
+        on_cycle: Callable[[Cycle], None],
+    ) -> None:
+        self.clock = MarketClock()
+        self.figures = Figures()
+        self.engine = Engine(calendar_name)
+        self.on_cycle = on_cycle
+        self.on_open: Callable[[Engine], None] = lambda _engine: None
+        self.feed_state: FeedState | None = None
+        self._data = data
+        self._questions = questions
+        self._calendar = calendar_name
+        self._universe = Universe()
+        self._known = 0
+        self._run: Run | None = None
+        self._next_mark_ns = 0
+        self._complete_ns = 0
+        self._dirty = False
+        self._snapshot_due_ns = 0
+        self._shadow: State | None = None
+        self._snapshot_task: asyncio.Task[Any] | None = None
+
+    @property
+    def universe(self) -> Universe:
+        """Return the symbols and their rows."""
+        self._open()
+        return self._universe
+
+    def put(self, record: Record) -> None:
+        """Journal and apply one record, after the marks that were due before it."""
+        self._open()
+        now = self.clock.now_ns()
+        self._mark_until(now)
+        self._admit(record)
+        self._take(record)
+        self._dirty = True
+        if isinstance(record, Batch):
+            self._measure(record)
+        elif isinstance(record, FeedState):
+            self._feed_changed(record)
+
+    def alive(self, complete_ns: int) -> None:
+        """Note that the stream is complete up to a market time."""
+        self._complete_ns = max(self._complete_ns, complete_ns)
+
+    def reject(self, kind: str, sample: bytes | str) -> None:
+        """Count a malformed message."""
+        self.figures.reject(kind, sample)
+
+    async def run_marks(self) -> None:
+        """Make the marks that fall due while nothing arrives; runs until cancelled."""
+        while True:
+            if self._run is not None:
+                self._mark_until(self.clock.now_ns())
+                delay = self.clock.wall_delay_s(self._next_mark_ns)
+            else:
+                delay = 0.02
+            await asyncio.sleep(min(max(delay, 0.001), 0.05))
+
+    def _open(self) -> None:
+        if self._run is not None:
+            return
+        now = self.clock.now_ns()
+        self._run = open_run(self._data, calendar(self._calendar), now)
+        self._next_mark_ns = (now // CYCLE_NS + 1) * CYCLE_NS
+        self._snapshot_due_ns = now + SNAPSHOT_NS
+        if self._run.engine is not None:
+            self._go_on(self._run.engine)
+        else:
+            self._take(CalendarChoice(self._calendar))
+            self._take(market_curve())
+        if self.engine.questions != self._questions:
+            self._take(self._questions)
+        self.on_open(self.engine)
+
+    def _go_on(self, engine: Engine) -> None:
+        """Take over a run's state: what happened since its last mark is a hole until the snapshot."""
+        self.engine = engine
+        for symbol in engine.table.universe.symbols:
+            self._universe.add(symbol)
+        self._known = len(self._universe)
+        self._take(
+            FeedState(
+                self.clock.now_ns(), engine.table.feed, "gap", "restarted", True,
+                engine.last_mark_ns,
+            )
+        )  # fmt: skip
+
+    def _admit(self, record: Record) -> None:
+        """Give rows to the symbols that a record names for the first time."""
+        if isinstance(record, References):
+            for reference in record.references:
+                self._universe.add(reference.symbol)
+        elif isinstance(record, Halt):
+            self._universe.add(record.symbol)
+        if len(self._universe) > self._known:
+            fresh = self._universe.symbols[self._known :]
+            self._take(Symbols(self._known, fresh))
+            self._known = len(self._universe)
+
+    def _take(self, record: Record) -> Cycle | None:
+        assert self._run is not None
+        self._run.writer.append(record)
+        return self.engine.apply(record)
+
+    def _measure(self, batch: Batch) -> None:
+        trades = batch.trades
+        figures = self.figures
+        if trades is not None and len(trades.ts_ns):
+            lag = self.clock.now_ns() - int(trades.ts_ns[-1])
+            figures.lag.add(lag)
+        for part in (batch.trades, batch.quotes, batch.bars, batch.bands):
+            if part is not None:
+                figures.events_in += len(part.row)
+
+    def _feed_changed(self, state: FeedState) -> None:
+        self.feed_state = state
+        if state.provisional:
+            self.figures.gaps += 1
+
+    def _mark_until(self, now: int) -> None:
+        """Make every mark that is due by `now`: whole seconds always, others if anything is new."""
+        behind = (now - self._next_mark_ns) // CYCLE_NS
+        while self._next_mark_ns <= now:
+            ts = self._next_mark_ns
+            self._next_mark_ns += CYCLE_NS
+            whole = ts % NS == 0
+            if whole or (self._dirty and behind < MOST_MARKS):
+                self._mark(ts)
+
+    def _mark(self, ts: int) -> None:
+        assert self._run is not None
+        begin = self.clock.now_ns()
+        self._dirty = False
+        cycle = self._take(Mark(ts, min(self._complete_ns, ts)))
+        assert cycle is not None
+        if cycle.whole:
+            self._run.writer.append(Digest(ts, self.engine.digest))
+            self._sample(ts)
+        self._run.writer.tick()
+        self.figures.signals += len(cycle.signals)
+        self.on_cycle(cycle)
+        self.figures.cycle_ns.append(self.clock.now_ns() - begin)
+        if ts >= self._snapshot_due_ns and ts % NS == 0:
+            self._snapshot()
+
+    def _sample(self, ts: int) -> None:
+        counters = self.engine.table.counters
+        self.figures.trades.sample(ts, int(counters[0]))
+        self.figures.events.sample(ts, self.figures.events_in)
+
+    def _snapshot(self) -> None:
+        """Copy the state, write it on a thread; the next one is due a minute after."""
+        assert self._run is not None
+        self._snapshot_due_ns = self._next_mark_ns + SNAPSHOT_NS
+        if self._snapshot_task is not None and not self._snapshot_task.done():
+            return
+        self._run.writer.tick(force=True)
+        self._shadow = freeze(self.engine, self._shadow)
+        writing = asyncio.to_thread(
+            write_snapshot, self._run.folder, self._run.writer.seq, self._shadow
+        )
+        self._snapshot_task = asyncio.get_running_loop().create_task(writing, name="snapshot")
+        self._snapshot_task.add_done_callback(self._snapshot_written)
+
+    def _snapshot_written(self, task: "asyncio.Task[Any]") -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), OSError):
+            self.figures.reject("snapshot", str(error))
+
+    def close(self) -> None:
+        """Flush the journal."""
+        if self._run is not None:
+            self._run.writer.close()
+
+    def status(self) -> dict[str, Any]:
+        """Return what /health shows."""
+        engine, figures = self.engine, self.figures
+        table, feed = engine.table, self.feed_state
+        run = self._run
+        rows = table.live
+        age_ms = max(table.now_ns - table.complete_ns, 0) / 1e6
+        journal = run.writer.state if run else "closed"
+        lag = figures.lag_ms()
+        return {
+            "phase": PHASES[table.phase()],
+            "session": table.session.date.isoformat() if table.session else "",
+            "market_time": iso(table.now_ns) if table.now_ns else "",
+            "rate": self.clock.rate,
+            "feed": {
+                "name": feed.feed if feed else "",
+                "state": feed.state if feed else "connecting",
+                "detail": feed.detail if feed else "",
+                "coverage": "SIP",
+            },
+            "events_s": round(figures.events.per_second(), 1),
+            "trades_s": round(figures.trades.per_second(), 1),
+            "lag_ms": lag,
+            "cycle_ms": figures.cycle_ms(),
+            "age_ms": round(age_ms, 1),
+            "rows": table.n,
+            "stale": table.n if age_ms > 5000 else 0,
+            "gaps": figures.gaps,
+            "gap_open": table.gap_since_ns > 0,
+            "provisional": int((rows["provisional"] > 0).sum()),
+            "quarantined": counted(table)["quarantined"],
+            "signals": figures.signals,
+            "counters": {
+                **counted(table),
+                "events_in": figures.events_in,
+                "rejected": sum(figures.rejected.values()),
+                "expired": 0,
+            },
+            "rejected_by_kind": dict(figures.rejected),
+            "journal": {
+                "state": journal.partition(":")[0],
+                "detail": journal.partition(": ")[2],
+                "bytes": run.writer.bytes if run else 0,
+                "seq": run.writer.seq if run else 0,
+            },
+            "digest": engine.digest,
+        }

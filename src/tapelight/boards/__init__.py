@@ -1,0 +1,1 @@
+"""The shipped boards and scans: one file of SQL each, found by itself."""

@@ -1,0 +1,301 @@
+"""The commands. Everything heavy is imported inside the command that needs it."""
+
+import json as jsonlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+
+from tapelight.errors import ConfigError, TapelightError
+
+app = cyclopts.App(
+    name="tapelight",
+    help="A self-hosted, real-time market scanner. Start with: tapelight demo",
+    version_flags=["--version"],
+)
+
+ConfigFile = Annotated[Path | None, Parameter(name="--config", help="tapelight.toml by default.")]
+Data = Annotated[
+    Path | None, Parameter(name="--data", help="Folder for all that is written (TAPELIGHT_DATA).")
+]
+
+
+def main() -> None:
+    """Run a command; a fault of the user's ends in one sentence and exit code 2."""
+    try:
+        app()
+    except ConfigError as error:
+        _fail(str(error), 2)
+    except TapelightError as error:
+        _fail(str(error), 1)
+    except BaseExceptionGroup as group:
+        known = group.subgroup(TapelightError)
+        if known is None:
+            raise
+        _fail(str(_first(known)), 2)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"tapelight: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _data_folder(data: Path | None, fallback: str = "data") -> Path:
+    return data or Path(os.environ.get("TAPELIGHT_DATA", fallback))
+
+
+def _loop(main_task: Any) -> Any:
+    """Run a coroutine on the fastest loop at hand; SIGTERM ends it like Ctrl-C."""
+    import asyncio
+
+    from tapelight.app.loop import run_until_stopped
+
+    return asyncio.run(run_until_stopped(main_task), loop_factory=_loop_factory())
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+@app.command
+def demo(
+    *,
+    port: int = 8787,
+    symbols: int = 2000,
+    rate: float = 3000.0,
+    seed: int = 1,
+    duration: float | None = None,
+    scenario: str = "open",
+    speed: float = 1.0,
+    data: Data = None,
+    ledger: Path | None = None,
+    config: ConfigFile = None,
+    json: bool = False,
+) -> None:
+    """Serve the dashboard on a synthetic market: no key, no service.
+
+    Parameters
+    ----------
+    port: where the dashboard is served.
+    symbols: how many symbols the market has.
+    rate: trades a second, the mean of 09:30 to 09:35.
+    seed: the same seed gives the same market.
+    duration: market seconds after which the demo ends; it runs on when not given.
+    scenario: see `tapelight list scenarios`.
+    speed: market seconds a second.
+    ledger: folder into which the simulator writes everything it sent.
+    json: print the last status as JSON.
+    """
+    from tapelight.app.demo import DemoOptions, summary
+    from tapelight.app.demo import demo as run_demo
+    from tapelight.config import load
+
+    options = DemoOptions(port, symbols, rate, seed, duration, scenario, speed, data, ledger)
+    print(f"Dashboard: http://127.0.0.1:{port}  (Ctrl-C ends the demo)", file=sys.stderr)
+    status = _loop(run_demo(options, load(config)))
+    if json and status:
+        print(summary(status))
+
+
+@app.command
+def run(
+    *, feed: str | None = None, data: Data = None, port: int | None = None, config: ConfigFile = None
+) -> None:
+    """Scan a real market: feed, journal, boards and dashboard as tapelight.toml says.
+
+    Parameters
+    ----------
+    feed: the feed to run, instead of the configured one.
+    port: where the dashboard is served, instead of the configured port.
+    """
+    import msgspec
+
+    from tapelight.app.run import assemble, open_feed, serve
+    from tapelight.config import load
+
+    settings = load(config)
+    if port is not None:
+        web = msgspec.structs.replace(settings.web, port=port)
+        settings = msgspec.structs.replace(settings, web=web)
+    parts = assemble(settings, open_feed(settings, feed), _data_folder(data, settings.data))
+    print(f"Dashboard: http://{settings.web.host}:{settings.web.port}", file=sys.stderr)
+    _loop(serve(parts))
+
+
+@app.command
+def simulate(
+    *,
+    port: int,
+    symbols: int = 2000,
+    rate: float = 3000.0,
+    seed: int = 1,
+    scenario: str = "open",
+    protocol: str = "massive",
+    speed: float = 1.0,
+    duration: float | None = None,
+    hold: bool = False,
+    ledger: Path | None = None,
+    start: str | None = None,
+    api_key: str = "demo",
+    die_with_parent: Annotated[bool, Parameter(show=False)] = False,
+) -> None:
+    """Serve a synthetic market on a socket that speaks a provider's protocol.
+
+    Parameters
+    ----------
+    rate: trades a second, the mean of 09:30 to 09:35.
+    scenario: see `tapelight list scenarios`.
+    protocol: massive.
+    speed: market seconds a second.
+    duration: market seconds after which it ends.
+    hold: market time stands still until the first subscription.
+    ledger: folder into which everything sent is written.
+    start: ISO time that replaces the scenario's start.
+    api_key: the key that clients must present.
+    """
+    from tapelight.app.loop import die_with_parent as tie
+    from tapelight.feeds.simulator import SimulatorOptions, serve
+
+    if protocol != "massive":
+        raise ConfigError(f"Unknown protocol {protocol!r}: massive is the one there is.")
+    if die_with_parent:
+        tie()
+    options = SimulatorOptions(
+        port=port, symbols=symbols, rate=rate, seed=seed, scenario=scenario, speed=speed,
+        duration_s=duration, hold=hold, ledger=ledger, start=start, api_key=api_key,
+    )  # fmt: skip
+    print(f"Simulator: ws://127.0.0.1:{port}/stocks and http://127.0.0.1:{port}", file=sys.stderr)
+    _loop(serve(options))
+
+
+@app.command
+def replay(
+    source: str,
+    *,
+    speed: str = "max",
+    verify: bool = False,
+    daily: Path | None = None,
+    sql: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    at: str | None = None,
+    calendar: str = "auto",
+    data: Data = None,
+    port: int = 8787,
+    json: bool = False,
+    config: ConfigFile = None,
+) -> None:
+    """Replay a recorded day, or a Parquet file of trades or minute bars.
+
+    Parameters
+    ----------
+    source: a run's folder, a day (2026-11-20, with --data), or a Parquet file.
+    speed: max reckons the answers and ends; a number serves the dashboard at that speed.
+    verify: recompute every answer and compare the digests that the live run left.
+    daily: Parquet of daily bars (symbol, date, o, h, l, c, v): previous closes and baselines.
+    sql: a query over the table at the end, or at --at; may be given more than once.
+    at: ISO 8601 with offset, or HH:MM:SS New York on the replayed day.
+    calendar: auto, XNYS or 24x7.
+    json: print the answers as JSON lines.
+    """
+    from tapelight.app.playback import ReplayOptions, replay_max, replay_paced
+    from tapelight.config import load
+
+    options = ReplayOptions(
+        source=source, data=_data_folder(data, load(config).data), verify=verify, daily=daily,
+        sql=sql, at=at, calendar=calendar, json=json,
+    )  # fmt: skip
+    if speed == "max":
+        raise SystemExit(replay_max(options))
+    try:
+        factor = float(speed.rstrip("xX"))
+    except ValueError as error:
+        raise ConfigError(f"--speed is {speed!r}: give max or a number such as 10.") from error
+    print(f"Dashboard: http://127.0.0.1:{port}", file=sys.stderr)
+    _loop(replay_paced(options, factor, load(config), port))
+
+
+@app.command
+def bench(*names: str, json: bool = False) -> None:
+    """Measure: decode, cycle, e2e; each figure with its baseline of the same run.
+
+    Parameters
+    ----------
+    names: which; all when none is given.
+    json: one JSON object a line: name, value, unit, baseline, ratio.
+    """
+    from tapelight.bench import run_benches
+
+    for row in run_benches(names):
+        print(jsonlib.dumps(row) if json else _bench_line(row), flush=True)
+
+
+def _bench_line(row: dict[str, Any]) -> str:
+    ratio = f"{row['ratio']:.3g}" if row.get("ratio") is not None else ""
+    return f"{row['name']:<44} {row['value']:>14,.4g} {row['unit']:<10} {ratio:>8}"
+
+
+@app.command
+def doctor(*, data: Data = None, config: ConfigFile = None, json: bool = False) -> None:
+    """Check port, key, clock, disk and calendar, and say what to do.
+
+    Parameters
+    ----------
+    json: print the findings as JSON lines.
+    """
+    from tapelight.app.doctor import diagnose
+    from tapelight.config import load
+
+    settings = load(config)
+    findings = diagnose(settings, _data_folder(data, settings.data))
+    for finding in findings:
+        mark = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}[finding["state"]]
+        print(jsonlib.dumps(finding) if json else f"{mark}  {finding['name']}: {finding['text']}")
+    if any(f["state"] == "fail" for f in findings):
+        raise SystemExit(1)
+
+
+@app.command(name="list")
+def list_(what: str = "boards", *, config: ConfigFile = None, json: bool = False) -> None:
+    """List columns, boards, feeds or scenarios.
+
+    Parameters
+    ----------
+    what: columns, boards, feeds, scenarios.
+    json: one JSON object a line.
+    """
+    from tapelight.app.listing import listing
+    from tapelight.config import load
+
+    for row in listing(what, load(config)):
+        if json:
+            print(jsonlib.dumps(row))
+        else:
+            print(f"{row['name']:<20} {row.get('unit', ''):<8} {row['text']}")
+
+
+@app.command
+def init(folder: Path = Path()) -> None:
+    """Write a first tapelight.toml and a folder for own boards and scans.
+
+    Parameters
+    ----------
+    folder: where.
+    """
+    from tapelight.app.init import write_first_config
+
+    for line in write_first_config(folder):
+        print(line)

@@ -1,0 +1,90 @@
+"""tapelight.toml -> frozen typed structs; an unknown key is an error that names the nearest."""
+
+import re
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from tapelight.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[web]: where the dashboard is served."""
+
+    host: str = "127.0.0.1"
+    port: int = 8787
+    hosts: tuple[str, ...] = ()
+    """Further host names under which the dashboard is reached."""
+    origins: tuple[str, ...] = ()
+    """Further origins whose pages may open the WebSocket."""
+
+
+class JournalLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[journal]: how much is kept; the oldest run goes first, never the running one."""
+
+    sessions: int = 10
+    gigabytes: float = 20.0
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """tapelight.toml."""
+
+    data: str = "data"
+    use_feed: str = "massive"
+    """The feed to run: a module of feeds/ and the name of its table [feed.NAME]."""
+    calendar: str = "XNYS"
+    questions: str = "questions"
+    """Folder of own boards and scans (*.sql); one with the name of a shipped one replaces it."""
+    web: Web = Web()
+    journal: JournalLimits = JournalLimits()
+    feed: dict[str, dict[str, Any]] = {}
+    """[feed.NAME]: the settings of each feed, checked by the feed itself."""
+
+
+def load(path: Path | None) -> Config:
+    """Read a configuration; a missing default file is an empty one. Raises ConfigError."""
+    if path is None:
+        path = Path("tapelight.toml")
+        if not path.exists():
+            return Config()
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}; run `tapelight init`.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    return convert(values, Config, str(path))
+
+
+def convert(values: Any, kind: type[T], where: str) -> T:
+    """Return `values` as a struct; raises ConfigError naming key, fault and the nearest known key."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {_fault(str(error), kind)}") from error
+
+
+def _fault(message: str, kind: type) -> str:
+    unknown = re.search(r"unknown field `([^`]+)`", message)
+    path = re.search(r"at `\$\.?([^`]*)`", message)
+    place = f"[{path[1]}] " if path and path[1] else ""
+    if not unknown:
+        return f"{place}{message.split(' - at')[0]}."
+    known = _known_keys(kind)
+    near = get_close_matches(unknown[1], known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
+    return f"{place}unknown key {unknown[1]!r}, {hint}"
+
+
+def _known_keys(kind: Any) -> list[str]:
+    keys: list[str] = []
+    for field in msgspec.structs.fields(kind):
+        keys.append(field.encode_name)
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            keys += _known_keys(field.type)
+    return keys

@@ -1,0 +1,182 @@
+"""Replay of Parquet files: trades or minute bars as the records of a market, in time order."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tapelight.errors import ConfigError
+from tapelight.model.batch import Bars, Batch, Trades
+from tapelight.model.conditions import mask_of
+from tapelight.model.daily import DailyFold, levels
+from tapelight.model.records import (
+    CalendarChoice,
+    FeedState,
+    Mark,
+    Record,
+    Reference,
+    References,
+    Symbols,
+)
+from tapelight.model.session import Calendar, calendar, latest_session
+
+NS = 1_000_000_000
+MINUTE_NS = 60 * NS
+TRADE_COLUMNS = ("symbol", "ts_ns", "price", "size", "conditions")
+BAR_COLUMNS = ("symbol", "ts", "o", "h", "l", "c", "v")
+DAILY_COLUMNS = ("symbol", "date", "o", "h", "l", "c", "v")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Hold a file's rows in time order, and the calendar they are read by."""
+
+    name: str
+    kind: str
+    """trades or bars."""
+    frame: pl.DataFrame
+    calendar: Calendar
+    symbols: list[str]
+
+
+def open_source(path: Path, calendar_name: str = "auto") -> Source:
+    """Read a Parquet file; raises ConfigError that names a missing column."""
+    frame = _read(path)
+    kind = "trades" if "price" in frame.columns else "bars"
+    _require(frame, TRADE_COLUMNS if kind == "trades" else BAR_COLUMNS, path)
+    symbols = sorted(frame["symbol"].unique().to_list())
+    name = _calendar_of(symbols) if calendar_name == "auto" else calendar_name
+    times = pl.col("ts_ns").cast(pl.Int64) if kind == "trades" else _bar_start()
+    frame = frame.with_columns(at=times).sort("at", maintain_order=True)
+    if not len(frame):
+        raise ConfigError(f"{path} holds no rows: there is nothing to replay.")
+    return Source(path.name, kind, frame, calendar(name), symbols)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path} can't be read as Parquet: {reason}.") from error
+
+
+def _require(frame: pl.DataFrame, columns: tuple[str, ...], path: Path) -> None:
+    lacking = [c for c in columns if c not in frame.columns]
+    if lacking:
+        raise ConfigError(
+            f"{path} lacks the column {lacking[0]!r}: it needs {', '.join(columns)}."
+        )
+
+
+def _bar_start() -> pl.Expr:
+    return pl.col("ts").cast(pl.Datetime("ns", "UTC")).dt.epoch("ns")
+
+
+def _calendar_of(symbols: list[str]) -> str:
+    """Return 24x7 where symbols bear a venue suffix of three letters or more (BTCUSDT.SPOT)."""
+    venues = [s.rpartition(".")[2] for s in symbols if "." in s]
+    return "24x7" if any(v.isalpha() and len(v) >= 3 for v in venues) else "XNYS"
+
+
+def records(source: Source, daily: Path | None = None) -> Iterator[Record]:
+    """Yield the records of the whole file: one batch a second (or bar end), then its mark."""
+    yield CalendarChoice(source.calendar.name)
+    yield Symbols(0, source.symbols)
+    first = int(source.frame["at"][0])
+    yield FeedState(first, f"replay {source.name}", "live")
+    days = _daily(daily, source.symbols) if daily is not None else None
+    known: dt.date | None = None
+    for batch, end_ns in _batches(source):
+        session = latest_session(source.calendar, batch.ts_recv_ns - 1)
+        if days is not None and session.date != known:
+            known = session.date
+            yield References(known.isoformat(), _references(days, known))
+        yield batch
+        yield Mark(end_ns, end_ns)
+
+
+def _batches(source: Source) -> Iterator[tuple[Batch, int]]:
+    """Yield batches with the whole second at which all of it is known."""
+    frame = source.frame
+    rows = dict(zip(source.symbols, range(len(source.symbols)), strict=True))
+    row = frame["symbol"].replace_strict(rows, return_dtype=pl.Int32).to_numpy()
+    at = frame["at"].to_numpy()
+    if source.kind == "trades":
+        end, columns = (at // NS + 1) * NS, _trade_columns(frame, row, at)
+    else:
+        end, columns = at + MINUTE_NS, _bar_columns(frame, row, at)
+    cuts = np.flatnonzero(np.diff(end)) + 1
+    for begin, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(at)], strict=True):
+        part = [c[begin:stop] for c in columns]
+        ts = int(end[begin])
+        if source.kind == "trades":
+            yield Batch(ts, trades=Trades(*part)), ts
+        else:
+            yield Batch(ts, bars=Bars(*part)), ts
+
+
+def _trade_columns(frame: pl.DataFrame, row: Any, at: Any) -> list[Any]:
+    n = len(at)
+    masks = np.array([_mask(c) for c in frame["conditions"].to_list()], np.uint64)
+    price, size = (frame[c].cast(pl.Float64).to_numpy() for c in ("price", "size"))
+    return [row, at, price, size, masks, np.zeros(n, np.uint8), np.zeros(n, np.int64)]
+
+
+def _mask(conditions: Any) -> int:
+    """Return the mask of a list of ids or of text such as 12,37; letters carry no id."""
+    if not conditions:
+        return 0
+    ids = conditions.split(",") if isinstance(conditions, str) else conditions
+    return mask_of(int(i) for i in ids if str(i).strip().isdigit())
+
+
+def _bar_columns(frame: pl.DataFrame, row: Any, at: Any) -> list[Any]:
+    n = len(at)
+
+    def column(name: str) -> Any:
+        if name not in frame.columns:
+            return np.full(n, np.nan)
+        return frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+    prices = [column(c) for c in ("o", "h", "l", "c", "v", "vw", "trades")]
+    unknown = np.full(n, np.nan)
+    return [row, at, np.full(n, 60, np.int32), *prices, unknown, unknown]
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    ticker: str
+    h: float
+    l: float  # noqa: E741 - the field's usual name
+    c: float
+    v: float
+
+
+def _daily(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[_Day]]]:
+    """Return the daily bars of `symbols` by date, oldest first."""
+    frame = _read(path)
+    _require(frame, DAILY_COLUMNS, path)
+    frame = frame.filter(pl.col("symbol").is_in(symbols)).sort("date", "symbol")
+    days: dict[dt.date, list[_Day]] = {}
+    for date, symbol, high, low, close, volume in frame.select(
+        "date", "symbol", "h", "l", "c", "v"
+    ).iter_rows():
+        days.setdefault(date, []).append(_Day(symbol, high, low, close, float(volume)))
+    return list(days.items())
+
+
+def _references(days: list[tuple[dt.date, list[_Day]]], session: dt.date) -> list[Reference]:
+    """Return what the daily bars dated before `session` say of each symbol."""
+    fold = DailyFold(session - dt.timedelta(days=365), deep=True)
+    xnys = calendar("XNYS")
+    for date, bars in days:
+        if date < session:
+            known = xnys.session_on(date)
+            fold.add(date, bars, full=known is not None and not known.half_day)
+    found = levels(fold, {})
+    return [Reference(symbol=s, **found[s]) for s in found]  # type: ignore[arg-type]
