@@ -61,7 +61,8 @@ def _loop(main_task: Any) -> Any:
 
     from tapelight.app.loop import run_until_stopped
 
-    return asyncio.run(run_until_stopped(main_task), loop_factory=_loop_factory())
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(run_until_stopped(main_task))
 
 
 def _loop_factory() -> Any:

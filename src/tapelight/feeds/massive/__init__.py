@@ -3,4 +3,12 @@
 from tapelight.feeds.massive.config import MassiveConfig, Secret
 from tapelight.feeds.massive.feed import MassiveFeed
 
-__all__ = ["MassiveConfig", "MassiveFeed", "Secret"]
+Config = MassiveConfig
+
+
+def open(config: MassiveConfig) -> MassiveFeed:
+    """Return the feed of the settings in [feed.massive]."""
+    return MassiveFeed(config=config)
+
+
+__all__ = ["Config", "MassiveConfig", "MassiveFeed", "Secret", "open"]
