@@ -20,6 +20,12 @@ describe('bars', () => {
     expect(mergeBars(merged, [bar(90, 9)]).map((each) => each[0])).toEqual([60, 90, 120, 180]);
   });
 
+  it('come out in order, once each, and whole, whatever was sent', () => {
+    const broken = [120, 1, 2, Number.NaN, 1, 5] as const;
+    const sent = [bar(180, 3), bar(60, 1), bar(60, 2), broken];
+    expect(mergeBars([], sent).map((each) => [each[0], each[4]])).toEqual([[60, 2], [180, 3]]);
+  });
+
   it('know the regular hours and find the runs outside of them', () => {
     const at = (hour: number, minute: number) => hour * 3600 + minute * 60;
     expect([at(9, 29), at(9, 30), at(15, 59), at(16, 0)].map(isRegular)).toEqual([
@@ -86,6 +92,7 @@ describe('the tape', () => {
   it('puts the newest first and counts a repeated record once', () => {
     const tape = addSignals([signal('a', 1)], [signal('b', 2), signal('a', 1)]);
     expect(tape.map(({ id }) => id)).toEqual(['b', 'a']);
+    expect(addSignals([], [signal('a', 1), signal('a', 1)])).toHaveLength(1);
     expect(addSignals(tape, [signal('a', 3, 'expired')]).map(({ state }) => state)).toEqual([
       'expired',
       'fired',

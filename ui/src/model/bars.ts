@@ -2,11 +2,15 @@
 
 import type { Bar } from '../wire';
 
-/** Return `bars` with `changed` merged by start time; both hold starts in seconds UTC. */
+/**
+ * Return `bars` with `changed` merged by start time; both hold starts in seconds UTC.
+ *
+ * The chart needs one bar a start, in order, and whole: a bar with an unknown price is left out.
+ */
 export function mergeBars(bars: readonly Bar[], changed: readonly Bar[]): readonly Bar[] {
   if (changed.length === 0) return bars;
   const byStart = new Map(bars.map((bar) => [bar[0], bar]));
-  for (const bar of changed) byStart.set(bar[0], bar);
+  for (const bar of changed) if (bar.every(Number.isFinite)) byStart.set(bar[0], bar);
   return [...byStart.values()].sort((a, b) => a[0] - b[0]);
 }
 

@@ -27,7 +27,7 @@ export class Board {
     this.title = snapshot.title;
     this.kind = snapshot.board_kind;
     this.fields = snapshot.columns.map(fieldOf);
-    this.order = snapshot.order;
+    this.order = [...new Set(snapshot.order)];
     this.rows = new Map(Object.entries(snapshot.rows));
     this.loaded = true;
   }
@@ -36,7 +36,7 @@ export class Board {
     for (const [symbol, cells] of Object.entries(diff.rows ?? {})) this.rows.set(symbol, cells);
     this.#write(diff.cells ?? []);
     if (diff.order !== undefined) {
-      this.order = diff.order;
+      this.order = [...new Set(diff.order)];
       this.#forget(new Set(diff.order));
     }
   }

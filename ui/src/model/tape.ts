@@ -8,9 +8,10 @@ export const TAPE_ROWS = 200;
 /** Return a tape with `fresh` put on top of `kept`; a repeated state of a signal counts once. */
 export function addSignals(kept: readonly Signal[], fresh: readonly Signal[]): readonly Signal[] {
   const known = new Set(kept.map(keyOf));
-  const added = fresh.filter((signal) => !known.has(keyOf(signal)));
-  if (added.length === 0) return kept;
-  return [...added, ...kept].sort((a, b) => b.ts_ns - a.ts_ns).slice(0, TAPE_ROWS);
+  const added = new Map(fresh.map((signal) => [keyOf(signal), signal]));
+  for (const key of known) added.delete(key);
+  if (added.size === 0) return kept;
+  return [...added.values(), ...kept].sort((a, b) => b.ts_ns - a.ts_ns).slice(0, TAPE_ROWS);
 }
 
 /** Return what tells one record of the tape from another. */

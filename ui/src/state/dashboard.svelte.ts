@@ -158,7 +158,7 @@ export class Dashboard {
   }
 
   #refused(fault: Fault): void {
-    const ours = this.symbol !== null && fault.topic?.split(':')[1] === this.symbol;
+    const ours = this.symbol !== null && fault.topic === `symbol:${this.symbol}`;
     // The symbol of an earlier visit may be none of this feed's: the top row takes its place.
     if (ours && this.#guessing) {
       this.symbol = null;
@@ -234,7 +234,7 @@ export class Dashboard {
   }
 
   #showBars(message: BarsMessage): void {
-    this.bars = message.kind === 'snapshot' ? message.bars : mergeBars(this.bars, message.bars);
+    this.bars = mergeBars(message.kind === 'snapshot' ? [] : this.bars, message.bars);
     this.barsLoaded = true;
   }
 
