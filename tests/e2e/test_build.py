@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 import hatch_build
+import pytest
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ def test_without_node_the_build_says_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert hatch_build.machine_node() is None
     if hatch_build.wheel_node() is None:
-        with pytest.raises(SystemExit, match="needs Node 20.19 or newer"):
+        with pytest.raises(SystemExit, match="needs Node"):
             dashboard.build()
 
 
