@@ -32,13 +32,15 @@ CYCLE_NS = 50_000_000
 MOST_MARKS = 40
 """After a stall no more sub-second marks than this are made up for: whole seconds always."""
 SNAPSHOT_NS = 60 * NS
+MOST_EARLY = 99
+"""Records kept that come before the feed has set the clock."""
 
 
 class Scanner:
     """Be the sink of a feed: each record is journalled and applied before `put` returns.
 
-    The journal is opened at the first touch, when the feed has set the clock: a run goes on
-    only if market time is later than its last record.
+    The journal is opened when the feed sets the clock: a run goes on only if market time is
+    later than its last record. What is put before that waits for it.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Scanner:
         calendar_name: str,
         on_cycle: Callable[[Cycle], None],
     ) -> None:
+        self.universe = Universe()
         self.clock = MarketClock()
+        self.clock.on_set = self._clock_set
         self.figures = Figures()
         self.engine = Engine(calendar_name)
         self.on_cycle = on_cycle
@@ -57,7 +61,7 @@ class Scanner:
         self._data = data
         self._questions = questions
         self._calendar = calendar_name
-        self._universe = Universe()
+        self._early: list[Record] = []
         self._known = 0
         self._run: Run | None = None
         self._next_mark_ns = 0
@@ -67,15 +71,13 @@ class Scanner:
         self._shadow: State | None = None
         self._snapshot_task: asyncio.Task[Any] | None = None
 
-    @property
-    def universe(self) -> Universe:
-        """Return the symbols and their rows."""
-        self._open()
-        return self._universe
-
     def put(self, record: Record) -> None:
         """Journal and apply one record, after the marks that were due before it."""
-        self._open()
+        if self._run is None:
+            self._early = [*self._early[-MOST_EARLY:], record]
+            if isinstance(record, FeedState):
+                self._feed_changed(record)
+            return
         now = self.clock.now_ns()
         self._mark_until(now)
         self._admit(record)
@@ -104,12 +106,15 @@ class Scanner:
                 delay = 0.02
             await asyncio.sleep(min(max(delay, 0.001), 0.05))
 
-    def _open(self) -> None:
-        if self._run is not None:
-            return
+    def _clock_set(self) -> None:
+        """Open the journal at the first setting; at a later one go on from the new time."""
         now = self.clock.now_ns()
+        if self._run is None:
+            self._open(now)
+        self._next_mark_ns = max(self._next_mark_ns, (now // CYCLE_NS + 1) * CYCLE_NS)
+
+    def _open(self, now: int) -> None:
         self._run = open_run(self._data, calendar(self._calendar), now)
-        self._next_mark_ns = (now // CYCLE_NS + 1) * CYCLE_NS
         self._snapshot_due_ns = now + SNAPSHOT_NS
         if self._run.engine is not None:
             self._go_on(self._run.engine)
@@ -119,13 +124,17 @@ class Scanner:
         if self.engine.questions != self._questions:
             self._take(self._questions)
         self.on_open(self.engine)
+        early, self._early = self._early, []
+        for record in early:
+            self._admit(record)
+            self._take(record)
 
     def _go_on(self, engine: Engine) -> None:
         """Take over a run's state: what happened since its last mark is a hole until the snapshot."""
         self.engine = engine
         for symbol in engine.table.universe.symbols:
-            self._universe.add(symbol)
-        self._known = len(self._universe)
+            self.universe.add(symbol)
+        self._known = len(self.universe)
         self._take(
             FeedState(
                 self.clock.now_ns(), engine.table.feed, "gap", "restarted", True,
@@ -137,13 +146,13 @@ class Scanner:
         """Give rows to the symbols that a record names for the first time."""
         if isinstance(record, References):
             for reference in record.references:
-                self._universe.add(reference.symbol)
+                self.universe.add(reference.symbol)
         elif isinstance(record, Halt):
-            self._universe.add(record.symbol)
-        if len(self._universe) > self._known:
-            fresh = self._universe.symbols[self._known :]
+            self.universe.add(record.symbol)
+        if len(self.universe) > self._known:
+            fresh = self.universe.symbols[self._known :]
             self._take(Symbols(self._known, fresh))
-            self._known = len(self._universe)
+            self._known = len(self.universe)
 
     def _take(self, record: Record) -> Cycle | None:
         assert self._run is not None

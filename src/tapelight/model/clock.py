@@ -20,6 +20,8 @@ class MarketClock:
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._monotonic_ns = monotonic_ns
+        self.on_set: Callable[[], None] = lambda: None
+        """Called after each `set`."""
         self.set(time.time_ns() if now_ns is None else now_ns, rate)
 
     def set(self, now_ns: int, rate: float = 1.0) -> None:
@@ -27,6 +29,7 @@ class MarketClock:
         self.rate = rate
         self._base_ns = now_ns
         self._base_mono_ns = self._monotonic_ns()
+        self.on_set()
 
     def now_ns(self) -> int:
         """Return market time in ns UTC."""
