@@ -25,7 +25,7 @@ class TradeEvent(Struct, gc=False, kw_only=True, tag_field="ev", tag="T"):
     sym: str
     x: int = 0
     p: Price
-    s: float = -1.0
+    s: Amount
     c: tuple[int, ...] = ()
     t: int
     q: int = 0

@@ -19,7 +19,8 @@ MAX_RESYNCS = 64
 Reject = tuple[str, str]
 """(kind, sample): kind is the event's `ev`, "frame" for broken JSON, "unknown" for others."""
 _KINDS = frozenset({"T", "Q", "A", "AM", "LULD", "status", *IGNORED})
-_GAP = re.compile(r"[\s,\[\]]*")
+_START = re.compile(r"\s*\[?\s*")
+_GAP = re.compile(r"[\s,\]]*")
 _FAULTS_OF_JSON = (ValueError, RecursionError)
 
 
@@ -28,6 +29,7 @@ def _null(_: str) -> None:
 
 
 _json = json.JSONDecoder(parse_constant=_null)
+_typed = msgspec.json.Decoder(EventUnion)
 
 
 def salvage(frame: bytes) -> tuple[list[Event], list[Reject]]:
@@ -42,7 +44,8 @@ def salvage(frame: bytes) -> tuple[list[Event], list[Reject]]:
             rejected.append(("frame", element))
             continue
         try:
-            events.append(msgspec.convert(element, EventUnion))
+            # Through JSON again: msgspec.convert lets integers past the bounds of a float.
+            events.append(_typed.decode(json.dumps(element)))
         except FAULTS:
             rejected.append((_kind(element), ascii(element)[:SAMPLE_CHARS]))
     if not rejected:
@@ -57,7 +60,7 @@ def rejected_event(event: msgspec.Struct) -> Reject:
 
 def _elements(text: str) -> Iterator[dict[str, object] | list[object] | str]:
     """Yield each element of the array; a string is a sample of what is no element."""
-    at = _after_gap(text, 0)
+    at = _after(_START, text, 0)
     resyncs = 0
     while at < len(text) and resyncs <= MAX_RESYNCS:
         try:
@@ -70,11 +73,11 @@ def _elements(text: str) -> Iterator[dict[str, object] | list[object] | str]:
                 return
             continue
         yield element if isinstance(element, dict | list) else str(element)[:SAMPLE_CHARS]
-        at = _after_gap(text, at)
+        at = _after(_GAP, text, at)
 
 
-def _after_gap(text: str, at: int) -> int:
-    match = _GAP.match(text, at)
+def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
     return match.end() if match else at
 
 

@@ -15,6 +15,7 @@ from tapelight.feeds.massive.events import (
 from tapelight.model.batch import Floats, Int64s
 
 MS_FROM, US_FROM, NS_FROM, NS_TO = 10**11, 10**14, 10**17, 2**63
+MS_TO, US_TO = NS_TO // 1_000_000, NS_TO // 1_000
 """A time below 1e14 is in milliseconds, below 1e17 in microseconds, else in nanoseconds."""
 MAX_AMOUNT = 1e13
 FEW = 128
@@ -30,16 +31,19 @@ def normal_ns(times: Sequence[int]) -> Int64s:
         low, high = int(raw.min()), int(raw.max())
     if low < MS_FROM:
         raise ValueError(f"{low} is no event time")
-    if high < US_FROM:
+    if high < MS_TO:
         return raw * 1_000_000
+    if (((raw >= MS_TO) & (raw < US_FROM)) | ((raw >= US_TO) & (raw < NS_FROM))).any():
+        raise ValueError(f"one of the times up to {high} is no event time")
     return np.where(raw < US_FROM, raw * 1_000_000, np.where(raw < NS_FROM, raw * 1_000, raw))
 
 
 def normal_one_ns(time: int) -> int:
-    """Return one time in ns UTC; 0 when it is too small to be one."""
+    """Return one time in ns UTC; 0 when it cannot be one."""
     if time < MS_FROM:
         return 0
-    return time * (1_000_000 if time < US_FROM else 1_000 if time < NS_FROM else 1)
+    ns = time * (1_000_000 if time < US_FROM else 1_000 if time < NS_FROM else 1)
+    return ns if ns < NS_TO else 0
 
 
 def amounts(whole: Sequence[float], fractional: Sequence[str]) -> Floats:
@@ -75,7 +79,7 @@ def is_sound(event: Event) -> bool:
 
 
 def _times(time: int) -> bool:
-    return MS_FROM <= time < NS_TO
+    return 0 < normal_one_ns(time) < NS_TO
 
 
 def _texts(*texts: str) -> bool:
