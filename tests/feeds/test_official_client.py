@@ -52,7 +52,7 @@ async def test_a_wrong_key_is_an_auth_error_to_it() -> None:
             api_key="wrong", feed=f"127.0.0.1:{port}", secure=False, market="stocks"
         )
         with pytest.raises(AuthError, match="authentication failed"):
-            await asyncio.wait_for(client.connect(lambda _: None), 10)  # type: ignore[arg-type,return-value]
+            await asyncio.wait_for(client.connect(lambda _: None), 10)
 
 
 async def test_rest_answers_it() -> None:

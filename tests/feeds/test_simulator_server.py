@@ -204,7 +204,10 @@ async def test_a_client_that_does_not_read_is_cut_off_and_delays_no_other() -> N
             b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         await reader.readuntil(b"\r\n\r\n")
-        for text in (b'{"action":"auth","params":"demo"}', b'{"action":"subscribe","params":"T.*"}'):
+        for text in (
+            b'{"action":"auth","params":"demo"}',
+            b'{"action":"subscribe","params":"T.*"}',
+        ):
             writer.write(b"\x81" + bytes([0x80 | len(text)]) + bytes(4) + text)
         async with client_of(port) as rest, asyncio.timeout(20):
             moved = 0

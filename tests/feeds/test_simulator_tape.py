@@ -62,9 +62,7 @@ def test_listed_subscriptions_get_exactly_their_share_of_the_wildcards_events() 
     some = frames_of(simulation(start="09:29:58"), {"T.SPY", "Q.AAPL", "Q.NVDA"}, 400)
     events = [e for frame in whole for e in msgspec.json.decode(frame)]
     wanted = [
-        e
-        for e in events
-        if (e["ev"], e["sym"]) in {("T", "SPY"), ("Q", "AAPL"), ("Q", "NVDA")}
+        e for e in events if (e["ev"], e["sym"]) in {("T", "SPY"), ("Q", "AAPL"), ("Q", "NVDA")}
     ]
     assert len(wanted) > 20
     assert [e for frame in some for e in msgspec.json.decode(frame)] == wanted

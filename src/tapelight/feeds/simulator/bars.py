@@ -45,6 +45,7 @@ class Closed:
 
     def small(self) -> "Closed":
         """Return the same bars in half the memory."""
+
         def narrow(column: Int64s) -> Any:
             return column.astype(np.int32)
 
@@ -62,7 +63,11 @@ class Closed:
         one = self.take(np.array([at]))
         prices = [float(dollars(p)[0]) for p in (one.open, one.high, one.low, one.close)]
         return [
-            self.start_ms, *prices, float(one.volume[0]), float(one.vwap()[0]), int(one.count[0])
+            self.start_ms,
+            *prices,
+            float(one.volume[0]),
+            float(one.vwap()[0]),
+            int(one.count[0]),
         ]
 
 

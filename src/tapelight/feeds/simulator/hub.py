@@ -138,9 +138,7 @@ class Hub:
                 found += self._write(channel, step, client.listed[channel])
         return found
 
-    def _write(
-        self, channel: str, step: Step, mask: npt.NDArray[np.bool_] | None
-    ) -> list[str]:
+    def _write(self, channel: str, step: Step, mask: npt.NDArray[np.bool_] | None) -> list[str]:
         def pick(rows: Int64s) -> Int64s | None:
             return None if mask is None else np.flatnonzero(mask[rows])
 

@@ -14,7 +14,8 @@ from tapelight.feeds.simulator.tape import dollars
 from tapelight.feeds.simulator.window import TRUTHS, Window
 from tapelight.model.batch import Floats, Int64s
 
-FLUSH_TRADES = 500_000
+MAX_HELD = 4_000_000
+"""Rows that may wait in memory; beyond, the market waits for the disk."""
 _CONDITIONS = pl.Series(
     "conditions", [list(k) for k in sales.KINDS], dtype=pl.List(pl.Int64), strict=False
 )
@@ -36,25 +37,32 @@ class Ledger:
         self._symbols = np.array(simulation.listing.symbols)
         self._names = pl.Series("symbol", simulation.listing.symbols)
         self._windows: list[Window] = []
-        self._held = 0
+        self.held = 0
+        """Rows taken and not yet given out."""
         self._files = 0
         _start_frame(simulation).write_parquet(folder / "start.parquet")
 
     def add(self, window: Window) -> None:
-        """Take one window that was sent; write once enough is held."""
-        self._windows.append(window)
-        self._held += len(window.trades) + len(window.quotes)
-        if self._held >= FLUSH_TRADES:
-            self.flush()
+        """Take one window that was sent."""
+        if len(window.trades) or len(window.quotes):
+            self._windows.append(window)
+            self.held += len(window.trades) + len(window.quotes)
+
+    def take(self) -> tuple[int, list[Window]]:
+        """Give out what is held, with the number of the files it belongs into."""
+        windows, self._windows, self.held = self._windows, [], 0
+        self._files += 1
+        return self._files - 1, windows
 
     def flush(self) -> None:
         """Write what is held as the next pair of files."""
-        windows, self._windows, self._held = self._windows, [], 0
-        windows = [w for w in windows if len(w.trades) or len(w.quotes)]
+        self.write(*self.take())
+
+    def write(self, number: int, windows: list[Window]) -> None:
+        """Write `windows` as the pair of files `number`; may run in another thread."""
         if not windows:
             return
-        name = f"{self._files:05d}.parquet"
-        self._files += 1
+        name = f"{number:05d}.parquet"
         self._trades(windows).write_parquet(self._folder / f"trades-{name}", compression="lz4")
         self._quotes(windows).write_parquet(self._folder / f"quotes-{name}", compression="lz4")
 

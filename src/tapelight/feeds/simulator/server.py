@@ -14,7 +14,7 @@ from starlette.routing import WebSocketRoute
 
 from tapelight.errors import ConfigError
 from tapelight.feeds.simulator.hub import Hub
-from tapelight.feeds.simulator.ledger import Ledger
+from tapelight.feeds.simulator.ledger import MAX_HELD, Ledger
 from tapelight.feeds.simulator.market import MS
 from tapelight.feeds.simulator.options import SimulatorOptions
 from tapelight.feeds.simulator.protocol import Door
@@ -26,7 +26,7 @@ from tapelight.model.clock import MarketClock
 
 _SLICE_S = 0.02
 """How long the market may be drawn before connections get their turn."""
-_FLUSH_S = 5.0
+_FLUSH_S = 2.0
 _STOP_S = 5.0
 
 
@@ -47,7 +47,9 @@ class Pace:
         self.begin = asyncio.Event()
         self.hub = Hub(simulation.frames, simulation.totals)
         self.recent = Recent(simulation.listing)
-        self._ledger = None
+        self._ledger: Ledger | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._saved_s = 0.0
         if self._options.ledger is not None:
             self._ledger = Ledger(self._options.ledger, simulation)
 
@@ -57,15 +59,22 @@ class Pace:
             await self.begin.wait()
         self._clock.set(self._simulation.now_ms * MS, self._options.speed)
         end_ms = self._end_ms()
-        flushed_s = asyncio.get_running_loop().time()
         while self._simulation.now_ms < end_ms:
             self._catch_up(end_ms)
-            now_s = asyncio.get_running_loop().time()
-            if self._ledger is not None and now_s - flushed_s >= _FLUSH_S:
-                flushed_s = now_s
-                await asyncio.to_thread(self._ledger.flush)
+            if self._ledger is not None:
+                await self._save(self._ledger)
             until_ns = (self._simulation.now_ms + self._simulation.window_ms) * MS
             await asyncio.sleep(max(0.0, self._clock.wall_delay_s(until_ns)))
+
+    async def _save(self, ledger: Ledger) -> None:
+        """Write the ledger every few seconds, in a thread, one pair of files at a time."""
+        now_s = asyncio.get_running_loop().time()
+        if self._saving is not None and (self._saving.done() or ledger.held > MAX_HELD):
+            saving, self._saving = self._saving, None
+            await saving
+        if self._saving is None and now_s - self._saved_s >= _FLUSH_S:
+            self._saved_s = now_s
+            self._saving = asyncio.create_task(asyncio.to_thread(ledger.write, *ledger.take()))
 
     def _end_ms(self) -> float:
         seconds = self._options.duration_s
@@ -83,9 +92,11 @@ class Pace:
             if self._ledger is not None:
                 self._ledger.add(step.window)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Write the rest of the ledger and send the clients home."""
         self.hub.close()
+        if self._saving is not None:
+            await self._saving
         if self._ledger is not None:
             self._ledger.flush()
 
@@ -131,8 +142,7 @@ async def _run(server: _Server, pace: Pace, listener: socket.socket) -> None:
     finally:
         market.cancel()
         await asyncio.gather(market, return_exceptions=True)
-        pace.close()
-        await asyncio.sleep(0.05)
+        await pace.close()
         server.should_exit = True
         await asyncio.wait({web}, timeout=_STOP_S)
         web.cancel()

@@ -57,9 +57,7 @@ class Simulation:
         self.totals = Totals(len(self.listing), plan.prev_close)
         Morning(self.listing, plan, start, self.start_ms, options.seed).fill(self.totals)
         day = day_of(self.listing, plan, start, options.seed)
-        self.tape = Tape(
-            self.listing, self.scenario, day, self.start_ms, options.quotes_per_trade
-        )
+        self.tape = Tape(self.listing, self.scenario, day, self.start_ms, options.quotes_per_trade)
         self._quote_all()
         self.window_ms = next(
             (w for w in _WINDOWS_MS if w >= 10.0 * options.speed), _WINDOWS_MS[-1]

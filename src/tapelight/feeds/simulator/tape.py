@@ -222,9 +222,7 @@ class Tape:
         self._side[rows[flips]] *= -1
         return self._side[rows].astype(np.int64)
 
-    def _prices(
-        self, row: Int64s, side: Int64s, kinds: Int64s, venue: Int64s, u: Floats
-    ) -> Int64s:
+    def _prices(self, row: Int64s, side: Int64s, kinds: Int64s, venue: Int64s, u: Floats) -> Int64s:
         prices = self.day.prices
         bid, ask, tick = prices.bid[row], prices.ask[row], prices.tick[row]
         price = np.where(side > 0, ask, bid)
