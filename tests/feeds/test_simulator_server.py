@@ -16,6 +16,7 @@ from feeds.simulator_service import ask, events, free_port, running, socket_to
 from tapelight.errors import ConfigError
 from tapelight.feeds.simulator import SimulatorOptions, serve
 from tapelight.feeds.simulator.hub import FRAME_BYTES, SLOW, Client, pack
+from tapelight.feeds.simulator.rest import MAX_REQUESTS_S, Quota, too_many
 
 DAY = "2026-11-20"
 
@@ -182,13 +183,12 @@ async def test_what_was_sent_is_in_the_ledger_and_in_the_trades_endpoint(tmp_pat
 
 async def test_a_run_ends_after_its_duration_and_the_ledger_is_whole(tmp_path: Path) -> None:
     frames = 0
-    async with running(ledger=tmp_path, speed=10.0, duration_s=3.0) as port:
-        async with socket_to(port) as ws:
-            await ask(ws, "subscribe", "T.*")
-            with contextlib.suppress(ConnectionClosed):
-                while True:
-                    frames += sum(e["ev"] == "T" for e in await events(ws))
-            assert ws.close_code == 1001
+    async with running(ledger=tmp_path, speed=10.0, duration_s=3.0) as port, socket_to(port) as ws:
+        await ask(ws, "subscribe", "T.*")
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                frames += sum(e["ev"] == "T" for e in await events(ws))
+        assert ws.close_code == 1001
     ledger = pl.read_parquet(tmp_path / "trades-*.parquet")
     assert len(ledger) == frames
     assert int(ledger["ts_ns"].max()) < 1_795_184_883_000_000_000  # type: ignore[arg-type]
@@ -214,9 +214,11 @@ async def test_a_client_that_does_not_read_is_cut_off_and_delays_no_other() -> N
             while moved < 3_000_000_000:
                 clock = (await rest.get("/simulator/clock")).json()
                 moved = clock["due"]["sent_ns"] - 1_795_185_060_000_000_000
-            # What lies in the kernel's buffers is finite: the server has let the connection go.
-            while await reader.read(65_536):
-                pass
+            # What lies in the kernel's buffers ends with the status, or with the connection.
+            tail = b"."
+            while tail and b"slow_consumer" not in tail:
+                chunk = await reader.read(65_536)
+                tail = tail[-100:] + chunk if chunk else b""
         writer.close()
 
 
@@ -243,3 +245,14 @@ async def test_a_port_in_use_is_told_in_one_sentence() -> None:
         taken.listen()
         with pytest.raises(ConfigError, match=f"Port {port} on 127.0.0.1 is not free"):
             await serve(SimulatorOptions(port=port, symbols=10))
+
+
+def test_one_request_too_many_in_a_second_is_refused_until_the_next() -> None:
+    now = [7.2]
+    quota = Quota(lambda: now[0])
+    assert all(quota.admit() for _ in range(MAX_REQUESTS_S))
+    assert not quota.admit()
+    now[0] = 8.0
+    assert quota.admit()
+    refusal = too_many()
+    assert (refusal.status_code, refusal.headers["retry-after"]) == (429, "1")

@@ -145,7 +145,7 @@ async def test_the_day_bar_is_empty_until_the_bell_and_min_carries_the_pre_marke
     assert before["day"]["o"] == 0.0
     assert before["min"]["av"] > 0.0
     assert before["prevDay"]["c"] == market.totals.prev_close[0]
-    windows(market, 30 * 100 + 3000)
+    windows(market, 30 * 100 + 500)
     after = msgspec.json.decode((await snapshot_bytes(market, spy))[0])
     assert after["day"]["v"] == after["min"]["av"] > before["min"]["av"]
     assert after["day"]["l"] <= after["day"]["o"] <= after["day"]["h"]

@@ -80,7 +80,7 @@ def listing_of(count: int, seed: int) -> Listing:
         price=price,
         real_adv=real_adv,
         day_vol=day_vol,
-        beta=np.clip(rng.normal(1.0, 0.4, count), 0.0, 2.5),
+        beta=np.where(etf, 0.8, np.clip(rng.normal(1.0, 0.4, count), 0.0, 2.5)),
         size_factor=factor,
         round_lot=np.where(price <= 250.0, 100, np.where(price <= 1000.0, 40, 10)),
         spread_bps=np.clip(200.0 * (dollars / 1e5) ** -0.5, 0.5, 250.0),

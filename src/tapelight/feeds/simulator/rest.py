@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hmac
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,24 @@ Page = Callable[[Simulation, int], dict[str, Any]]
 _JSON = "application/json"
 _STOCKS = "/v2/snapshot/locale/us/markets/stocks"
 REQUEST_ID = "simulated"
+MAX_REQUESTS_S = 1000
+
+
+class Quota:
+    """Count the requests of the running second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._second = 0
+        self._count = 0
+
+    def admit(self) -> bool:
+        """Return whether one more request is within the limit."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._count = second, 0
+        self._count += 1
+        return self._count <= MAX_REQUESTS_S
 
 
 class Rest:
@@ -32,6 +51,7 @@ class Rest:
         self._simulation, self._recent = simulation, recent
         self._rows = simulation.row_of
         self._listed = reference.listed(simulation)
+        self._quota = Quota()
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes, each behind the API key."""
@@ -63,6 +83,8 @@ class Rest:
         key = self._simulation.options.api_key
 
         async def guarded(request: Request) -> Response:
+            if not self._quota.admit():
+                return too_many()
             given = key_of(request)
             if not given:
                 return fault(401, "API Key was not provided")
@@ -267,6 +289,13 @@ def answer(body: object, code: int = 200) -> Response:
 def fault(code: int, message: str) -> Response:
     """Return Massive's error body."""
     return answer({"status": "ERROR", "request_id": REQUEST_ID, "error": message}, code)
+
+
+def too_many() -> Response:
+    """Return the refusal of one request too many, with the time after which to ask again."""
+    response = fault(429, "You've exceeded the maximum requests per minute, please wait.")
+    response.headers["Retry-After"] = "1"
+    return response
 
 
 def missing(status: str, message: str) -> Response:

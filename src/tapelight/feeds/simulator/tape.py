@@ -34,7 +34,7 @@ _LATE_AFTER_MS = 30_000
 _PULSE_CHANCE, _PULSE_MS, _PULSE_FACTOR = 0.33, 100, 4.0
 """In a third of the seconds, one tenth is four times as busy: arrivals are no Poisson process."""
 _PULSE_MEAN = 1.0 + _PULSE_CHANCE * _PULSE_MS / 1000.0 * (_PULSE_FACTOR - 1.0)
-_CRASH = ((60, -0.06), (60, 0.0), (240, 0.055))
+_CRASH = ((90, -0.055), (60, 0.0), (240, 0.05))
 """Flash crash: (seconds, log return) one after the other."""
 
 
