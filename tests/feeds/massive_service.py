@@ -36,6 +36,8 @@ class Service:
     rate: float = 1.0
     answers: dict[str, Answer] = field(default_factory=dict)
     """By path: a JSON body, (status, body, headers), or a function of the query."""
+    prefixes: dict[str, Answer] = field(default_factory=dict)
+    """The same for all paths that begin so."""
     on_live: Callable[["Service", ServerConnection], Any] | None = None
     """Called after the first granted subscription of each connection."""
     open: int = 0
@@ -91,7 +93,8 @@ class Service:
         self.requests.append(request.path)
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             return _response(401, {"status": "ERROR", "error": "Unknown API Key"}, {})
-        found = self.answers.get(url.path, (404, {"status": "NOT_FOUND"}, {}))
+        begun = [answer for path, answer in self.prefixes.items() if url.path.startswith(path)]
+        found = self.answers.get(url.path, *begun[:1] or [(404, {"status": "NOT_FOUND"}, {})])
         if callable(found):
             found = found(parse_qs(url.query))
         if not isinstance(found, tuple):

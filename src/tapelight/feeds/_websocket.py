@@ -6,6 +6,7 @@ counts the time without a frame. Whatever goes wrong with the connection is `Una
 
 import asyncio
 import contextlib
+import logging
 import random
 import socket
 import time
@@ -19,6 +20,9 @@ from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketExcepti
 
 from tapelight.errors import ConfigError, Unavailable
 
+_log = logging.getLogger("tapelight.websocket")
+# At DEBUG the library writes every frame, and one of them holds the key.
+_log.setLevel(logging.INFO)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -240,6 +244,7 @@ async def _connect(url: str, limits: Limits) -> ClientConnection:
             open_timeout=limits.open_timeout_s,
             close_timeout=limits.close_timeout_s,
             proxy=None if host in LOOPBACK else True,
+            logger=_log,
         )
     except InvalidURI as error:
         raise ConfigError(

@@ -6,7 +6,7 @@ from tapelight.feeds.massive.feed import MassiveFeed
 Config = MassiveConfig
 
 
-def open(config: MassiveConfig) -> MassiveFeed:
+def open(config: MassiveConfig) -> MassiveFeed:  # noqa: A001 - the name that every feed has
     """Return the feed of the settings in [feed.massive]."""
     return MassiveFeed(config=config)
 

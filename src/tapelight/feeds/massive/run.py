@@ -124,6 +124,9 @@ class Run:
     async def _follow(self, stream: Stream, line: Line, granted: Granted) -> None:
         """Read on while the snapshot is fetched; put it, then what was held; read on for good."""
         async with beside() as tasks:
+            now_ns = self._sink.clock.now_ns()
+            session = latest_session(self._calendar, now_ns)
+            self._backfill = backfill = Backfill(self._library, self._sink, session)
             picture: asyncio.Task[Picture | str] | None
             picture = tasks.create_task(self._picture(stream, line, 0.0), name="snapshot")
             while True:
@@ -135,8 +138,8 @@ class Run:
                     again = self._picture(stream, line, AGAIN_S)
                     picture = tasks.create_task(again, name="snapshot again")
                 else:
-                    snapshot = self._put_picture(found)
-                    tasks.create_task(self._fill(snapshot), name="backfill")
+                    fill = self._fill(backfill, self._put_picture(found))
+                    tasks.create_task(fill, name="backfill")
                 line.release()
                 self._say_live(granted, found if isinstance(found, str) else "")
 
@@ -181,10 +184,8 @@ class Run:
         self.say("live", "; ".join(words for words in (granted.detail, fault, missing) if words))
         self.live.set()
 
-    async def _fill(self, snapshot: Snapshot) -> None:
+    async def _fill(self, backfill: Backfill, snapshot: Snapshot) -> None:
         """Bring the minute bars of the most active symbols, and tell what their pages say."""
-        session = latest_session(self._calendar, self._sink.clock.now_ns())
-        self._backfill = backfill = Backfill(self._library, self._sink, session)
         symbols = self._sink.universe.symbols
         active = [symbols[row] for row in most_active(snapshot, self._config.backfill)]
         await backfill.run(active, self.almanac.pages)
