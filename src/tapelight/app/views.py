@@ -53,8 +53,8 @@ class EngineBoards:
         question = self.engine.scans[name].question
         mine = [s for s in self.newest if s.scan == name][:100]
         rows = {f"{s.symbol}@{s.ts_ns // 1_000_000}": list(s.values.values()) for s in mine}
-        ranking = Ranking(name, self.engine.last_mark_ns, list(rows), [])
-        return {**board_state(question, ranking), "rows": rows}
+        ranking = Ranking(name, self.engine.last_mark_ns, [], [])
+        return {**board_state(question, ranking), "order": list(rows), "rows": rows}
 
     def signals(self, limit: int) -> Sequence[Signal]:
         """Return the newest signals first."""

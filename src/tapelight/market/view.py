@@ -90,7 +90,7 @@ class View:
     def symbols(self) -> list[str]:
         """Return the symbols of the view's rows."""
         names = self.table.universe.symbols
-        return list(names) if self.index is None else [names[i] for i in self.index.tolist()]
+        return names if self.index is None else [names[i] for i in self.index.tolist()]
 
 
 class State:
