@@ -295,12 +295,31 @@ def test_an_empty_board_says_what_to_do(gateway: FakeGateway, page: Page) -> Non
     prepare(gateway, {})
     gateway.boards[1]["phases"] = ["post"]
     page.goto(gateway.url)
+    page.get_by_role("combobox").nth(1).select_option("losers")
     expect(page.get_by_test_id("pane-0")).to_contain_text("No symbol meets the rule")
     expect(page.get_by_test_id("pane-0")).to_contain_text("chg_pct >= 3")
     expect(page.get_by_test_id("pane-1")).to_contain_text(
         "ranked in: after hours. Now: pre-market."
     )
     expect(page.get_by_test_id("symbol-panel")).to_contain_text("No symbol selected")
+
+
+def test_the_bell_changes_boards_that_nobody_chose(gateway: FakeGateway, page: Page) -> None:
+    prepare(gateway)
+    gateway.boards[0]["phases"] = ["pre"]
+    gateway.boards.append({"name": "open", "title": "From open", "kind": "list"})
+    gateway.snapshot("board:open", board("open", "From open", {"PNNY": ROWS["PNNY"]}))
+    opened(gateway, page)
+    pickers = page.get_by_role("combobox")
+    expect(pickers.nth(0)).to_have_value("gainers")
+    gateway.diff("status", {"status": {**STATUS, "phase": "regular"}})
+    expect(pickers.nth(0)).to_have_value("open")
+    expect(pickers.nth(1)).to_have_value("losers")
+    expect(page.get_by_test_id("pane-0").locator("[data-symbol]")).to_have_count(1)
+    pickers.nth(0).select_option("gainers")
+    page.reload()
+    expect(pickers.nth(0)).to_have_value("gainers")
+    expect(page.get_by_test_id("pane-0").locator("[data-symbol]")).to_have_count(3)
 
 
 def test_a_column_explains_itself(gateway: FakeGateway, page: Page) -> None:

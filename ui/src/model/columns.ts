@@ -45,9 +45,9 @@ const UNITS: Readonly<Record<string, Kind>> = {
 const UNSIGNED =
   /^(spread_pct|buy_pct.*|atr_pct|range_.*|short_float_pct|luld_dist_pct|bb_.*|hv\d+|.*_pctl|iv.*)$/;
 const MONEY = /^(dollar_vol|dv_\w+|mcap|dollar_\w+|market_cap)$/;
-const SIGNED = /^(chg|accel|velocity|imb)$/;
+const SIGNED = /^(chg\w*|accel|velocity|imb)$/;
 const TIMES = /_ns$/;
-const INTEGERS = /(_today|^blocks_\w+|^tier|^streak\w*|^rank\w*|_days\w*)$/;
+const INTEGERS = /(_today|^blocks_\w+|^tier|^streak\w*|^rank\w*|^quarantined|_days\w*)$/;
 const TEXTS =
   /^(symbol|name|exchange|type|sector|industry|phase|feed|halt_code|rvol_src|float_src|headline|flags)$/;
 

@@ -3,6 +3,7 @@
 import { browser, Connection, type LinkState } from '../link/connection';
 import { mergeBars } from '../model/bars';
 import { Board } from '../model/board';
+import { boardFor } from '../model/choice';
 import { MarketClock, timeOfDay } from '../model/clock';
 import { fieldOf, type Field } from '../model/columns';
 import { addSignals } from '../model/tape';
@@ -104,12 +105,18 @@ export class Dashboard {
     this.#connection.stop();
   }
 
-  /** Show board `name` in pane `index`. */
+  /** Show board `name` in pane `index`, now and when the page is opened again. */
   pick(index: number, name: string): void {
     const pane = this.panes[index];
-    if (pane === undefined || pane.name === name) return;
+    if (pane === undefined) return;
+    pane.chosen = true;
+    this.#show(pane, name);
+    preferences.set({ boards: this.panes.map((each) => (each.chosen ? each.name : '')) });
+  }
+
+  #show(pane: Pane, name: string): void {
+    if (pane.name === name) return;
     pane.pick(name);
-    preferences.set({ boards: this.panes.map((each) => each.name) });
     this.#rewatch();
   }
 
@@ -193,14 +200,15 @@ export class Dashboard {
     this.#fillPanes();
   }
 
+  /** Give each pane a board: the user's, else one that is ranked in the present phase. */
   #fillPanes(): void {
-    const names = this.boards.map((board) => board.name);
+    const phase = this.status?.phase ?? '';
     this.panes.forEach((pane, index) => {
-      if (names.includes(pane.name)) return;
       const saved = preferences.boards[index] ?? '';
-      const other = this.panes[1 - index]?.name;
-      const next = names.includes(saved) ? saved : names.find((name) => name !== other);
-      if (next !== undefined) this.pick(index, next);
+      pane.chosen = this.boards.some((board) => board.name === saved);
+      const other = this.panes[1 - index]?.name ?? '';
+      const next = pane.chosen ? saved : boardFor(this.boards, phase, pane.name, other);
+      if (next !== undefined) this.#show(pane, next);
     });
   }
 
@@ -244,7 +252,9 @@ export class Dashboard {
   }
 
   #showStatus(message: StatusMessage): void {
+    const before = this.status?.phase;
     this.status = message.status;
+    if (message.status.phase !== before) this.#fillPanes();
     this.#clock.rate = message.status.rate ?? 1;
   }
 
@@ -258,7 +268,7 @@ export class Dashboard {
       const board = this.#models.get(`board:${pane.name}`);
       if (board !== undefined) pane.paint(board, now, this.frozen);
     }
-    const top = this.panes[0]?.entries[0];
+    const top = this.panes.find((pane) => pane.entries.length > 0)?.entries[0];
     if (this.symbol === null && this.#guessing && top !== undefined) {
       this.#guessing = false;
       this.#follow(top.symbol);

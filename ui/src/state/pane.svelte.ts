@@ -17,6 +17,8 @@ export class Pane {
   waiting = $state(0);
   held = $state(false);
   cursor = $state<string | null>(null);
+  /** True once the user has picked the board, here or on an earlier visit. */
+  chosen = false;
   #ranking = new Ranking();
   #heldUntil = 0;
 
