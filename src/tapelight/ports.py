@@ -43,6 +43,9 @@ class Feed(Protocol):
     async def history(self, symbol: str) -> None:
         """Fetch today's minute bars of `symbol` and put them as `History`; may do nothing."""
 
+    def counts(self) -> Mapping[str, int]:
+        """Return running totals: events decoded, superseded, rejected, requests ..."""
+
 
 class Boards(Protocol):
     """What the gateway may ask of the boards."""

@@ -44,9 +44,10 @@ async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
         config = msgspec.structs.replace(config, web=web)
         port = free_port()
         parts = run.assemble(config, _feed(port), data)
+        over = Over(parts, options.duration_s) if options.duration_s is not None else None
         async with _simulator(options, port):
-            await run.serve(parts, _until(parts, options.duration_s))
-        return parts.scanner.status()
+            await run.serve(parts, over)
+        return over.status if over is not None else parts.scanner.status()
 
 
 def _feed(port: int) -> run.Feed:
@@ -58,19 +59,22 @@ def _feed(port: int) -> run.Feed:
     return run.open_feed(Config(feed={"massive": settings}), "massive")
 
 
-def _until(parts: run.Parts, duration_s: float | None):  # type: ignore[no-untyped-def]
-    """Return a test that is true once `duration_s` market seconds have passed since the first mark."""
-    if duration_s is None:
-        return None
-    first: list[int] = []
+class Over:
+    """Tell whether `duration_s` market seconds have passed since the first mark; keep the status then."""
 
-    def over() -> bool:
-        now = parts.scanner.engine.last_mark_ns
-        if now and not first:
-            first.append(now)
-        return bool(first) and now - first[0] >= duration_s * NS
+    def __init__(self, parts: run.Parts, duration_s: float) -> None:
+        self.status: dict[str, object] = {}
+        self._parts = parts
+        self._duration_ns = int(duration_s * NS)
+        self._first = 0
 
-    return over
+    def __call__(self) -> bool:
+        now = self._parts.scanner.engine.last_mark_ns
+        self._first = self._first or now
+        over = now > 0 and now - self._first >= self._duration_ns
+        if over:
+            self.status = self._parts.scanner.status()
+        return over
 
 
 @asynccontextmanager

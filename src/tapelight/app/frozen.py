@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from tapelight.engine import Engine
-from tapelight.errors import Rejected
+from tapelight.errors import ConfigError, Rejected
 from tapelight.market.baseline import Baseline
 from tapelight.market.fold import BAR
 from tapelight.market.row import ROW
@@ -19,7 +19,7 @@ from tapelight.model.session import latest_session, session_after
 
 State = dict[str, Any]
 """Arrays and bytes by name."""
-VERSION = 1
+VERSION = 2
 
 
 class Scalars(msgspec.Struct, kw_only=True):
@@ -57,6 +57,8 @@ def freeze(engine: Engine, reuse: State | None = None) -> State:
     state["rows"] = table.live.copy()
     state["counters"] = table.counters.copy()
     state["suspects"] = table.spill.suspects.copy()
+    numbers = table.reference.numbers.values()
+    state["reference"] = np.stack([column[: table.n] for column in numbers])
     for name, ring in table.rings._asdict().items():
         state[f"ring.{name}"] = _copied(ring[:, : table.n], reuse.get(f"ring.{name}"))
     chunks = list(table.bars.chunks.values())
@@ -109,14 +111,17 @@ def thaw(state: State) -> Engine:
     """Return an engine with the state; raises Rejected for another version's."""
     try:
         s = msgspec.msgpack.decode(state["scalars"], type=Scalars)
-    except msgspec.MsgspecError as error:
+    except (KeyError, msgspec.MsgspecError) as error:
         raise Rejected(f"The snapshot is of another version ({error}).") from error
     if s.version != VERSION or state["rows"].dtype != ROW:
         raise Rejected("The snapshot is of another version.")
     engine = Engine(s.calendar)
     _thaw_table(engine.table, s, state)
     if s.questions is not None:
-        engine.apply(s.questions)
+        try:
+            engine.apply(s.questions)
+        except ConfigError as error:
+            raise Rejected(f"The snapshot asks what this version does not know: {error}") from error
     _thaw_questions(engine, state)
     engine.digest, engine.last_mark_ns, engine.rolls = s.digest, s.last_mark_ns, s.engine_rolls
     return engine
@@ -128,6 +133,8 @@ def _thaw_table(table: Table, s: Scalars, state: State) -> None:
     table.use_rules(s.rules)
     for reference in s.references:
         table.reference.set(table.universe.rows[reference.symbol], reference)
+    for column, known in zip(table.reference.numbers.values(), state["reference"], strict=True):
+        column[:n] = known  # a roll has moved them on from what the references said
     table.rows[:n] = state["rows"]
     table.counters[:] = state["counters"]
     table.spill.suspects[:] = state["suspects"]

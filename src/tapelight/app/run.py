@@ -57,6 +57,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins
     )
     parts = Parts(scanner, gateway, feed, boards, market)
+    boards.counts = scanner.feed_counts = feed.counts
     scanner.on_open = lambda engine: _attach(parts, engine)
     market.asked_for = lambda symbol: _fetch_history(parts, symbol)
     return parts

@@ -1,16 +1,15 @@
 """Runs: where the journal of a session lies, and whether an earlier one goes on."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from tapelight.app.frozen import thaw
 from tapelight.engine import Engine
-from tapelight.errors import ConfigError, Rejected
+from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.model.session import Calendar, latest_session, session_after
-from tapelight.stores.journal.segments import Tail, read_records, segments
+from tapelight.stores.journal.segments import Corrupt, Tail, cut, end_of, read_records, segments
 from tapelight.stores.journal.snapshots import read_snapshot
-from tapelight.stores.journal.writer import Writer
+from tapelight.stores.journal.writer import Writer, is_recording
 
 
 @dataclass(slots=True)
@@ -20,6 +19,8 @@ class Run:
     folder: Path
     writer: Writer
     engine: Engine | None = None
+    notice: str = ""
+    """Why the day's earlier run could not go on, where it should have; empty otherwise."""
 
 
 def journal_date(calendar: Calendar, now_ns: int) -> str:
@@ -36,59 +37,86 @@ def runs_of(data: Path, date: str) -> list[Path]:
 
 
 def open_run(data: Path, calendar: Calendar, now_ns: int) -> Run:
-    """Go on with the day's last run if market time is past its last record, else begin a new one."""
+    """Go on with the day's last run if market time is past its last record, else begin a new one.
+
+    A run whose journal is corrupt, or that asks what this version does not know, is left as it
+    is, and `notice` tells. Raises ConfigError when the folder can't be made, Unavailable when
+    another process records the day.
+    """
     date = journal_date(calendar, now_ns)
     runs = runs_of(data, date)
+    notice = ""
     if runs:
-        going_on = _resume(runs[-1], now_ns)
+        if is_recording(runs[-1]):
+            raise Unavailable(
+                f"Another process records into {runs[-1]}: stop it, or give another --data."
+            )
+        try:
+            going_on = _resume(runs[-1], now_ns)
+        except (Corrupt, ConfigError, Rejected) as error:
+            going_on, notice = None, f"{runs[-1]} can't go on, a new run begins: {error}"
         if going_on is not None:
             return going_on
     folder = data / "journal" / date / f"{len(runs) + 1:04d}"
+    return Run(folder, _begin(folder), notice=notice)
+
+
+def _begin(folder: Path) -> Writer:
     try:
         folder.mkdir(parents=True)
+        return Writer(folder)
     except OSError as error:
         raise ConfigError(
             f"{folder} can't be made ({error.strerror}): give a writable --data."
         ) from error
-    return Run(folder, Writer(folder))
 
 
 def _resume(folder: Path, now_ns: int) -> Run | None:
     engine, tail = restore(folder)
     if engine.last_mark_ns == 0 or engine.last_mark_ns >= now_ns:
         return None
-    if tail.torn_bytes and tail.path is not None:
-        os.truncate(tail.path, tail.length)
+    cut(tail)
     return Run(folder, Writer(folder, tail.records), engine)
 
 
 def restore(folder: Path) -> tuple[Engine, Tail]:
-    """Return the engine as of the journal's last record, from the newest snapshot on."""
-    tail = Tail()
-    engine, seq = Engine(), 0
-    found = read_snapshot(folder) if segments(folder) else None
-    if found is not None:
-        try:
-            engine, seq = thaw(found[1]), found[0]
-        except Rejected:
-            engine, seq = Engine(), 0
-    for record in read_records(folder, seq, tail):
+    """Return the engine as of the journal's last record, from the newest sound snapshot on."""
+    tail = end_of(folder)
+    engine, seq = _from_snapshot(folder, tail.records)
+    for record in read_records(folder, seq):
         engine.apply(record)
     return engine, tail
+
+
+def _from_snapshot(folder: Path, last: int) -> tuple[Engine, int]:
+    """Return the newest snapshot's engine and sequence that this version reads, or a fresh one."""
+    at_most = last
+    while (found := read_snapshot(folder, at_most)) is not None:
+        try:
+            return thaw(found[1]), found[0]
+        except Rejected:
+            at_most = found[0] - 1
+    return Engine(), 0
 
 
 def find_run(path: Path, data: Path | None) -> Path:
     """Return the run folder that PATH or DAY names; raises ConfigError."""
     if path.is_dir() and segments(path):
         return path
-    if data is not None and not path.exists():
-        runs = runs_of(data, str(path))
-        if runs:
-            return runs[-1]
-        days = sorted(p.name for p in (data / "journal").glob("*") if p.is_dir())
-        have = f"there are {', '.join(days[-5:])}" if days else "none is recorded there"
-        raise ConfigError(f"No journal of {path} under {data}: {have}.")
+    if not path.exists():
+        return _last_run(str(path), data)
     inner = sorted(p for p in path.glob("**/[0-9]*") if p.is_dir() and segments(p))
     if inner:
         return inner[-1]
     raise ConfigError(f"{path} holds no journal: give a run's folder, or a day with --data DIR.")
+
+
+def _last_run(day: str, data: Path | None) -> Path:
+    """Return the day's last run that holds anything."""
+    journal = (data or Path()) / "journal"
+    runs = [run for run in runs_of(journal.parent, day) if segments(run)]
+    if runs:
+        return runs[-1]
+    days = sorted(p.name for p in journal.glob("*") if p.is_dir())
+    have = f"there are {', '.join(days[-5:])}" if days else "none is recorded there"
+    raise ConfigError(f"No journal of {day} under {journal.parent}: {have}.")

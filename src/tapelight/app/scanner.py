@@ -1,7 +1,7 @@
 """The live scanner: journal first, then the engine; marks by the market clock."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Scanner:
         self.engine = Engine(calendar_name)
         self.on_cycle = on_cycle
         self.on_open: Callable[[Engine], None] = lambda _engine: None
+        self.feed_counts: Callable[[], Mapping[str, int]] = dict
         self.feed_state: FeedState | None = None
         self._data = data
         self._questions = questions
@@ -267,6 +268,7 @@ class Scanner:
                 "expired": 0,
             },
             "rejected_by_kind": dict(figures.rejected),
+            "feed_counts": dict(self.feed_counts()),
             "journal": {
                 "state": journal.partition(":")[0],
                 "detail": journal.partition(": ")[2],

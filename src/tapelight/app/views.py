@@ -27,9 +27,14 @@ class EngineBoards:
         self.engine = engine
         self.rankings: dict[str, Ranking] = {}
         self.newest: deque[Signal] = deque(maxlen=KEEP_SIGNALS)
+        self.counts: Callable[[], Mapping[str, int]] = dict
+        """The feed's running totals, noted with each set of rankings."""
+        self.taken: Mapping[str, int] = {}
 
     def keep(self, rankings: Sequence[Ranking], signals: Sequence[Signal]) -> None:
         """Take what a cycle brought."""
+        if rankings:
+            self.taken = self.counts()
         for ranking in rankings:
             self.rankings[ranking.name] = ranking
         self.newest.extendleft(signals)
@@ -46,7 +51,7 @@ class EngineBoards:
         if board is None:
             return self._events(name)
         ranking = self.rankings.get(name) or Ranking(name, self.engine.last_mark_ns, [], [])
-        return board_state(board.question, ranking)
+        return {**board_state(board.question, ranking), "taken": self.taken}
 
     def _events(self, name: str) -> Mapping[str, Json]:
         """Return a scan's newest signals in the form of a board, newest first."""

@@ -147,7 +147,7 @@ class Rest:
             )
         state = self._boards.board(name)
         head = {key: state[key] for key in ("name", "title", "kind", "mark", "ts_ns", "columns")}
-        return reply({**head, "rows": _objects(state)})
+        return reply({**head, "taken": state.get("taken", {}), "rows": _objects(state)})
 
     def market(self, args: Arguments) -> Response:
         """Answer a query over the live table."""
