@@ -4,10 +4,11 @@ A block that ends before its length is a torn tail (a kill in mid-write) and is 
 that does not match is corruption and is reported with file and place.
 """
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import zstandard
@@ -35,8 +36,10 @@ class Tail:
     """Tell where a journal really ends."""
 
     records: int = 0
+    """Sequence of the last record."""
     torn_bytes: int = 0
     path: Path | None = None
+    """The last segment."""
     length: int = 0
     """Good bytes of the last segment."""
 
@@ -48,8 +51,12 @@ class Block:
     first_seq: int
     count: int
     body: bytes
-    offset: int = 0
-    items: list[bytes] = field(default_factory=list)
+    offset: int
+
+    @property
+    def last_seq(self) -> int:
+        """Return the sequence of the block's last record."""
+        return self.first_seq + self.count - 1
 
 
 def pack_block(first_seq: int, items: list[bytes], compressor: zstandard.ZstdCompressor) -> bytes:
@@ -61,7 +68,7 @@ def pack_block(first_seq: int, items: list[bytes], compressor: zstandard.ZstdCom
 
 def segments(folder: Path) -> list[Path]:
     """Return the segment files of a run, oldest first."""
-    return sorted(folder.glob(f"*{SUFFIX}"))
+    return sorted(folder.glob(f"[0-9]*{SUFFIX}"))
 
 
 def read_records(folder: Path, after: int = 0, tail: Tail | None = None) -> Iterator[Record]:
@@ -71,14 +78,76 @@ def read_records(folder: Path, after: int = 0, tail: Tail | None = None) -> Iter
     """
     tail = tail or Tail()
     paths = segments(folder)
-    for path in paths:
+    needed = _needed(paths, after)
+    due = 1 if needed == paths else 0
+    for path in needed:
         for block in _blocks(path, path == paths[-1], tail):
-            tail.records = block.first_seq + block.count - 1
+            _check_sequence(block, path, due)
+            tail.records, due = block.last_seq, block.last_seq + 1
             if tail.records <= after:
                 continue
             for i, item in enumerate(_items(block)):
                 if block.first_seq + i > after:
                     yield _record(item, path, block)
+
+
+def end_of(folder: Path) -> Tail:
+    """Return where the journal ends, reading no more than its last segments; raises Corrupt."""
+    paths = segments(folder)
+    end: Tail | None = None
+    for path in reversed(paths):
+        tail = Tail()
+        for block in _blocks(path, path == paths[-1], tail):
+            tail.records = block.last_seq
+        end = end or tail
+        end.records = tail.records
+        if end.records:
+            break
+    return end or Tail()
+
+
+def cut(tail: Tail) -> None:
+    """Cut the torn tail off the file, so that the next segment can follow it."""
+    if not tail.torn_bytes or tail.path is None:
+        return
+    if tail.length <= len(MAGIC):
+        tail.path.unlink()
+    else:
+        os.truncate(tail.path, tail.length)
+
+
+def _needed(paths: list[Path], after: int) -> list[Path]:
+    """Return the segments that may hold a record above `after`: all from the last that begins below."""
+    if after <= 0:
+        return paths
+    first = 0
+    for i, path in enumerate(paths):
+        begin = _begin(path)
+        if begin is not None and begin <= after + 1:
+            first = i
+    return paths[first:]
+
+
+def _begin(path: Path) -> int | None:
+    """Return the sequence of a segment's first record, None when its head can't tell."""
+    with path.open("rb") as handle:
+        data = handle.read(len(MAGIC) + HEAD_BYTES)[len(MAGIC) :]
+    if (
+        len(data) < HEAD_BYTES
+        or zlib.crc32(data[: _HEAD.size]) != _CRC.unpack(data[_HEAD.size :])[0]
+    ):
+        return None
+    seq: int = _HEAD.unpack(data[: _HEAD.size])[3]
+    return seq
+
+
+def _check_sequence(block: Block, path: Path, due: int) -> None:
+    """Raise Corrupt unless the block begins with record `due`; 0 takes any."""
+    if due and block.first_seq != due:
+        raise Corrupt(
+            f"{path.name}: the block at byte {block.offset} begins with record {block.first_seq}, "
+            f"but record {due} is due: restore the missing segment from a copy."
+        )
 
 
 def _record(item: bytes, path: Path, block: Block) -> Record:
@@ -100,23 +169,25 @@ def _items(block: Block) -> Iterator[bytes]:
 
 def _blocks(path: Path, last: bool, tail: Tail) -> Iterator[Block]:
     data = path.read_bytes()
-    tail.path = path
+    tail.path, tail.torn_bytes, tail.length = path, 0, 0
     if not data.startswith(MAGIC):
         if last and MAGIC.startswith(data):
-            tail.torn_bytes, tail.length = len(data), 0
+            tail.torn_bytes = len(data) or 1
             return
-        raise Corrupt(f"{path.name} does not begin as a journal segment: restore it from a copy.")
-    at = len(MAGIC)
+        raise Corrupt(
+            f"{path.name}: byte 0 is not the beginning of a journal segment: restore it from a copy."
+        )
+    at = tail.length = len(MAGIC)
     while at < len(data):
         block = _block_at(data, at, path)
         if block is None:
             if not last:
                 raise Corrupt(f"{path.name} ends in the middle of the block at byte {at}.")
             tail.torn_bytes = len(data) - at
-            break
+            return
         at += HEAD_BYTES + len(block.body)
+        tail.length = at
         yield block
-    tail.length = at
 
 
 def _block_at(data: bytes, at: int, path: Path) -> Block | None:

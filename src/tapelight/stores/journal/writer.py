@@ -1,12 +1,15 @@
 """The journal's writer: records in, blocks out, on a thread of its own."""
 
+import errno
+import fcntl
 import os
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import zstandard
@@ -15,11 +18,16 @@ from tapelight.errors import Unavailable
 from tapelight.model.batch import Batch, Quotes, Trades
 from tapelight.model.codec import encode
 from tapelight.model.records import Record
-from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, SUFFIX, pack_block
+from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, SUFFIX, pack_block, segments
 
 FLUSH_S = 0.1
 QUEUE_BLOCKS = 256
+FULL_S = 2.0
+"""How long a full queue may hold the engine up before the disk is called too slow."""
 SYNC_S = 5.0
+CLOSE_S = 30.0
+LOCK = "recording.lock"
+_Part = TypeVar("_Part", Trades, Quotes)
 
 
 class Writer:
@@ -28,14 +36,19 @@ class Writer:
     Batches between two other records are merged into one record. `append` returns at once; a
     block reaches the file within 0.1 s of `tick`, so that a kill loses at most that, and is
     forced to the disk each 5 s. After a failed write nothing more is taken: `state` says why.
+    Raises Unavailable when another process records into the same folder.
     """
 
     def __init__(self, folder: Path, seq: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(folder)
         self.folder = folder
         self.seq = seq
         self.state = "ok"
         self.bytes = 0
+        """Written since the start."""
+        self.cpu_s = 0.0
+        """CPU time of the writing thread."""
         self._batches: list[Batch] = []
         self._block: list[Record] = []
         self._first_seq = seq + 1
@@ -69,73 +82,158 @@ class Writer:
         self._merge()
         self._flushed_at = time.monotonic()
         if self._block and self.state == "ok":
-            try:
-                self._queue.put((self._first_seq, self._block), timeout=5.0)
-            except queue.Full:
-                self.state = "failed: the disk is too slow for the journal"
+            self._hand_over()
         self._block = []
         self._first_seq = self.seq + 1
+
+    def _hand_over(self) -> None:
+        if not self._thread.is_alive():
+            self.state = "failed: the journal's thread has ended; restart"
+            return
+        try:
+            self._queue.put((self._first_seq, self._block), timeout=FULL_S)
+        except queue.Full:
+            self.state = "failed: the disk is too slow for the journal; give another --data"
 
     def close(self) -> None:
         """Write what is left and stop the thread."""
         self.tick(force=True)
-        self._queue.put(None)
-        self._thread.join(timeout=30.0)
+        if self._thread.is_alive():
+            try:
+                self._queue.put(None, timeout=CLOSE_S)
+            except queue.Full:
+                self.state = "failed: the disk is too slow for the journal; give another --data"
+            self._thread.join(timeout=CLOSE_S)
+        self._lock.close()
 
     def _run(self) -> None:
         compressor = zstandard.ZstdCompressor(level=1)
-        handle: Any = None
-        size, synced = 0, time.monotonic()
+        file = _Segment(self.folder)
         while (item := self._queue.get()) is not None:
-            if self.state != "ok":
-                continue
-            first_seq, records = item
-            try:
-                if handle is None or size > SEGMENT_BYTES:
-                    handle, size = self._open_next(handle), len(MAGIC)
+            if self.state == "ok":
+                first_seq, records = item
                 block = pack_block(first_seq, [encode(r) for r in records], compressor)
-                handle.write(block)
-                size += len(block)
-                self.bytes += len(block)
-                if time.monotonic() - synced > SYNC_S:
-                    os.fdatasync(handle.fileno())
-                    synced = time.monotonic()
-            except OSError as error:
-                self.state = f"failed: {error.strerror}; free space on the disk and restart"
-        _finish(handle)
+                self._write(file, block)
+            self.cpu_s = time.thread_time()
+        self._guarded(file.close)
 
-    def _open_next(self, old: Any) -> Any:
-        _finish(old)
-        number = len(list(self.folder.glob(f"*{SUFFIX}"))) + 1
+    def _write(self, file: "_Segment", block: bytes) -> None:
         try:
-            handle = (self.folder / f"{number:08d}{SUFFIX}").open("xb", buffering=0)
-        except FileExistsError as error:
-            raise Unavailable(f"Another process writes to {self.folder}.") from error
-        handle.write(MAGIC)
-        return handle
+            file.append(block)
+            self.bytes += len(block)
+        except OSError as error:
+            self.state = _failure(error)
+            self._guarded(file.cut_back)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Do a last step on the file; the first failure is the one that is told."""
+        try:
+            step()
+        except OSError as error:
+            if self.state == "ok":
+                self.state = _failure(error)
 
 
-def _finish(handle: Any) -> None:
-    if handle is not None:
-        os.fdatasync(handle.fileno())
+class _Segment:
+    """Be the segment that is written at the moment; a new one is begun after 64 MiB."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._handle: BinaryIO | None = None
+        self._size = 0
+        """Sound bytes: whole blocks."""
+        self._synced = time.monotonic()
+
+    def append(self, block: bytes) -> None:
+        """Write one block as a whole, or raise OSError."""
+        if self._handle is None or self._size > SEGMENT_BYTES:
+            self._begin()
+        self._write(block)
+        self._size += len(block)
+        if time.monotonic() - self._synced > SYNC_S:
+            self._sync()
+
+    def _begin(self) -> None:
+        self.close()
+        paths = segments(self._folder)
+        number = int(paths[-1].stem) + 1 if paths else 1
+        path = self._folder / f"{number:08d}{SUFFIX}"
+        self._handle, self._size = path.open("xb", buffering=0), 0
+        self._write(MAGIC)
+        self._size = len(MAGIC)
+
+    def _write(self, data: bytes) -> None:
+        """Write all of `data`: an unbuffered file may take a part of it."""
+        assert self._handle is not None
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._handle.write(rest) :]
+
+    def _sync(self) -> None:
+        if self._handle is not None:
+            os.fdatasync(self._handle.fileno())
+            self._synced = time.monotonic()
+
+    def cut_back(self) -> None:
+        """Cut off what a failed write left of a block."""
+        if self._handle is not None:
+            self._handle.truncate(self._size)
+
+    def close(self) -> None:
+        """Force the segment to the disk and close it."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            try:
+                os.fdatasync(handle.fileno())
+            finally:
+                handle.close()
+
+
+def is_recording(folder: Path) -> bool:
+    """Tell whether a process, this one included, records into the run's folder."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        _locked(folder).close()
+    except Unavailable:
+        return True
+    return False
+
+
+def _locked(folder: Path) -> BinaryIO:
+    """Return the folder's lock, held until it is closed or the process ends."""
+    handle: BinaryIO = (folder / LOCK).open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
         handle.close()
+        raise Unavailable(
+            f"Another process records into {folder}: stop it, or give another --data."
+        ) from error
+    return handle
+
+
+def _failure(error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = "free space on the disk and restart" if full else "mend the disk and restart"
+    return f"failed: {error.strerror}; {remedy}"
 
 
 def merge_batches(batches: list[Batch]) -> Batch:
     """Return consecutive batches (trades and quotes only) as one, in the same arrival order."""
     if len(batches) == 1:
         return batches[0]
-    trades = _joined(Trades, [b.trades for b in batches if b.trades is not None])
+    trades = [b.trades for b in batches if b.trades is not None]
     quotes: list[Quotes] = []
     before = 0
     for batch in batches:
         if batch.quotes is not None:
             quotes.append(replace(batch.quotes, before=batch.quotes.before + np.int32(before)))
         before += len(batch.trades.row) if batch.trades is not None else 0
-    return Batch(batches[-1].ts_recv_ns, trades, _joined(Quotes, quotes))
+    return Batch(batches[-1].ts_recv_ns, _joined(Trades, trades), _joined(Quotes, quotes))
 
 
-def _joined(part: Any, pieces: list[Any]) -> Any:
+def _joined(part: type[_Part], pieces: list[_Part]) -> _Part | None:
     if not pieces:
         return None
     return part(*(np.concatenate([getattr(p, f.name) for p in pieces]) for f in fields(part)))
