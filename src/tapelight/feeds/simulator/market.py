@@ -16,6 +16,8 @@ MS = 1_000_000
 _FAST, _SLOW = 0.88, 0.996
 """One-second memory of the two activity processes (about 8 s and 4 min)."""
 _FAST_SD, _SLOW_SD = 0.9, 0.5
+_COMMON_SD = 0.06
+"""One-second innovation of the market's own factor, small so that the rate is as promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Activity:
         self._rng = rng
         self._fast = rng.standard_normal(n, np.float32)
         self._slow = rng.standard_normal(n, np.float32)
-        self._pulse = 0.0
+        self._common = 0.0
         self.heat: Floats = np.ones(n)
         """Activity against the symbol's own mean."""
         self.trades: Floats = np.cumsum(self._base)
@@ -78,8 +80,8 @@ class Activity:
         self._slow = np.float32(_SLOW) * self._slow + np.float32(
             (1 - _SLOW**2) ** 0.5
         ) * rng.standard_normal(n, np.float32)
-        self._pulse = 0.75 * self._pulse + 0.12 * float(rng.standard_normal())
-        self.common = float(np.exp(self._pulse - 0.0165))
+        self._common = 0.75 * self._common + _COMMON_SD * float(rng.standard_normal())
+        self.common = float(np.exp(self._common - _COMMON_SD**2 / (1 - 0.75**2) / 2))
         heat = np.exp(_FAST_SD * self._fast + _SLOW_SD * self._slow).astype(np.float64)
         self.heat = heat
         gaps = self._plan.gaps

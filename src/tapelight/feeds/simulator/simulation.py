@@ -74,7 +74,7 @@ class Simulation:
         prices, totals = self.tape.day.prices, self.totals
         totals.bid[:], totals.ask[:] = prices.bid, prices.ask
         totals.bid_size[:] = totals.ask_size[:] = 100
-        totals.quote_ms[:] = self.start_ms - 1
+        totals.quote_ms[:] = self.tape.now_ms - 1
 
     @property
     def now_ms(self) -> int:
@@ -108,6 +108,7 @@ class Simulation:
         self.totals.begin(close)
         start = start_prices(self.listing, plan, self.tape.now_ms, self.options.seed)
         self.tape.begin(day_of(self.listing, plan, start, self.options.seed))
+        self._quote_all()
 
     def previous(self) -> Daily:
         """Return the daily bars of the session before today's."""

@@ -126,7 +126,7 @@ def _columns(simulation: Simulation, rows: Int64s) -> list[list[object]]:
         [sales.KINDS[k] for k in totals.last_kind[rows].tolist()],
         [str(n + 1) for n in totals.last_number[rows].tolist()],
         last.tolist(),
-        totals.last_size[rows].tolist(),
+        np.where(totals.last > 0, totals.last_size, 100.0)[rows].tolist(),
         (np.where(totals.last > 0, totals.last_ms, before)[rows] * MS).tolist(),
         totals.last_venue[rows].tolist(),
     )
