@@ -15,6 +15,8 @@ describe('kinds', () => {
     ['vol', 'shares', 'count'],
     ['rvol_tod', '', 'ratio'],
     ['trades', '', 'count'],
+    ['mean20_1m', '', 'count'],
+    ['chg_5m', '', 'signed'],
     ['halts_today', '', 'integer'],
     ['halt_time', 's', 'seconds'],
     ['age_ms', 'ms', 'milliseconds'],
