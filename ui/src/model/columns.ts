@@ -66,7 +66,7 @@ function kindOfName(name: string): Kind {
   if (INTEGERS.test(name)) return 'integer';
   if (/^trades$/.test(name)) return 'count';
   if (/_pct$/.test(name)) return 'signed';
-  if (/^(vol|adv)|_vol$|shares/.test(name)) return 'count';
+  if (/^(vol|adv|mean)|_vol$|shares/.test(name)) return 'count';
   if (/^(last|bid|ask|mid|open|high|low|hod|lod|prev_|pm_|vwap)/.test(name)) return 'price';
   return 'ratio';
 }
