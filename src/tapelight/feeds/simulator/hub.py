@@ -1,6 +1,7 @@
 """Who listens to what: subscriptions, bounded outboxes, and the fan-out of each step."""
 
 import asyncio
+import contextlib
 from collections import deque
 
 import numpy as np
@@ -34,6 +35,8 @@ class Client:
         self.held_bytes = 0
         self.ready = asyncio.Event()
         self.cut_off = asyncio.Event()
+        self.gone = asyncio.Event()
+        """Set once the connection is over."""
         self.code = POLICY
         self.farewell: str | None = None
         """The last status to send before the close; set once the client is cut off."""
@@ -59,6 +62,12 @@ class Client:
         self.held_bytes = 0
         self.farewell = farewell
         self.cut_off.set()
+        self.ready.set()
+
+    def end(self, farewell: str, code: int) -> None:
+        """Let the connection end with `farewell` and close `code` after all that is queued."""
+        self.code = code
+        self.farewell = farewell
         self.ready.set()
 
     def pop(self) -> str | None:
@@ -102,10 +111,15 @@ class Hub:
         if self._clients.get(key) is client:
             del self._clients[key]
 
-    def close(self) -> None:
-        """Send everybody home."""
-        for client in self._clients.values():
-            client.cut(SHUT, GOING_AWAY)
+    async def close(self, limit_s: float) -> None:
+        """Send everybody home with all that is queued, within `limit_s`."""
+        clients = list(self._clients.values())
+        for client in clients:
+            client.end(SHUT, GOING_AWAY)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                for client in clients:
+                    await client.gone.wait()
 
     def broadcast(self, step: Step) -> None:
         """Queue the step's events to all who want some of them."""

@@ -49,6 +49,7 @@ class Door:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            client.gone.set()
 
     async def _read(self, socket: WebSocket, client: Client) -> None:
         authorised = False

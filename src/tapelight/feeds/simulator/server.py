@@ -28,6 +28,7 @@ _SLICE_S = 0.02
 """How long the market may be drawn before connections get their turn."""
 _FLUSH_S = 2.0
 _STOP_S = 5.0
+_FAREWELL_S = 2.0
 
 
 class _Server(uvicorn.Server):
@@ -94,7 +95,7 @@ class Pace:
 
     async def close(self) -> None:
         """Write the rest of the ledger and send the clients home."""
-        self.hub.close()
+        await self.hub.close(_FAREWELL_S)
         if self._saving is not None:
             await self._saving
         if self._ledger is not None:
