@@ -1,7 +1,9 @@
 """`tapelight replay`: a recorded day or a Parquet file through the same engine."""
 
 import asyncio
+import datetime as dt
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from rich.table import Table as Grid
 
 from tapelight.app.publish import Publisher
 from tapelight.app.questions import read_questions
-from tapelight.app.runs import find_run
+from tapelight.app.runs import find_run, journal_date
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
@@ -25,9 +27,9 @@ from tapelight.feeds import replay
 from tapelight.market.baseline import market_curve
 from tapelight.market.view import View
 from tapelight.model.records import Digest, FeedState, Mark, Questions, Record
-from tapelight.model.session import PHASES, Session, iso, latest_session, parse_time
+from tapelight.model.session import PHASES, Calendar, Session, iso, parse_time
 from tapelight.scan.sql import answer, compile_query
-from tapelight.stores.journal.segments import Corrupt, Tail, read_records
+from tapelight.stores.journal.segments import read_records
 from tapelight.web.server import Gateway
 
 NS = 1_000_000_000
@@ -64,19 +66,38 @@ class Verdict:
             self.other += 1
 
 
-def open_records(options: ReplayOptions, questions: Questions | None) -> Iterator[Record]:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Hold a source's records, and its day where the source itself tells it."""
+
+    records: Iterator[Record]
+    session: Session | None = None
+
+    def moment(self, text: str, calendar: Calendar, first_ns: int) -> int:
+        """Return TIME in ns; a time of day is of the journal's day, or of a file's last session."""
+        session = self.session
+        if session is None:
+            day = dt.date.fromisoformat(journal_date(calendar, first_ns))
+            session = calendar.session_on(day)
+            assert session is not None
+        return parse_time(text, session, calendar.zone)
+
+
+def open_records(options: ReplayOptions, questions: Questions | None) -> Opened:
     """Return the records of the source; `questions` are asked of a file that has none itself."""
     path = Path(options.source)
-    if path.suffix != ".parquet":
-        return read_records(find_run(path, options.data), 0, Tail())
-    return _file_records(path, options, questions)
+    if path.suffix != ".parquet" and not path.is_file():
+        return Opened(read_records(find_run(path, options.data)))
+    source = replay.open_source(path, options.calendar)
+    if source.rejected:
+        sys.stderr.write(f"{path}: {source.rejected:,} rows without a sound price are left out.\n")
+    return Opened(_file_records(source, options.daily, questions), source.last_session())
 
 
 def _file_records(
-    path: Path, options: ReplayOptions, questions: Questions | None
+    source: replay.Source, daily: Path | None, questions: Questions | None
 ) -> Iterator[Record]:
-    source = replay.open_source(path, options.calendar)
-    for i, record in enumerate(replay.records(source, options.daily)):
+    for i, record in enumerate(replay.records(source, daily)):
         yield record
         if i == 0:
             yield market_curve()
@@ -88,11 +109,8 @@ def replay_max(options: ReplayOptions) -> int:
     """Replay at full speed, print the answers and the verdict; return the exit code."""
     queries = [compile_query(text) for text in options.sql]
     engine, verdict = Engine(), Verdict()
-    try:
-        stopped = _run(engine, open_records(options, None), verdict, options)
-    except Corrupt as error:
-        print(f"tapelight: {error}", file=sys.stderr)
-        return 1
+    opened = open_records(options, None)
+    stopped = _run(engine, opened, verdict, options)
     if stopped and not engine.last_mark_ns:
         raise ConfigError(f"--at {options.at} lies before the first mark of {options.source}.")
     for query in queries:
@@ -100,41 +118,42 @@ def replay_max(options: ReplayOptions) -> int:
     return _verdict(engine, verdict, options)
 
 
-def _run(
-    engine: Engine, records: Iterator[Record], verdict: Verdict, options: ReplayOptions
-) -> bool:
+def _run(engine: Engine, opened: Opened, verdict: Verdict, options: ReplayOptions) -> bool:
     """Apply records, up to --at; tell whether it stopped there."""
-    console = Console(stderr=True)
-    stop_ns: int | None = None
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("replaying")
-        marks = 0
-        for record in records:
-            if isinstance(record, Mark):
-                if stop_ns is None and options.at is not None:
-                    stop_ns = _moment(options.at, engine, record)
-                if stop_ns is not None and record.ts_ns > stop_ns:
+    stop_ns = 0
+    for record in _shown(opened.records):
+        match record:
+            case Mark() if options.at is not None:
+                calendar = engine.table.calendar
+                stop_ns = stop_ns or opened.moment(options.at, calendar, record.ts_ns)
+                if record.ts_ns > stop_ns:
                     return True
-                marks += 1
-                if marks % 200 == 0:
-                    bar.update(task, description=f"replaying {iso(record.ts_ns)}")
-            engine.apply(record)
-            if isinstance(record, Digest) and options.verify:
+            case Digest() if options.verify:
                 verdict.see(record, engine.digest)
+            case Questions() if not options.verify:
+                continue  # nobody looks at the boards: the answers are raw
+        engine.apply(record)
     return False
 
 
-def _moment(text: str, engine: Engine, mark: Mark) -> int:
-    """Return --at in ns; a time of day is of the last session that the source reaches."""
-    session: Session = latest_session(engine.table.calendar, mark.ts_ns)
-    return parse_time(text, session, engine.table.calendar.zone)
+def _shown(records: Iterator[Record]) -> Iterator[Record]:
+    """Yield the records, and show how far they are when a person looks on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from records
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("replaying")
+        for i, record in enumerate(records):
+            if i % 256 == 0 and isinstance(record, Mark):
+                bar.update(task, description=f"replaying {iso(record.ts_ns)}")
+            yield record
 
 
 def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        for row in rows:
-            print(json.dumps(row))
+        sys.stdout.writelines(json.dumps(row) + "\n" for row in rows)
         return
     grid = Grid()
     for name in rows[0] if rows else ["no rows"]:
@@ -147,7 +166,7 @@ def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.4f}".rstrip("0").rstrip(".")
-    return "–" if value is None else str(value)
+    return "-" if value is None else str(value)
 
 
 def _verdict(engine: Engine, verdict: Verdict, options: ReplayOptions) -> int:
@@ -155,28 +174,25 @@ def _verdict(engine: Engine, verdict: Verdict, options: ReplayOptions) -> int:
         return 0
     total = verdict.same + verdict.other
     if not total:
-        print(f"tapelight: {options.source} holds no digests to verify.", file=sys.stderr)
-        return 1
+        raise ConfigError(f"{options.source} holds no digests to verify: record a run first.")
     summary = {"identical": verdict.same, "of": total, "digest": engine.digest}
-    if options.json:
-        print(json.dumps(summary))
-    else:
-        print(f"{verdict.same:,}/{total:,} identical, digest {engine.digest}")
+    plain = f"{verdict.same:,}/{total:,} identical, digest {engine.digest}"
+    sys.stdout.write((json.dumps(summary) if options.json else plain) + "\n")
     if verdict.other:
         at = iso(verdict.first_other_ns)
-        print(f"tapelight: the first answer that differs is at {at}.", file=sys.stderr)
+        sys.stderr.write(f"tapelight: the first answer that differs is at {at}.\n")
     return 1 if verdict.other else 0
 
 
 async def replay_paced(options: ReplayOptions, speed: float, config: Config, port: int) -> None:
     """Serve the dashboard while the records come at `speed` market seconds a second."""
-    if speed <= 0:
+    if not (speed > 0 and math.isfinite(speed)):
         raise ConfigError(f"--speed is {speed:g}: give max or a number above 0.")
-    questions = read_questions(Path(config.questions))
+    opened = open_records(options, read_questions(Path(config.questions)))
     player = Player(config, port)
     async with asyncio.TaskGroup() as group:
         group.create_task(player.gateway.serve(), name="gateway")
-        group.create_task(player.play(open_records(options, questions), speed), name="player")
+        group.create_task(player.play(opened.records, speed), name="player")
 
 
 class Player:

@@ -12,7 +12,7 @@ import polars as pl
 from tapelight.errors import ConfigError
 from tapelight.model.batch import Bars, Batch, Trades
 from tapelight.model.conditions import mask_of
-from tapelight.model.daily import DailyFold, levels
+from tapelight.model.daily import DailyFold, DayBar, levels
 from tapelight.model.records import (
     CalendarChoice,
     FeedState,
@@ -22,7 +22,7 @@ from tapelight.model.records import (
     References,
     Symbols,
 )
-from tapelight.model.session import Calendar, calendar, latest_session
+from tapelight.model.session import Calendar, Session, calendar, latest_session
 
 NS = 1_000_000_000
 MINUTE_NS = 60 * NS
@@ -39,25 +39,57 @@ class Source:
     kind: str
     """trades or bars."""
     frame: pl.DataFrame
+    """With the times in ns UTC as `at`."""
     calendar: Calendar
     symbols: list[str]
+    rejected: int = 0
+    """Rows left out: no price above 0, or no size."""
+
+    def last_session(self) -> Session:
+        """Return the session that the last row belongs to."""
+        return latest_session(self.calendar, int(self.frame["at"][-1]))
 
 
 def open_source(path: Path, calendar_name: str = "auto") -> Source:
     """Read a Parquet file; raises ConfigError that names a missing column."""
     frame = _read(path)
-    kind = "trades" if "price" in frame.columns else "bars"
+    kind = "trades" if {"ts_ns", "price", "size"} & set(frame.columns) else "bars"
     _require(frame, TRADE_COLUMNS if kind == "trades" else BAR_COLUMNS, path)
+    rows = len(frame)
+    try:
+        frame = _sound_trades(frame) if kind == "trades" else _sound_bars(frame)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path} holds a column of the wrong type: {reason}.") from error
+    if not len(frame):
+        raise ConfigError(f"{path} holds no rows with a price: there is nothing to replay.")
     symbols = sorted(frame["symbol"].unique().to_list())
     name = _calendar_of(symbols) if calendar_name == "auto" else calendar_name
-    times = pl.col("ts_ns").cast(pl.Int64) if kind == "trades" else _bar_start()
-    frame = frame.with_columns(at=times).sort("at", maintain_order=True)
-    if not len(frame):
-        raise ConfigError(f"{path} holds no rows: there is nothing to replay.")
-    return Source(path.name, kind, frame, calendar(name), symbols)
+    frame = frame.sort("at", maintain_order=True)
+    return Source(path.name, kind, frame, calendar(name), symbols, rows - len(frame))
+
+
+def _sound_trades(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the trades with a time, a price above 0 and a size."""
+    numbers = [pl.col(c).cast(pl.Float64) for c in ("price", "size")]
+    frame = frame.with_columns(*numbers, at=pl.col("ts_ns").cast(pl.Int64))
+    sound = (pl.col("price") > 0) & pl.col("price").is_finite() & (pl.col("size") >= 0)
+    return frame.filter(sound & pl.col("at").is_not_null() & pl.col("symbol").is_not_null())
+
+
+def _sound_bars(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the bars with a start, prices above 0 and a volume."""
+    start = pl.col("ts").cast(pl.Datetime("ns", "UTC")).dt.epoch("ns")
+    numbers = [pl.col(c).cast(pl.Float64) for c in BAR_COLUMNS[2:]]
+    frame = frame.with_columns(*numbers, at=start)
+    sound = pl.all_horizontal((pl.col(c) > 0) & pl.col(c).is_finite() for c in "ohlc")
+    known = pl.col("at").is_not_null() & pl.col("symbol").is_not_null()
+    return frame.filter(sound & known & (pl.col("v") >= 0))
 
 
 def _read(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        raise ConfigError(f"{path} does not exist: name a Parquet file of trades or minute bars.")
     try:
         return pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -68,13 +100,7 @@ def _read(path: Path) -> pl.DataFrame:
 def _require(frame: pl.DataFrame, columns: tuple[str, ...], path: Path) -> None:
     lacking = [c for c in columns if c not in frame.columns]
     if lacking:
-        raise ConfigError(
-            f"{path} lacks the column {lacking[0]!r}: it needs {', '.join(columns)}."
-        )
-
-
-def _bar_start() -> pl.Expr:
-    return pl.col("ts").cast(pl.Datetime("ns", "UTC")).dt.epoch("ns")
+        raise ConfigError(f"{path} lacks the column {lacking[0]!r}: it needs {', '.join(columns)}.")
 
 
 def _calendar_of(symbols: list[str]) -> str:
@@ -123,7 +149,7 @@ def _batches(source: Source) -> Iterator[tuple[Batch, int]]:
 def _trade_columns(frame: pl.DataFrame, row: Any, at: Any) -> list[Any]:
     n = len(at)
     masks = np.array([_mask(c) for c in frame["conditions"].to_list()], np.uint64)
-    price, size = (frame[c].cast(pl.Float64).to_numpy() for c in ("price", "size"))
+    price, size = (frame[c].to_numpy() for c in ("price", "size"))
     return [row, at, price, size, masks, np.zeros(n, np.uint8), np.zeros(n, np.int64)]
 
 
@@ -148,7 +174,7 @@ def _bar_columns(frame: pl.DataFrame, row: Any, at: Any) -> list[Any]:
     return [row, at, np.full(n, 60, np.int32), *prices, unknown, unknown]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Day:
     ticker: str
     h: float
@@ -157,20 +183,24 @@ class _Day:
     v: float
 
 
-def _daily(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[_Day]]]:
+def _daily(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[DayBar]]]:
     """Return the daily bars of `symbols` by date, oldest first."""
     frame = _read(path)
     _require(frame, DAILY_COLUMNS, path)
-    frame = frame.filter(pl.col("symbol").is_in(symbols)).sort("date", "symbol")
-    days: dict[dt.date, list[_Day]] = {}
-    for date, symbol, high, low, close, volume in frame.select(
-        "date", "symbol", "h", "l", "c", "v"
-    ).iter_rows():
-        days.setdefault(date, []).append(_Day(symbol, high, low, close, float(volume)))
+    try:
+        kinds: dict[str, Any] = {"date": pl.Date, **dict.fromkeys("hlcv", pl.Float64)}
+        frame = frame.filter(pl.col("symbol").is_in(symbols))
+        frame = frame.cast(kinds).sort("date", "symbol")
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path} holds a column of the wrong type: {reason}.") from error
+    days: dict[dt.date, list[DayBar]] = {}
+    for date, *bar in frame.select("date", "symbol", *"hlcv").drop_nulls().iter_rows():
+        days.setdefault(date, []).append(_Day(*bar))
     return list(days.items())
 
 
-def _references(days: list[tuple[dt.date, list[_Day]]], session: dt.date) -> list[Reference]:
+def _references(days: list[tuple[dt.date, list[DayBar]]], session: dt.date) -> list[Reference]:
     """Return what the daily bars dated before `session` say of each symbol."""
     fold = DailyFold(session - dt.timedelta(days=365), deep=True)
     xnys = calendar("XNYS")

@@ -39,7 +39,7 @@ class Writer:
     Raises Unavailable when another process records into the same folder.
     """
 
-    def __init__(self, folder: Path, seq: int = 0) -> None:
+    def __init__(self, folder: Path, seq: int = 0, segment_bytes: int = SEGMENT_BYTES) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(folder)
         self.folder = folder
@@ -53,6 +53,7 @@ class Writer:
         self._block: list[Record] = []
         self._first_seq = seq + 1
         self._flushed_at = time.monotonic()
+        self._segment_bytes = segment_bytes
         self._queue: queue.Queue[tuple[int, list[Record]] | None] = queue.Queue(QUEUE_BLOCKS)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -108,7 +109,7 @@ class Writer:
 
     def _run(self) -> None:
         compressor = zstandard.ZstdCompressor(level=1)
-        file = _Segment(self.folder)
+        file = _Segment(self.folder, self._segment_bytes)
         while (item := self._queue.get()) is not None:
             if self.state == "ok":
                 first_seq, records = item
@@ -135,10 +136,10 @@ class Writer:
 
 
 class _Segment:
-    """Be the segment that is written at the moment; a new one is begun after 64 MiB."""
+    """Be the segment that is written at the moment; a new one is begun after `limit` bytes."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder, self._limit = folder, limit
         self._handle: BinaryIO | None = None
         self._size = 0
         """Sound bytes: whole blocks."""
@@ -146,7 +147,7 @@ class _Segment:
 
     def append(self, block: bytes) -> None:
         """Write one block as a whole, or raise OSError."""
-        if self._handle is None or self._size > SEGMENT_BYTES:
+        if self._handle is None or self._size > self._limit:
             self._begin()
         self._write(block)
         self._size += len(block)
