@@ -115,7 +115,11 @@ def demo(
 
 @app.command
 def run(
-    *, feed: str | None = None, data: Data = None, port: int | None = None, config: ConfigFile = None
+    *,
+    feed: str | None = None,
+    data: Data = None,
+    port: int | None = None,
+    config: ConfigFile = None,
 ) -> None:
     """Scan a real market: feed, journal, boards and dashboard as tapelight.toml says.
 

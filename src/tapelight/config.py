@@ -55,7 +55,9 @@ def load(path: Path | None) -> Config:
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror}; run `tapelight init`.") from error
+        raise ConfigError(
+            f"{path} can't be read: {error.strerror}; run `tapelight init`."
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from error
     return convert(values, Config, str(path))
@@ -74,7 +76,7 @@ def _fault(message: str, kind: type) -> str:
     path = re.search(r"at `\$\.?([^`]*)`", message)
     place = f"[{path[1]}] " if path and path[1] else ""
     if not unknown:
-        return f"{place}{message.split(' - at')[0]}."
+        return f"{place}{message.partition(' - at')[0]}."
     known = _known_keys(kind)
     near = get_close_matches(unknown[1], known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."

@@ -15,7 +15,9 @@ import msgspec
 
 from tapelight.app import run
 from tapelight.config import Config
+from tapelight.engine import Cycle
 from tapelight.errors import Unavailable
+from tapelight.ports import Feed
 
 NS = 1_000_000_000
 START_S = 30.0
@@ -46,11 +48,11 @@ async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
         parts = run.assemble(config, _feed(port), data)
         over = Over(parts, options.duration_s) if options.duration_s is not None else None
         async with _simulator(options, port):
-            await run.serve(parts, over)
+            await run.serve(parts, over.reached if over is not None else None)
         return over.status if over is not None else parts.scanner.status()
 
 
-def _feed(port: int) -> run.Feed:
+def _feed(port: int) -> Feed:
     settings = {
         "url": f"ws://127.0.0.1:{port}/stocks",
         "rest": f"http://127.0.0.1:{port}",
@@ -60,21 +62,23 @@ def _feed(port: int) -> run.Feed:
 
 
 class Over:
-    """Tell whether `duration_s` market seconds have passed since the first mark; keep the status then."""
+    """Note when `duration_s` market seconds have passed since the first mark, and the status then."""
 
     def __init__(self, parts: run.Parts, duration_s: float) -> None:
         self.status: dict[str, object] = {}
-        self._parts = parts
+        self.reached = asyncio.Event()
+        self._scanner = parts.scanner
         self._duration_ns = int(duration_s * NS)
-        self._first = 0
+        self._first_ns = 0
+        parts.scanner.listeners.append(self.on_cycle)
 
-    def __call__(self) -> bool:
-        now = self._parts.scanner.engine.last_mark_ns
-        self._first = self._first or now
-        over = now > 0 and now - self._first >= self._duration_ns
-        if over:
-            self.status = self._parts.scanner.status()
-        return over
+    def on_cycle(self, cycle: Cycle) -> None:
+        """Look at the time of each mark."""
+        now_ns = cycle.mark.ts_ns
+        self._first_ns = self._first_ns or now_ns
+        if now_ns - self._first_ns >= self._duration_ns and not self.reached.is_set():
+            self.status = self._scanner.status()
+            self.reached.set()
 
 
 @asynccontextmanager

@@ -48,7 +48,9 @@ def _feed(config: Config) -> Finding:
         open_feed(config)
     except TapelightError as error:
         return _finding("feed", "fail", str(error))
-    return _finding("feed", "ok", f"{config.use_feed} is configured; the key is checked at connect.")
+    return _finding(
+        "feed", "ok", f"{config.use_feed} is configured; the key is checked at connect."
+    )
 
 
 def _questions(config: Config) -> Finding:

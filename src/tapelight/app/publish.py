@@ -76,7 +76,10 @@ class Publisher:
         if kind not in ("symbol", "bars") or symbol not in self.boards.engine.table.universe.rows:
             return
         if kind == "symbol":
-            state = {"values": self.market.symbol(symbol), "columns": symbol_columns()}
+            state: dict[str, Json] = {
+                "values": self.market.symbol(symbol),
+                "columns": symbol_columns(),
+            }
         else:
             state = {"bars": self.market.bars(symbol, 60)}
         self.bus.publish(topic, stamp | state)

@@ -2,11 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import structlog
 
 from tapelight.app.publish import Publisher
 from tapelight.app.questions import read_questions
@@ -18,8 +15,6 @@ from tapelight.engine import Engine
 from tapelight.plugins import load
 from tapelight.ports import Feed
 from tapelight.web.server import Gateway
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -48,11 +43,10 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     questions = read_questions(Path(config.questions))
     bus = MemoryBus()
     web = config.web
-    later: list[Publisher] = []
-    scanner = Scanner(data, questions, config.calendar, lambda cycle: later[0].on_cycle(cycle))
+    scanner = Scanner(data, questions, config.calendar)
     boards = EngineBoards(scanner.engine)
     market = EngineMarket(scanner.engine, scanner.status)
-    later.append(Publisher(boards, market, bus, scanner.status))
+    scanner.listeners.append(Publisher(boards, market, bus, scanner.status).on_cycle)
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins
     )
@@ -77,8 +71,8 @@ def _fetch_history(parts: Parts, symbol: str) -> None:
     task.add_done_callback(parts.background.discard)
 
 
-async def serve(parts: Parts, until: Callable[[], bool] | None = None) -> None:
-    """Run feed, marks and gateway until cancelled, or until `until` says so."""
+async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
+    """Run feed, marks and gateway until cancelled, or until `until` is set."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
@@ -91,15 +85,10 @@ async def serve(parts: Parts, until: Callable[[], bool] | None = None) -> None:
                 group.create_task(parts.feed.run(scanner), name="feed"),
             ]
             if until is not None:
-                await _wait(until)
+                await until.wait()
                 for task in tasks:
                     task.cancel()
     finally:
         for task in list(parts.background):
             task.cancel()
         scanner.close()
-
-
-async def _wait(until: Callable[[], bool]) -> None:
-    while not until():
-        await asyncio.sleep(0.05)

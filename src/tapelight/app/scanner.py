@@ -48,14 +48,14 @@ class Scanner:
         data: Path,
         questions: Questions,
         calendar_name: str,
-        on_cycle: Callable[[Cycle], None],
     ) -> None:
         self.universe = Universe()
         self.clock = MarketClock()
         self.clock.on_set = self._clock_set
         self.figures = Figures()
         self.engine = Engine(calendar_name)
-        self.on_cycle = on_cycle
+        self.listeners: list[Callable[[Cycle], None]] = []
+        """Called with each cycle, in order."""
         self.on_open: Callable[[Engine], None] = lambda _engine: None
         self.feed_counts: Callable[[], Mapping[str, int]] = dict
         self.feed_state: FeedState | None = None
@@ -164,7 +164,7 @@ class Scanner:
         trades = batch.trades
         figures = self.figures
         if trades is not None and len(trades.ts_ns):
-            lag = self.clock.now_ns() - int(trades.ts_ns[-1])
+            lag = self.clock.now_ns() - int(trades.ts_ns.max())
             figures.lag.add(lag)
         for part in (batch.trades, batch.quotes, batch.bars, batch.bands):
             if part is not None:
@@ -196,7 +196,8 @@ class Scanner:
             self._sample(ts)
         self._run.writer.tick()
         self.figures.signals += len(cycle.signals)
-        self.on_cycle(cycle)
+        for listener in self.listeners:
+            listener(cycle)
         self.figures.cycle_ns.append(self.clock.now_ns() - begin)
         if ts >= self._snapshot_due_ns and ts % NS == 0:
             self._snapshot()
