@@ -26,8 +26,8 @@ from tapelight.errors import ConfigError
 from tapelight.feeds import replay
 from tapelight.market.baseline import market_curve
 from tapelight.market.view import View
-from tapelight.model.records import Digest, FeedState, Mark, Questions, Record
-from tapelight.model.session import PHASES, Calendar, Session, iso, parse_time
+from tapelight.model.records import CalendarChoice, Digest, FeedState, Mark, Questions, Record
+from tapelight.model.session import PHASES, Calendar, Session, calendar, iso, parse_time
 from tapelight.scan.sql import answer, compile_query
 from tapelight.stores.journal.segments import read_records
 from tapelight.web.server import Gateway
@@ -73,14 +73,14 @@ class Opened:
     records: Iterator[Record]
     session: Session | None = None
 
-    def moment(self, text: str, calendar: Calendar, first_ns: int) -> int:
+    def moment(self, text: str, cal: Calendar, first_ns: int) -> int:
         """Return TIME in ns; a time of day is of the journal's day, or of a file's last session."""
         session = self.session
         if session is None:
-            day = dt.date.fromisoformat(journal_date(calendar, first_ns))
-            session = calendar.session_on(day)
+            day = dt.date.fromisoformat(journal_date(cal, first_ns))
+            session = cal.session_on(day)
             assert session is not None
-        return parse_time(text, session, calendar.zone)
+        return parse_time(text, session, cal.zone)
 
 
 def open_records(options: ReplayOptions, questions: Questions | None) -> Opened:
@@ -110,30 +110,44 @@ def replay_max(options: ReplayOptions) -> int:
     queries = [compile_query(text) for text in options.sql]
     engine, verdict = Engine(), Verdict()
     opened = open_records(options, None)
-    stopped = _run(engine, opened, verdict, options)
-    if stopped and not engine.last_mark_ns:
+    _run(engine, opened, verdict, options)
+    if options.at is not None and not engine.last_mark_ns:
         raise ConfigError(f"--at {options.at} lies before the first mark of {options.source}.")
     for query in queries:
         _show(answer(query, View(engine.table)), options.json)
     return _verdict(engine, verdict, options)
 
 
-def _run(engine: Engine, opened: Opened, verdict: Verdict, options: ReplayOptions) -> bool:
-    """Apply records, up to --at; tell whether it stopped there."""
-    stop_ns = 0
-    for record in _shown(opened.records):
+def _run(engine: Engine, opened: Opened, verdict: Verdict, options: ReplayOptions) -> None:
+    """Apply the records, up to --at."""
+    records = _shown(opened.records)
+    if options.at is not None:
+        records = _until(options.at, opened, records)
+    for record in records:
         match record:
-            case Mark() if options.at is not None:
-                calendar = engine.table.calendar
-                stop_ns = stop_ns or opened.moment(options.at, calendar, record.ts_ns)
-                if record.ts_ns > stop_ns:
-                    return True
             case Digest() if options.verify:
                 verdict.see(record, engine.digest)
             case Questions() if not options.verify:
                 continue  # nobody looks at the boards: the answers are raw
         engine.apply(record)
-    return False
+
+
+def _until(text: str, opened: Opened, records: Iterator[Record]) -> Iterator[Record]:
+    """Yield the records up to the last mark at or before TIME, and nothing that came after it."""
+    stop_ns = 0
+    cycle: list[Record] = []
+    for record in records:
+        cycle.append(record)
+        if not isinstance(record, Mark):
+            continue
+        if not stop_ns:
+            chosen = (r.name for r in cycle if isinstance(r, CalendarChoice))
+            known = calendar(next(chosen, "XNYS"))
+            stop_ns = opened.moment(text, known, record.ts_ns)
+        if record.ts_ns > stop_ns:
+            return
+        yield from cycle
+        cycle.clear()
 
 
 def _shown(records: Iterator[Record]) -> Iterator[Record]:

@@ -1,15 +1,16 @@
 """The live scanner: journal first, then the engine; marks by the market clock."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tapelight.app.baselines import profile_for, record_session, whole_session
 from tapelight.app.figures import Figures, counted
 from tapelight.app.frozen import State, freeze
 from tapelight.app.runs import Run, open_run
 from tapelight.engine import Cycle, Engine
-from tapelight.market.baseline import market_curve
 from tapelight.model.batch import Batch
 from tapelight.model.clock import MarketClock
 from tapelight.model.records import (
@@ -69,6 +70,8 @@ class Scanner:
         self._complete_ns = 0
         self._dirty = False
         self._snapshot_due_ns = 0
+        self._began_ns = 0
+        self._recorded: dt.date | None = None
         self._shadow: State | None = None
         self._snapshot_task: asyncio.Task[Any] | None = None
 
@@ -116,12 +119,15 @@ class Scanner:
 
     def _open(self, now: int) -> None:
         self._run = open_run(self._data, calendar(self._calendar), now)
+        self._began_ns = now
         self._snapshot_due_ns = now + SNAPSHOT_NS
         if self._run.engine is not None:
             self._go_on(self._run.engine)
         else:
             self._take(CalendarChoice(self._calendar))
-            self._take(market_curve())
+            profile = profile_for(self._data, calendar(self._calendar), now, self.universe)
+            self._admit(profile)
+            self._take(profile)
         if self.engine.questions != self._questions:
             self._take(self._questions)
         self.on_open(self.engine)
@@ -199,8 +205,10 @@ class Scanner:
         for listener in self.listeners:
             listener(cycle)
         self.figures.cycle_ns.append(self.clock.now_ns() - begin)
-        if ts >= self._snapshot_due_ns and ts % NS == 0:
-            self._snapshot()
+        if cycle.whole:
+            self._end_session(ts)
+            if ts >= self._snapshot_due_ns:
+                self._snapshot()
 
     def _sample(self, ts: int) -> None:
         counters = self.engine.table.counters
@@ -220,6 +228,18 @@ class Scanner:
         )
         self._snapshot_task = asyncio.get_running_loop().create_task(writing, name="snapshot")
         self._snapshot_task.add_done_callback(self._snapshot_written)
+
+    def _end_session(self, ts: int) -> None:
+        """Keep the volumes of a session seen whole as a baseline, once, when it has ended."""
+        session = self.engine.table.session
+        if session is None or ts < session.end_ns or session.date == self._recorded:
+            return
+        self._recorded = session.date
+        if whole_session(self.engine, session, self._began_ns):
+            try:
+                record_session(self._data, self.engine, session)
+            except OSError as error:
+                self.figures.reject("profile", str(error))
 
     def _snapshot_written(self, task: "asyncio.Task[Any]") -> None:
         if not task.cancelled() and isinstance(error := task.exception(), OSError):

@@ -1,0 +1,48 @@
+"""Volume baselines: own sessions become profiles at their end, and are read at the next start."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tapelight.engine import Engine
+from tapelight.errors import Rejected
+from tapelight.market.baseline import market_curve
+from tapelight.model.records import Profile
+from tapelight.model.session import Calendar, Session, latest_session
+from tapelight.model.universe import Universe
+from tapelight.stores.profiles import MINUTES, read_profile, write_session
+
+MINUTE_NS = 60_000_000_000
+
+
+def profile_for(data: Path, calendar: Calendar, now_ns: int, universe: Universe) -> Profile:
+    """Return the baseline of a start at `now_ns`: recorded sessions where there are, and the curve."""
+    curve = market_curve()
+    date = latest_session(calendar, now_ns).date
+    try:
+        own = read_profile(data / "profiles", date, universe, curve.minute)
+    except Rejected:
+        own = None
+    return own or curve
+
+
+def whole_session(engine: Engine, session: Session, since_ns: int) -> bool:
+    """Tell whether a run that began at `since_ns` may serve as a baseline: a full day, all seen."""
+    table = engine.table
+    seen = since_ns <= session.start_ns + 5 * MINUTE_NS and table.gap_since_ns == 0
+    return seen and not session.half_day and session.minutes == MINUTES
+
+
+def record_session(data: Path, engine: Engine, session: Session) -> Path | None:
+    """Write the session's minute volumes as a profile; None when nothing traded."""
+    chunks = list(engine.table.bars.chunks.values())
+    if not chunks:
+        return None
+    bars = np.concatenate(chunks)
+    minutes = bars["minute"] - session.start_ns // MINUTE_NS
+    inside = (minutes >= 0) & (minutes < MINUTES)
+    bars, minutes = bars[inside], minutes[inside]
+    symbols = engine.table.universe.symbols
+    return write_session(
+        data / "profiles", session.date, symbols, bars["row"], minutes, bars["volume"]
+    )
