@@ -58,7 +58,8 @@ def read_profile(
         total[at] += matrix
         count[at] += 1
     rows = np.array([universe.add(s) for s in names], np.int32)
-    return Profile(curve, rows, total / count[:, None].astype(np.float32), count)
+    mean = np.divide(total, count[:, None], dtype=np.float32)
+    return Profile(curve, rows, mean, count)
 
 
 def _read(path: Path) -> tuple[list[str], npt.NDArray[np.float32]]:
