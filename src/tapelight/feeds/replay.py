@@ -188,14 +188,14 @@ def _daily(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[DayBar]]]
     frame = _read(path)
     _require(frame, DAILY_COLUMNS, path)
     try:
-        kinds: dict[str, Any] = {"date": pl.Date, **dict.fromkeys("hlcv", pl.Float64)}
-        frame = frame.filter(pl.col("symbol").is_in(symbols))
-        frame = frame.cast(kinds).sort("date", "symbol")
+        columns = [pl.col("date").cast(pl.Date), *(pl.col(c).cast(pl.Float64) for c in "hlcv")]
+        frame = frame.filter(pl.col("symbol").is_in(symbols)).select("symbol", *columns)
+        frame = frame.drop_nulls().sort("date", "symbol")
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{path} holds a column of the wrong type: {reason}.") from error
     days: dict[dt.date, list[DayBar]] = {}
-    for date, *bar in frame.select("date", "symbol", *"hlcv").drop_nulls().iter_rows():
+    for date, *bar in frame.select("date", "symbol", *"hlcv").iter_rows():
         days.setdefault(date, []).append(_Day(*bar))
     return list(days.items())
 
