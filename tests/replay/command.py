@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def replay_here(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> A
     """Run the same command in this process: the start of another one costs seconds."""
     before, sys.argv = sys.argv, ["tapelight", "replay", *map(str, arguments)]
     try:
-        main()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Cyclopts application invoked without tokens")
+            main()
         code = 0
     except SystemExit as end:
         code = int(end.code or 0)
