@@ -78,17 +78,22 @@ class Engine:
 
     def _begin_session(self) -> None:
         self.rolls = self.table.rolls
-        for question in (*self.boards.values(), *self.scans.values()):
-            question.clear()
+        for board in self.boards.values():
+            board.clear()
+        for scan in self.scans.values():
+            scan.clear()
 
     def _scan(self, whole: bool) -> list[Signal]:
-        """Ask the scans of the rows that changed; at whole seconds also of those that held."""
+        """Ask the scans of the rows that changed; at whole seconds also of those that held.
+
+        Where a scan asks for a pulse, which the mark ends, what held is asked at each mark.
+        """
         changed = self.table.changed().astype(np.intp)
         shared = View(self.table, changed)
         signals: list[Signal] = []
         for scan in self.scans.values():
             rows, view = changed, shared
-            if whole and len(holding := scan.holding()):
+            if (whole or scan.pulsing) and len(holding := scan.holding()):
                 rows = np.union1d(changed, holding).astype(np.intp)
                 view = View(self.table, rows)
             if len(rows):

@@ -1,8 +1,9 @@
 """Closed minute bars of the session: one immutable chunk a minute, replaced when a bar changes."""
 
 import numpy as np
+import numpy.typing as npt
 
-from tapelight.market.fold import BAR
+from tapelight.market.spill import BAR
 
 Chunk = np.ndarray
 """A structured array of BAR, sorted by row."""
@@ -30,20 +31,28 @@ class BarStore:
         found = at < len(chunk) and chunk["row"][at] == row
         return chunk[at] if found else None
 
+    def has(self, minute: int, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return for each of `rows` whether it has a bar in `minute`."""
+        chunk = self.chunks.get(minute)
+        if chunk is None:
+            return np.zeros(len(rows), np.bool_)
+        return np.isin(rows, chunk["row"])
+
     def add_late(self, prints: Chunk) -> None:
-        """Add late prints (as bars of one trade) to the bars they belong to."""
+        """Add late prints (as bars of one trade) to the bars they belong to.
+
+        One that may open a bar makes it where there is none; of a bar that is there it moves
+        the high and low, never the open or close.
+        """
         for late in prints:
-            minute, row = int(late["minute"]), int(late["row"])
-            old = self.get(minute, row)
-            if old is None:
-                continue
-            bar = np.array([old], BAR)
-            bar["volume"] += late["volume"]
-            bar["value"] += late["value"]
-            bar["trades"] += 1
-            bar["high"] = np.fmax(bar["high"], late["high"])
-            bar["low"] = np.fmin(bar["low"], late["low"])
-            self.add(bar)
+            old = self.get(int(late["minute"]), int(late["row"]))
+            if old is None and not np.isnan(late["open"]):
+                bar = np.array([late], BAR)
+                bar["high"] = np.fmax(bar["high"], bar["open"])
+                bar["low"] = np.fmin(bar["low"], bar["open"])
+                self.add(bar)
+            elif old is not None:
+                self.add(_widened(old, late))
 
     def of_row(self, row: int) -> Chunk:
         """Return the row's bars, oldest first."""
@@ -53,6 +62,15 @@ class BarStore:
     def clear(self) -> None:
         """Forget the session."""
         self.chunks.clear()
+
+
+def _widened(old: np.void, late: np.void) -> Chunk:
+    bar = np.array([old], BAR)
+    for name in ("volume", "value", "trades"):
+        bar[name] += late[name]
+    bar["high"] = np.fmax(bar["high"], late["high"])
+    bar["low"] = np.fmin(bar["low"], late["low"])
+    return bar
 
 
 def _merge(old: Chunk | None, fresh: Chunk) -> Chunk:

@@ -37,15 +37,18 @@ class ColumnInfo:
     kind: str
     """number, flag or text."""
     inputs: tuple[str, ...]
+    pulse: bool
+    """Whether it is true only until the next mark: a new high, the opening."""
     function: Callable[..., Any]
 
 
-def column(*, unit: str = "", kind: str = "number") -> Callable[[F], F]:
+def column(*, unit: str = "", kind: str = "number", pulse: bool = False) -> Callable[[F], F]:
     """Declare a function as a column with its unit ($, %, shares, s, ...) and kind."""
 
     def declare(function: F) -> F:
         vars(function)["column_unit"] = unit
         vars(function)["column_kind"] = kind
+        vars(function)["column_pulse"] = pulse
         return function
 
     return declare
@@ -60,7 +63,9 @@ def columns() -> Mapping[str, ColumnInfo]:
         module = importlib.import_module(f"{package.__name__}.{module_info.name}")
         for info in _declared(module, module_info.name):
             if info.name in found:
-                raise Bug(f"Column {info.name} is declared twice: {info.topic}, {found[info.name].topic}.")
+                raise Bug(
+                    f"Column {info.name} is declared twice: {info.topic}, {found[info.name].topic}."
+                )
             found[info.name] = info
     _check_inputs(found)
     return found
@@ -80,6 +85,7 @@ def _declared(module: Any, topic: str) -> list[ColumnInfo]:
             topic=topic,
             kind=f.column_kind,
             inputs=tuple(inspect.signature(f).parameters),
+            pulse=f.column_pulse,
             function=f,
         )
         for f in functions
@@ -90,4 +96,6 @@ def _check_inputs(found: Mapping[str, ColumnInfo]) -> None:
     for info in found.values():
         for name in info.inputs:
             if name not in found and name not in SOURCES:
-                raise Bug(f"Column {info.name} asks for {name}, which no file in columns/ declares.")
+                raise Bug(
+                    f"Column {info.name} asks for {name}, which no file in columns/ declares."
+                )

@@ -1,34 +1,32 @@
 """The fold of aggregate bars, for rows whose volume comes from no better source."""
 
-import numba
+# mypy: allow-untyped-defs, allow-incomplete-defs
 import numpy as np
 
-from tapelight.market.fold import (
-    CHANGED,
-    CLOSED_BARS,
-    LATE,
-    add_vwap,
-    close_bar,
+from tapelight.market.candle import close_bar
+from tapelight.market.extremes import (
     max_known,
     min_known,
-    move_extremes,
-    move_last,
+    move_day,
+    move_premarket,
     move_ranges,
-    next_streak,
-    touch,
+    move_regular,
 )
-from tapelight.market.row import OPENED, SOURCE_MINUTE, SOURCE_SECOND
-from tapelight.market.windows import SHORT, SLOTS, add_volume
+from tapelight.market.fold import add_vwap, move_last, open_officially
+from tapelight.market.jit import loop, step
+from tapelight.market.row import FIRST_PRINT, OPENED, SOURCE_MINUTE, SOURCE_SECOND
+from tapelight.market.spill import INSIDE_SNAPSHOT, LATE, touch
+from tapelight.market.windows import AHEAD_S, RECENT, SECONDS, add_volume
 
 NS = 1_000_000_000
 
 
-@numba.njit(cache=True, error_model="numpy")
+@loop
 def fold_bars(
     rows, rings, day, counters, spill,
     b_row, b_start, b_span, b_open, b_high, b_low, b_close, b_volume, b_vwap, b_trades,
     b_day_volume, b_day_open,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Fold bars in arrival order; a second bar with a start seen before replaces it."""
     for i in range(len(b_row)):
         r = b_row[i]
@@ -40,97 +38,125 @@ def fold_bars(
             counters[LATE] += 1
             continue
         if b_start[i] + b_span[i] * NS <= row.snap_ns:
+            counters[INSIDE_SNAPSHOT] += 1
             continue
         row.source = source
         volume, trades = b_volume[i], b_trades[i]
+        price = b_vwap[i]
+        if np.isnan(price):
+            price = (b_high[i] + b_low[i] + b_close[i]) / 3.0
+        value = price * volume
+        kept_volume, kept_value = volume, value
         if source == SOURCE_SECOND:
-            volume, trades = _beyond_seen(rings, r, b_start[i] // NS, day.now_s, volume, trades)
-        _fold_bar(
-            row, r, rings, day, counters, spill, b_start[i], b_span[i],
-            b_open[i], b_high[i], b_low[i], b_close[i], volume, b_vwap[i], trades,
+            volume, value, trades = _beyond_seen(
+                rings, r, b_start[i] // NS, day.now_s, volume, value, trades
+            )
+            kept_volume, kept_value = volume, value
+        elif b_start[i] < row.snap_ns:
+            volume, value = _beyond_snapshot(row, volume, value, b_day_volume[i])
+        _add_sums(
+            row, r, rings, day, b_start[i], b_span[i], volume, value, price, trades,
+            np.isnan(b_vwap[i]),
+        )  # fmt: skip
+        _move_prices(row, day, b_start[i], b_span[i], b_open[i], b_high[i], b_low[i], b_close[i])
+        _keep_bar(
+            row, r, counters, spill, b_start[i] // NS // 60, b_span[i],
+            b_open[i], b_high[i], b_low[i], b_close[i], kept_volume, kept_value, trades,
         )  # fmt: skip
         if b_day_volume[i] > row.vol:
             row.vol = b_day_volume[i]
-        if b_day_open[i] > 0.0 and row.open_src < 2:
-            row.open = b_day_open[i]
-            row.open_src = 2
-            row.flags |= OPENED
+        open_officially(row, b_day_open[i])
         touch(row, r, counters, spill)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _beyond_seen(rings, r, s, now_s, volume, trades):  # type: ignore[no-untyped-def]
-    """Return what a second bar holds beyond what its second already had: a re-sent bar replaces."""
-    if now_s - 300 <= s <= now_s + 15:
-        volume -= rings.vol[s % SLOTS, r]
-        if now_s - 60 <= s:
-            trades -= rings.n[s % SHORT, r]
-    return volume, trades
+@step
+def _beyond_seen(rings, r, s, now_s, volume, value, trades):
+    """Return what a second bar holds beyond what its second already had: a re-sent one replaces."""
+    if now_s - 60 <= s <= now_s + AHEAD_S:
+        seen = rings.recent[s % RECENT, r]
+        return volume - seen.vol, value - seen.dv, trades - seen.n
+    if now_s - 300 <= s < now_s - 60:
+        older = rings.seconds[s % SECONDS, r]
+        if older.events > 0:
+            # The ring keeps no count of trades so long: they are taken as unchanged.
+            return volume - older.vol, value - older.dv, trades * 0.0
+    return volume, value, trades
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _fold_bar(
-    row, r, rings, day, counters, spill, start, span, open_, high, low, close, volume, vwap, trades
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    end = start + span * NS
-    regular = day.open_ns <= start < day.close_ns
-    if end > row.print_ns:
-        row.print_ns = end
-    _add_bar_volume(row, r, rings, day, start, span, volume, trades, vwap, high, low, close)
-    if not np.isnan(vwap):
-        add_vwap(row, vwap, volume, regular)
-        row.dollar_vol += vwap * volume
-    else:
-        row.pv = row.pv_pm = row.dollar_vol = row.vw_m2 = np.nan
-    if np.isnan(close):
-        return
-    move_extremes(row, end, high, regular, True)
-    move_extremes(row, end, low, regular, True)
-    if regular:
-        move_ranges(row, start - day.open_ns, high, low)
-        if row.open_src == 0:
-            row.open = open_
-            row.open_src = 1
-            row.flags |= OPENED
-    elif start < day.open_ns:
-        row.pm_high = max_known(row.pm_high, high)
-        row.pm_low = min_known(row.pm_low, low)
-    if end >= row.last_ns:
-        move_last(row, end, close, row.last_exchange, regular, day)
-    _keep_bar(
-        row, r, counters, spill, start // NS // 60, span, open_, high, low, close, volume, vwap,
-        trades,
-    )  # fmt: skip
+@step
+def _beyond_snapshot(row, volume, value, day_volume):
+    """Return what a minute bar holds beyond a snapshot taken inside its minute."""
+    if np.isnan(day_volume) or volume <= 0.0:
+        return 0.0, 0.0
+    beyond = min(max(day_volume - row.vol, 0.0), volume)
+    return beyond, value * (beyond / volume)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _add_bar_volume(row, r, rings, day, start, span, volume, trades, vwap, high, low, close):  # type: ignore[no-untyped-def]
+@step
+def _add_sums(row, r, rings, day, start, span, volume, value, price, trades, no_vwap):
     """Add the bar's shares to the day, its phase and the windows, at the bar's last second."""
+    regular = day.open_ns <= start < day.close_ns
     row.vol += volume
-    if trades == trades:
-        row.trades += int(trades)
-    if day.open_ns <= start < day.close_ns:
+    if regular:
         row.vol_rth += volume
     elif start < day.open_ns:
         row.pm_vol += volume
     else:
         row.post_vol += volume
-    price = (high + low + close) / 3.0 if np.isnan(vwap) else vwap
-    s = start // NS + span - 1
-    add_volume(row, r, rings, s, day.now_s, volume, price * volume)
-    if trades == trades and day.now_s - 60 <= s <= day.now_s + 15:
-        rings.n[s % SHORT, r] += int(trades)
-        row.n60 += int(trades)
-        if s >= day.now_s - 10:
-            row.n10 += int(trades)
+    s = min(start // NS + span - 1, day.now_s + AHEAD_S)
+    add_volume(row, r, rings, s, day.now_s, volume, value)
+    if np.isnan(trades):
+        row.untold = 1
+    else:
+        _add_trades(row, r, rings, s, day.now_s, int(trades))
+    if no_vwap:
+        row.pv = row.pv_pm = row.dollar_vol = row.vw_m2 = np.nan
+    else:
+        add_vwap(row, price, volume, value, regular)
+        row.dollar_vol += value
 
 
-@numba.njit(cache=True, error_model="numpy")
+@step
+def _add_trades(row, r, rings, s, now_s, trades):
+    row.trades += trades
+    if s >= now_s - 60:
+        rings.recent[s % RECENT, r].n += trades
+        row.n60 += trades
+        if s >= now_s - 10:
+            row.n10 += trades
+
+
+@step
+def _move_prices(row, day, start, span, open_, high, low, close):
+    """Let the bar's prices move last and the extremes, as of the bar's end."""
+    end = start + span * NS
+    regular = day.open_ns <= start < day.close_ns
+    if end > row.print_ns:
+        row.print_ns = end
+    if np.isnan(close):
+        return
+    move_day(row, end, high)
+    move_day(row, end, low)
+    if regular:
+        move_regular(row, high, True)
+        move_regular(row, low, True)
+        move_ranges(row, start - day.open_ns, high, low)
+        if row.open_src == 0:
+            row.open = open_
+            row.open_src = FIRST_PRINT
+            row.flags |= OPENED
+    elif start < day.open_ns:
+        move_premarket(row, high, low)
+    if end >= row.last_ns:
+        move_last(row, end, close, regular)
+
+
+@step
 def _keep_bar(
-    row, r, counters, spill, minute, span, open_, high, low, close, volume, vwap, trades
-):  # type: ignore[no-untyped-def]  # fmt: skip
+    row, r, counters, spill, minute, span, open_, high, low, close, volume, value, trades
+):  # fmt: skip
     """Widen the forming minute bar by a second bar; a minute bar is closed as it comes."""
-    if minute < row.bar_min:
+    if minute < row.bar_min or np.isnan(close):
         return
     if minute > row.bar_min:
         close_bar(row, r, counters, spill)
@@ -141,11 +167,23 @@ def _keep_bar(
     row.bar_l = min_known(row.bar_l, low)
     row.bar_c = close
     row.bar_v += volume
-    row.bar_pv += vwap * volume
-    row.bar_n += int(trades) if trades == trades else 0
+    row.bar_pv += value
+    row.bar_n += 0 if np.isnan(trades) else int(trades)
     if span == 60:
         close_bar(row, r, counters, spill)
         row.bar_min = minute + 1
 
 
-__all__ = ["CHANGED", "CLOSED_BARS", "fold_bars", "next_streak"]
+@loop
+def replace_bar(rows, r, rings, day, start, close, price, volume, value, trades):
+    """Let a re-sent minute bar replace its earlier self: the sums move by the differences given."""
+    row = rows[r]
+    regular = day.open_ns <= start < day.close_ns
+    _add_sums(
+        row, r, rings, day, start, 60, volume, value, price, trades, np.isnan(row.pv_pm)
+    )  # fmt: skip
+    if start + 60 * NS == row.last_ns:
+        move_last(row, row.last_ns, close, regular)
+
+
+__all__ = ["fold_bars", "replace_bar"]

@@ -11,6 +11,10 @@ NUMBERS = (
     "prev_close prev_high prev_low prev_volume prev_chg_pct adv20 adv_sessions atr14 hv20 "
     "w52_high w52_low shares_out float_shares short_interest sma50d sma200d split_today"
 ).split()
+ROLLED = (
+    "prev_close prev_high prev_low prev_volume prev_chg_pct w52_high w52_low split_today"
+).split()
+"""What the end of a session changes."""
 TEXTS = "name exchange type sector industry float_asof float_src ipo_date".split()
 
 
@@ -42,26 +46,37 @@ class ReferenceTable:
         for name, words in self.texts.items():
             words.set(row, getattr(merged, name))
 
-    def roll(self, high: npt.NDArray[np.float64], low: npt.NDArray[np.float64],
-             volume: npt.NDArray[np.float64], close: npt.NDArray[np.float64]) -> None:  # fmt: skip
-        """Let the ended session's figures be the previous ones, where it had any."""
-        n = len(high)
-        traded = volume > 0
-        before = self.numbers["prev_close"][:n].copy()
-        change = 100.0 * (close / before - 1.0)
-        for name, value in (
-            ("prev_high", high),
-            ("prev_low", low),
-            ("prev_volume", volume),
-            ("prev_close", close),
-            ("prev_chg_pct", change),
+    def roll(self, symbols: list[str], rows: np.ndarray, close: npt.NDArray[np.float64]) -> None:
+        """Let the ended session's figures be the previous ones, where it had any.
+
+        `rows` are the table's rows before they roll, `close` their regular closes.
+        """
+        with np.errstate(all="ignore"):
+            change = 100.0 * (close / rows["prev_close"] - 1.0)
+        regular, traded = rows["vol_rth"] != 0.0, rows["vol"] > 0.0
+        for name, value, mask in (
+            ("prev_high", rows["high"], regular),
+            ("prev_low", rows["low"], regular),
+            ("prev_close", close, regular),
+            ("prev_chg_pct", change, regular),
+            ("prev_volume", rows["vol"], traded),
         ):
-            column = self.numbers[name][:n]
-            column[traded] = value[traded]
-        for name, value, pick in (("w52_high", high, np.fmax), ("w52_low", low, np.fmin)):
-            column = self.numbers[name][:n]
-            known = ~np.isnan(column)
-            column[known] = pick(column[known], value[known])
+            column = self.numbers[name][: len(rows)]
+            column[mask] = value[mask]
+        for name, value, pick in (("w52_high", "high", np.fmax), ("w52_low", "low", np.fmin)):
+            column = self.numbers[name][: len(rows)]
+            column[:] = np.where(np.isnan(column), np.nan, pick(column, rows[value]))
+        self.numbers["split_today"][: len(rows)] = np.nan
+        self._remember(symbols)
+
+    def _remember(self, symbols: list[str]) -> None:
+        """Let the references by symbol say what the columns say: later ones are merged into them."""
+        columns = {name: self.numbers[name].tolist() for name in ROLLED}
+        for row, symbol in enumerate(symbols):
+            reference = self.by_symbol.get(symbol) or Reference(symbol=symbol)
+            figures = {name: column[row] for name, column in columns.items()}
+            known = {name: None if v != v else v for name, v in figures.items()}
+            self.by_symbol[symbol] = msgspec.structs.replace(reference, **known)
 
 
 def merge(old: Reference, new: Reference) -> Reference:

@@ -1,7 +1,5 @@
 """The table: every row's state, its windows, bars and reference, and the clock it stands at."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -9,10 +7,10 @@ from tapelight.market import fold, windows
 from tapelight.market.bars import BarStore
 from tapelight.market.baseline import Baseline
 from tapelight.market.reference import ReferenceTable
-from tapelight.market.row import ROW, WINDOW_SUMS, empty_rows, roll_rows
+from tapelight.market.row import GAP, ROW, SPLIT, WINDOW_SUMS, closes, empty_rows, roll_rows
 from tapelight.market.text import Words
 from tapelight.model.conditions import OPEN_RULES, US_RULES, ConditionRules
-from tapelight.model.records import References
+from tapelight.model.records import Reference, References
 from tapelight.model.session import (
     Calendar,
     Session,
@@ -25,6 +23,8 @@ from tapelight.model.universe import Universe
 NS = 1_000_000_000
 EVENTS = 4096
 """Trades folded in one call at the most: bounds the spill areas."""
+WALK_S = 320
+"""Seconds after which every window of one-second buckets is empty."""
 
 
 class Table:
@@ -72,14 +72,19 @@ class Table:
 
     def grow(self, symbols: list[str]) -> None:
         """Give rows to new symbols."""
+        before = self.n
         for symbol in symbols:
             self.universe.add(symbol)
         if self.n > len(self.rows):
             self._resize(max(self.n, len(self.rows) * 2))
+        if self.gap_since_ns:
+            self.rows["provisional"][before : self.n] |= GAP
 
     def _resize(self, capacity: int) -> None:
         old = len(self.rows)
-        self.rows = np.concatenate([self.rows, empty_rows(capacity - old)])
+        rows = empty_rows(capacity)
+        rows[:old] = self.rows
+        self.rows = rows
         fresh = windows.empty_rings(capacity)
         for ring, past in zip(fresh, self.rings, strict=True):
             ring[:, :old] = past
@@ -87,7 +92,8 @@ class Table:
         self.reference.resize(capacity)
         self.halt_codes.resize(capacity)
         spill = fold.new_spill(capacity, EVENTS)
-        for area, past_area in zip(spill, self.spill, strict=True):
+        for name, area in spill._asdict().items():
+            past_area = getattr(self.spill, name)
             area[: len(past_area)] = past_area
         self.spill = spill
 
@@ -116,21 +122,51 @@ class Table:
             return fold.Day(0, 0, 0, 0, self.now_s)
         return fold.Day(s.start_ns, s.open_ns, s.close_ns, s.end_ns, self.now_s)
 
+    def begin(self, ts_ns: int) -> None:
+        """Take the session and the second of the first event."""
+        self.enter_session(ts_ns)
+        self.now_s = self.now_s or ts_ns // NS
+
     def advance(self, ts_ns: int) -> None:
         """Let market time reach `ts_ns`: roll the session, step the windows, close the minutes."""
         self.enter_session(ts_ns)
-        second = ts_ns // NS
-        if self.now_s == 0 or second - self.now_s > 3 * 3600:
-            self._restart_windows(second)
+        if self.now_s == 0:
+            self._restart_windows(ts_ns // NS)
+        self.step_to(ts_ns // NS)
+        self.now_ns = max(self.now_ns, ts_ns)
+
+    def reach(self, second: int) -> None:
+        """Let the windows reach an event's `second` that lies too far ahead of them.
+
+        Marks move them before; but a replay, or a feed after a silence, may bring none.
+        """
+        if second > self.now_s + windows.AHEAD_S:
+            self.step_to(second)
+
+    def step_to(self, second: int) -> None:
+        """Step the windows into `second`: second by second until they are empty, then at once."""
+        walked = min(second, self.now_s + WALK_S)
         live = self.live
-        for s in range(self.now_s + 1, second + 1):
+        for s in range(self.now_s + 1, walked + 1):
             windows.step_second(live, self.rings, s)
             if s % 10 == 0:
                 windows.step_ten(live, self.rings, s // 10)
             if s % 60 == 0:
                 self._close_minute(s // 60)
             self.now_s = s
-        self.now_ns = max(self.now_ns, ts_ns)
+        if second > walked:
+            self._skip_to(second)
+
+    def _skip_to(self, second: int) -> None:
+        """Step over a silence: windows up to five minutes are empty, prices stay as they are."""
+        live, rings = self.live, self.rings
+        rings.price[:, : self.n] = live["last"]
+        ten, minute = second // 10, second // 60
+        for t in range(max(self.now_s // 10 + 1, ten + 1 - windows.PRICE_TENS), ten + 1):
+            windows.step_ten(live, rings, t)
+        for m in range(max(self.now_s // 60 + 1, minute + 1 - windows.MINUTES), minute + 1):
+            self._close_minute(m)
+        self.now_s = second
 
     def _close_minute(self, minute: int) -> None:
         windows.step_minute(self.live, self.rings, minute)
@@ -139,7 +175,7 @@ class Table:
         self.drain()
 
     def _restart_windows(self, second: int) -> None:
-        """Begin all windows anew: the first mark, or after hours of silence."""
+        """Begin all windows anew, at `second`: at the first mark, and where a night lies between."""
         self.rings = windows.empty_rings(len(self.rows))
         for name in WINDOW_SUMS:
             self.rows[name] = 0
@@ -155,23 +191,26 @@ class Table:
         if self.session is not None and session.date == self.session.date:
             return
         if self.session is not None:
-            self._roll()
+            self._roll(self.session, session)
         self.session = session
         self.apply_references()
 
-    def _roll(self) -> None:
-        """Close the day: what it left becomes the previous day's figures."""
-        minute = self.next_minute()
-        fold.close_minutes(self.live, minute, self.counters, self.spill)
-        self.drain()
+    def _roll(self, old: Session, new: Session) -> None:
+        """Close the day: what it left becomes the previous day's figures.
+
+        Where no night lies between two sessions the rolling windows go on.
+        """
+        if new.start_ns == old.end_ns:
+            self.step_to(new.start_ns // NS)
+        else:
+            self._restart_windows(max(self.now_s, new.start_ns // NS))
         live = self.live
-        close = np.where(np.isnan(live["close_rth"]), live["last"], live["close_rth"])
-        self.reference.roll(live["high"], live["low"], live["vol"], close)
+        fold.close_minutes(live, self.next_minute(), self.counters, self.spill)
+        self.drain()
+        self.reference.roll(self.universe.symbols, live, closes(live))
         roll_rows(live)
         self.halt_codes.clear()
         self.bars.clear()
-        self.rings = windows.empty_rings(len(self.rows))
-        self.minutes_seen = 0
         self.rolls += 1
 
     def next_minute(self) -> int:
@@ -188,7 +227,7 @@ class Table:
             for reference in references.references:
                 self._take(reference)
 
-    def _take(self, reference: Any) -> None:
+    def _take(self, reference: Reference) -> None:
         self.grow([reference.symbol])
         row = self.universe.rows[reference.symbol]
         self.reference.set(row, reference)
@@ -198,7 +237,7 @@ class Table:
         if reference.exchange_id:
             state["listing"] = reference.exchange_id
         if reference.split_today is not None:
-            state["provisional"] |= 2
+            state["provisional"] |= SPLIT
 
     def drain(self) -> None:
         """Move what the fold spilled into the bar store."""

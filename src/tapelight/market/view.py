@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.market.baseline import MINUTES
 from tapelight.market.column import Column, Values, columns
 from tapelight.market.table import Table
 from tapelight.market.text import Text
@@ -36,6 +37,12 @@ class Moment:
         return (self.now_ns - self.session.open_ns) / NS / 60 if self.session else -1.0
 
 
+def complete_ns(table: Table) -> int:
+    """Return the market time up to which the feed is complete: an open hole's beginning at most."""
+    gap_ns = table.gap_since_ns
+    return min(table.complete_ns, gap_ns) if gap_ns else table.complete_ns
+
+
 class View:
     """Give columns by name for `rows` of the table (all, when None)."""
 
@@ -49,7 +56,7 @@ class View:
             table.now_ns,
             session,
             table.phase(),
-            table.complete_ns,
+            complete_ns(table),
             table.minutes_seen,
             session.date.isoformat() if session else "",
         )
@@ -165,13 +172,18 @@ class Ago:
 
 
 class Usual:
-    """Expect volumes by time of day: `usual(begin, end)` in minutes after the session's start."""
+    """Expect volumes by time of day: `usual(begin, end)` in minutes after the session's start.
+
+    A market that trades round the clock has no curve: null.
+    """
 
     def __init__(self, view: View) -> None:
         self._view = view
 
     def __call__(self, begin: float, end: float) -> Column:
-        table = self._view.table
+        table, session = self._view.table, self._view.moment.session
+        if session is None or session.minutes > MINUTES:
+            return np.full(len(self._view), np.nan)
         adv20 = table.reference.numbers["adv20"][: table.n]
         picked: Column = self._view.pick(table.baseline.expected(adv20, begin, end))
         return picked

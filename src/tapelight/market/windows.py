@@ -3,203 +3,247 @@
 A window of n seconds at market second S holds the events of seconds S-n .. S: exactly n whole
 seconds at a whole-second mark, the running second besides in between. Up to five minutes the
 buckets are one second wide, beyond that ten (a window then begins at a ten-second boundary).
-Integers sum exactly; where a window's count falls to 0 its sums are set to 0, so that no
-rounding residue of fractional sizes is left behind.
+A print touches one bucket, that of its second: older rings are filled from it as it leaves the
+last minute. Integers sum exactly; where a window's count of events falls to 0 its sums are set
+to 0, so that no rounding residue of fractional sizes is left behind.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-SLOTS = 320
-"""Second buckets: 301 in use, the rest take events stamped ahead of the mark."""
-SHORT = 80
-"""Second buckets of the one-minute windows."""
+from tapelight.market.jit import loop, step
+from tapelight.market.row import aligned
+
+NS = 1_000_000_000
+RECENT = 80
+"""Second buckets of the last minute: 61 in use, the rest take events stamped ahead of the mark."""
+SECONDS = 256
+"""Second buckets of the four minutes before that: 240 in use."""
+PRICES = 320
 TENS = 100
 PRICE_TENS = 364
 MINUTES = 32
 AHEAD_S = 15
 """An event stamped further ahead of market time than this is taken as this far ahead."""
+RESIDUE = 1e-9
+"""Less than this in a 15- or 20-minute sum is rounding, not shares."""
+LONGEST_S = PRICE_TENS * 10
+"""What lies longer back than this has left every window."""
+
+SECOND = np.dtype(
+    [(n, "f8") for n in ("vol", "dv", "tv", "buy", "cls")]
+    + [(n, "i4") for n in ("events", "n", "blocks")],
+    align=True,
+)
+"""What one second brought: shares, dollars; of the tape: shares, bought, classified, prints."""
+OLDER = np.dtype([("vol", "f8"), ("dv", "f8"), ("events", "i4"), ("blocks", "i4")])
+MINUTE = np.dtype([("v", "f8"), ("tv", "f8")])
 
 
 class Rings(NamedTuple):
     """Hold the buckets, each of shape (slots, rows)."""
 
-    vol: npt.NDArray[np.float64]
-    dv: npt.NDArray[np.float64]
+    recent: np.ndarray
+    seconds: np.ndarray
     price: npt.NDArray[np.float64]
     """Last price as each second ended."""
-    blocks: npt.NDArray[np.int16]
-    n: npt.NDArray[np.int32]
-    tv: npt.NDArray[np.float64]
-    buy: npt.NDArray[np.float64]
-    cls: npt.NDArray[np.float64]
     vol10: npt.NDArray[np.float64]
     price10: npt.NDArray[np.float64]
-    minute_v: npt.NDArray[np.float64]
-    minute_tv: npt.NDArray[np.float64]
+    minutes: np.ndarray
 
 
 def empty_rings(rows: int) -> Rings:
     """Return rings for `rows` rows: volumes 0, prices unknown."""
-
-    def zeros(slots: int) -> npt.NDArray[np.float64]:
-        return np.zeros((slots, rows))
-
     return Rings(
-        vol=zeros(SLOTS),
-        dv=zeros(SLOTS),
-        price=np.full((SLOTS, rows), np.nan),
-        blocks=np.zeros((SLOTS, rows), np.int16),
-        n=np.zeros((SHORT, rows), np.int32),
-        tv=zeros(SHORT),
-        buy=zeros(SHORT),
-        cls=zeros(SHORT),
-        vol10=zeros(TENS),
+        recent=aligned((RECENT, rows), SECOND),
+        seconds=np.zeros((SECONDS, rows), OLDER),
+        price=np.full((PRICES, rows), np.nan),
+        vol10=np.zeros((TENS, rows)),
         price10=np.full((PRICE_TENS, rows), np.nan),
-        minute_v=zeros(MINUTES),
-        minute_tv=zeros(MINUTES),
+        minutes=np.zeros((MINUTES, rows), MINUTE),
     )
 
 
-@numba.njit(cache=True, error_model="numpy")
-def add_volume(row, r, rings, s, now_s, size, value):  # type: ignore[no-untyped-def]
+@step
+def add_volume(row, r, rings, s, now_s, size, value):
     """Add `size` shares worth `value` in event second `s` to the windows of row `r`."""
-    if s < now_s - 900:
+    if s >= now_s - 60:
+        bucket = rings.recent[s % RECENT, r]
+        bucket.vol += size
+        bucket.dv += value
+        bucket.events += 1
+        row.v60 += size
+        row.c60 += 1
+        row.v300 += size
+        row.dv300 += value
+        row.c300 += 1
+        row.v900 += size
+        if s >= now_s - 10:
+            row.v10 += size
+            row.dv10 += value
+            row.c10 += 1
+    else:
+        _add_older(row, r, rings, s, now_s, size, value)
+    behind = now_s // 60 - s // 60
+    if behind == 0:
+        row.min_v += size
+    elif behind <= 20:
+        rings.minutes[s // 60 % MINUTES, r].v += size
+        if behind > 0:
+            row.v20 += size
+
+
+@step
+def _add_older(row, r, rings, s, now_s, size, value):
+    if s // 10 < now_s // 10 - 90:
         return
     rings.vol10[(s // 10) % TENS, r] += size
-    if s // 10 >= now_s // 10 - 90:
-        row.v900 += size
-    minute = s // 60
-    rings.minute_v[minute % MINUTES, r] += size
-    if now_s // 60 - 20 <= minute < now_s // 60:
-        row.v20 += size
-    if s < now_s - 300:
-        return
-    slot = s % SLOTS
-    rings.vol[slot, r] += size
-    rings.dv[slot, r] += value
-    row.v300 += size
-    row.dv300 += value
-    if s >= now_s - 60:
-        row.v60 += size
-    if s >= now_s - 10:
-        row.v10 += size
-        row.dv10 += value
+    row.v900 += size
+    if s >= now_s - 300:
+        older = rings.seconds[s % SECONDS, r]
+        older.vol += size
+        older.dv += value
+        older.events += 1
+        row.v300 += size
+        row.dv300 += value
+        row.c300 += 1
 
 
-@numba.njit(cache=True, error_model="numpy")
-def add_tape(row, r, rings, s, now_s, size, value, side):  # type: ignore[no-untyped-def]
+@step
+def add_tape(row, r, rings, s, now_s, size, value, side):
     """Add one print of the continuous tape; `side` is 1 bought, -1 sold, 0 unclassified."""
-    minute = s // 60
-    if minute > now_s // 60 - 21:
-        rings.minute_tv[minute % MINUTES, r] += size
-        if minute < now_s // 60:
+    behind = now_s // 60 - s // 60
+    if behind == 0:
+        row.min_tv += size
+    elif behind <= 20:
+        rings.minutes[s // 60 % MINUTES, r].tv += size
+        if behind > 0:
             row.tv20 += size
-    if s < now_s - 300:
-        return
-    if size >= 10_000.0 or value >= 200_000.0:
-        rings.blocks[s % SLOTS, r] += 1
-        row.blocks300 += 1
+    block = size >= 10_000.0 or value >= 200_000.0
     if s < now_s - 60:
+        if block and s >= now_s - 300:
+            rings.seconds[s % SECONDS, r].blocks += 1
+            row.blocks300 += 1
         return
-    slot = s % SHORT
-    rings.n[slot, r] += 1
-    rings.tv[slot, r] += size
+    bucket = rings.recent[s % RECENT, r]
+    if block:
+        bucket.blocks += 1
+        row.blocks300 += 1
+    bucket.n += 1
+    bucket.tv += size
     row.n60 += 1
     row.tv60 += size
     if s >= now_s - 10:
         row.n10 += 1
     if side != 0:
-        rings.cls[slot, r] += size
+        bucket.cls += size
         row.cls60 += size
         if side > 0:
-            rings.buy[slot, r] += size
+            bucket.buy += size
             row.buy60 += size
 
 
-@numba.njit(cache=True, error_model="numpy")
-def step_second(rows, rings, s):  # type: ignore[no-untyped-def]
-    """Let market time enter second `s`: keep the closing prices, drop what leaves the windows."""
-    closed = (s - 1) % SLOTS
-    out10, out60, out300 = (s - 11) % SLOTS, (s - 61) % SHORT, (s - 301) % SLOTS
-    vol60 = (s - 61) % SLOTS
-    n10 = (s - 11) % SHORT
+@loop
+def step_second(rows, rings, s):
+    """Let market time enter second `s`: keep closing prices and limit states, move the windows."""
+    closed = (s - 1) % PRICES
     for r in range(len(rows)):
         row = rows[r]
         rings.price[closed, r] = row.last
-        if row.v300 == 0.0 and row.n60 == 0 and row.blocks300 == 0:
-            rings.vol[out300, r] = 0.0
-            rings.dv[out300, r] = 0.0
-            continue
-        row.v10 -= rings.vol[out10, r]
-        row.dv10 -= rings.dv[out10, r]
-        row.n10 -= rings.n[n10, r]
-        row.v60 -= rings.vol[vol60, r]
-        row.v300 -= rings.vol[out300, r]
-        row.dv300 -= rings.dv[out300, r]
-        row.blocks300 -= rings.blocks[out300, r]
-        row.n60 -= rings.n[out60, r]
-        row.tv60 -= rings.tv[out60, r]
-        row.buy60 -= rings.buy[out60, r]
-        row.cls60 -= rings.cls[out60, r]
-        rings.vol[out300, r] = 0.0
-        rings.dv[out300, r] = 0.0
-        rings.blocks[out300, r] = 0
-        rings.n[out60, r] = 0
-        rings.tv[out60, r] = 0.0
-        rings.buy[out60, r] = 0.0
-        rings.cls[out60, r] = 0.0
-        _no_residue(row)
+        if not (row.bid >= row.luld_up or row.ask <= row.luld_dn):
+            row.limit_ns = 0
+        elif row.limit_ns == 0:
+            row.limit_ns = s * NS
+        if row.c300 > 0:
+            _leave_ten_seconds(row, rings.recent[(s - 11) % RECENT, r])
+            _leave_minute(row, r, rings, s - 61)
+            _leave_five_minutes(row, rings.seconds[(s - 301) % SECONDS, r])
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _no_residue(row):  # type: ignore[no-untyped-def]
-    """Zero what an emptied window's fractional sums may have left; whole shares leave nothing."""
-    tiny = 1e-6
-    if row.n60 == 0:
-        row.tv60 = 0.0
-        row.buy60 = 0.0
-        row.cls60 = 0.0
-    if row.v10 < tiny:
-        row.v10 = 0.0
-        row.dv10 = 0.0
-    if row.v60 < tiny:
+@step
+def _leave_ten_seconds(row, out):
+    row.c10 -= out.events
+    row.n10 -= out.n
+    row.v10 -= out.vol
+    row.dv10 -= out.dv
+    if row.c10 == 0:
+        row.v10 = row.dv10 = 0.0
+
+
+@step
+def _leave_minute(row, r, rings, s):
+    """Let second `s` leave the last minute: its bucket goes over to the older rings."""
+    out = rings.recent[s % RECENT, r]
+    if out.events == 0:
+        return
+    older = rings.seconds[s % SECONDS, r]
+    older.vol, older.dv, older.events, older.blocks = out.vol, out.dv, out.events, out.blocks
+    rings.vol10[(s // 10) % TENS, r] += out.vol
+    row.c60 -= out.events
+    row.n60 -= out.n
+    row.v60 -= out.vol
+    row.tv60 -= out.tv
+    row.buy60 -= out.buy
+    row.cls60 -= out.cls
+    out.events = out.n = out.blocks = 0
+    out.vol = out.dv = out.tv = out.buy = out.cls = 0.0
+    if row.c60 == 0:
         row.v60 = 0.0
-    if row.v300 < tiny:
-        row.v300 = 0.0
-        row.dv300 = 0.0
+    if row.n60 == 0:
+        row.tv60 = row.buy60 = row.cls60 = 0.0
 
 
-@numba.njit(cache=True, error_model="numpy")
-def step_ten(rows, rings, ten):  # type: ignore[no-untyped-def]
+@step
+def _leave_five_minutes(row, out):
+    if out.events == 0:
+        return
+    row.c300 -= out.events
+    row.v300 -= out.vol
+    row.dv300 -= out.dv
+    row.blocks300 -= out.blocks
+    out.vol = out.dv = 0.0
+    out.events = out.blocks = 0
+    if row.c300 == 0:
+        row.v300 = row.dv300 = 0.0
+
+
+@loop
+def step_ten(rows, rings, ten):
     """Let market time enter ten-second bucket `ten`."""
     closed, out = (ten - 1) % PRICE_TENS, (ten - 91) % TENS
     for r in range(len(rows)):
         row = rows[r]
         rings.price10[closed, r] = row.last
-        row.v900 -= rings.vol10[out, r]
-        rings.vol10[out, r] = 0.0
-        if row.v900 < 1e-6:
-            row.v900 = 0.0
+        if row.v900 != 0.0:
+            row.v900 -= rings.vol10[out, r]
+            rings.vol10[out, r] = 0.0
+            if row.v900 < RESIDUE:
+                row.v900 = 0.0
 
 
-@numba.njit(cache=True, error_model="numpy")
-def step_minute(rows, rings, minute):  # type: ignore[no-untyped-def]
-    """Let market time enter `minute` (since the epoch): keep the sums of the last 20 closed ones."""
-    new, out = (minute - 1) % MINUTES, (minute - 21) % MINUTES
+@loop
+def step_minute(rows, rings, minute):
+    """Let market time enter `minute` (since the epoch): keep the sums of 20 closed ones."""
     for r in range(len(rows)):
         row = rows[r]
-        row.v20 += rings.minute_v[new, r] - rings.minute_v[out, r]
-        row.tv20 += rings.minute_tv[new, r] - rings.minute_tv[out, r]
-        rings.minute_v[out, r] = 0.0
-        rings.minute_tv[out, r] = 0.0
-        if row.v20 < 1e-6:
+        new = rings.minutes[(minute - 1) % MINUTES, r]
+        out = rings.minutes[(minute - 21) % MINUTES, r]
+        new.v += row.min_v
+        new.tv += row.min_tv
+        row.v20 += new.v - out.v
+        row.tv20 += new.tv - out.tv
+        out.v = out.tv = 0.0
+        if row.v20 < RESIDUE:
             row.v20 = 0.0
-        if row.tv20 < 1e-6:
+        if row.tv20 < RESIDUE:
             row.tv20 = 0.0
+        # What was stamped ahead, into the minute that begins, goes on growing in the row.
+        now = rings.minutes[minute % MINUTES, r]
+        row.min_v, row.min_tv = now.v, now.tv
+        now.v = now.tv = 0.0
 
 
 def price_ago(rings: Rings, now_s: int, seconds: int) -> npt.NDArray[np.float64]:
@@ -208,5 +252,5 @@ def price_ago(rings: Rings, now_s: int, seconds: int) -> npt.NDArray[np.float64]
     Beyond 300 s: at the last ten-second boundary at or before that moment.
     """
     if seconds <= 300:
-        return rings.price[(now_s - seconds - 1) % SLOTS]
+        return rings.price[(now_s - seconds - 1) % PRICES]
     return rings.price10[((now_s - seconds) // 10 - 1) % PRICE_TENS]

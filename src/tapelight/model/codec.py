@@ -166,7 +166,7 @@ def _shuffle(array: Array) -> bytes:
 def _unshuffle(data: memoryview, dtype: np.dtype[Any], n: int) -> Array:
     size = dtype.itemsize
     raw = np.frombuffer(data[: n * size], np.uint8)
-    return np.ascontiguousarray(raw.reshape(size, n).T).reshape(-1).view(dtype)
+    return np.array(raw.reshape(size, n).T, order="C").reshape(-1).view(dtype)
 
 
 def unpack(data: memoryview) -> tuple[Array, memoryview]:

@@ -13,9 +13,7 @@ UNKNOWN = 1 << 63
 KNOWN_NEUTRAL = frozenset(range(57, 72))
 """Short-sale and financial-status indicators: not sale conditions."""
 
-KNOWN = frozenset(
-    {*range(0, 39), 41, 52, 53, 55}
-)
+KNOWN = frozenset({*range(39), 41, 52, 53, 55})
 """Ids of the consolidated table; any other is unknown."""
 
 
@@ -52,6 +50,8 @@ class ConditionRules(msgspec.Struct, frozen=True):
     closing: int
     official_open: int
     official_close: int
+    corrected: int = 0
+    """A corrected consolidated close: a price of the regular session that comes after it."""
     quarantine: bool = True
     """Whether a print far from the market is held until two more confirm it."""
 
@@ -68,15 +68,32 @@ US_RULES = ConditionRules(
     sold_last=_bits(30),
     no_vwap=_bits(2, 7, 10, 12, 13, 15, 16, 20, 21, 22, 29, 32, 38, 52, 53) | UNKNOWN,
     not_tape=_bits(2, 8, 10, 17, 18, 19, 22, 25, 28, 32, 52, 53, 55, 15, 16, 38),
-    not_clean=_bits(2, 7, 10, 13, 15, 16, 20, 21, 22, 29, 32, 37, 38, 52, 53) | UNKNOWN,
+    not_clean=_bits(2, 5, 7, 10, 13, 15, 16, 20, 21, 22, 29, 32, 37, 38, 52, 53) | UNKNOWN,
     form_t=_bits(12),
     out_of_sequence=_bits(13),
     auction=_bits(8, 17, 18, 19, 25, 28, 55),
     closing=_bits(8, 19),
     official_open=_bits(16),
     official_close=_bits(15),
+    corrected=_bits(38),
 )
 """The US consolidated rules, used until a provider's own table is loaded."""
 
-OPEN_RULES = ConditionRules(*([0] * 14), quarantine=False)
+OPEN_RULES = ConditionRules(
+    no_last=0,
+    no_high_low=0,
+    no_volume=0,
+    first_only=0,
+    sold_last=0,
+    no_vwap=0,
+    not_tape=0,
+    not_clean=0,
+    form_t=0,
+    out_of_sequence=0,
+    auction=0,
+    closing=0,
+    official_open=0,
+    official_close=0,
+    quarantine=False,
+)
 """Every print counts for everything: 24x7 markets."""

@@ -143,7 +143,9 @@ class DailyFold:
             setattr(self, name, np.concatenate((getattr(self, name), np.full(more, np.nan))))
 
 
-def levels(fold: DailyFold, factors: Mapping[str, float]) -> dict[str, dict[str, float | int | None]]:
+def levels(
+    fold: DailyFold, factors: Mapping[str, float]
+) -> dict[str, dict[str, float | int | None]]:
     """Return by symbol the fields of Reference that come from daily bars.
 
     `factors` (split_from / split_to by symbol) adjust prices for splits that the bars lack yet.

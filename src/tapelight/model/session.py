@@ -174,9 +174,7 @@ def local_date(ts_ns: int, zone: dt.tzinfo) -> dt.date:
 
 def iso(ts_ns: int, zone: dt.tzinfo = NEW_YORK) -> str:
     """Return `ts_ns` as ISO 8601 with offset and milliseconds."""
-    moment = dt.datetime.fromtimestamp(ts_ns // NS, zone).replace(
-        microsecond=ts_ns % NS // 1000
-    )
+    moment = dt.datetime.fromtimestamp(ts_ns // NS, zone).replace(microsecond=ts_ns % NS // 1000)
     return moment.isoformat(timespec="milliseconds")
 
 

@@ -36,7 +36,7 @@ class Expr:
     literal: float | None = None
 
 
-def refuse(node: exp.Expression, why: str) -> ConfigError:
+def refuse(node: exp.Expr, why: str) -> ConfigError:
     """Return the error that says why `node` is not accepted."""
     at = next((i.meta for i in node.find_all(exp.Identifier) if i.meta.get("line")), None)
     where = f" (line {at['line']}, column {at['col']})" if at else ""
@@ -53,7 +53,7 @@ class Compiler:
 
     # Values
 
-    def value(self, node: exp.Expression) -> Expr:
+    def value(self, node: exp.Expr) -> Expr:
         """Compile a value of any kind; raises ConfigError for what the language has not."""
         compile_node = _VALUES.get(type(node))
         if compile_node is not None:
@@ -63,7 +63,7 @@ class Compiler:
         name = node.name if isinstance(node, exp.Anonymous) else type(node).__name__
         raise refuse(node, f"{name} is not part of the scan language")
 
-    def number(self, node: exp.Expression) -> Evaluate:
+    def number(self, node: exp.Expr) -> Evaluate:
         """Compile a number."""
         compiled = self.value(node)
         if compiled.kind != "number":
@@ -135,7 +135,7 @@ class Compiler:
 
     # Conditions
 
-    def condition(self, node: exp.Expression, positive: bool = True) -> Test:
+    def condition(self, node: exp.Expr, positive: bool = True) -> Test:
         """Compile a condition (or, not `positive`, its negation) to a mask of the rows."""
         match node:
             case exp.Paren():
@@ -163,14 +163,14 @@ class Compiler:
                 return self.comparison(node, positive)
         return self.flag(node, positive)
 
-    def flag(self, node: exp.Expression, positive: bool) -> Test:
+    def flag(self, node: exp.Expr, positive: bool) -> Test:
         """Compile a flag column that stands as a condition."""
         compiled = self.value(node)
         if compiled.kind != "flag":
             raise refuse(node, f"A condition is needed here, this is a {compiled.kind}")
         evaluate = compiled.evaluate
         if positive:
-            return lambda view: evaluate(view)
+            return evaluate
         return lambda view: ~evaluate(view)
 
     def comparison(self, node: exp.Binary, positive: bool) -> Test:
@@ -243,7 +243,7 @@ class Compiler:
         matcher = re.compile(escaped, re.DOTALL)
         return self._words(node.this, lambda w: (matcher.fullmatch(w) is not None) is positive)
 
-    def _words(self, node: exp.Expression, test: Callable[[str], bool]) -> Test:
+    def _words(self, node: exp.Expr, test: Callable[[str], bool]) -> Test:
         compiled = self.value(node)
         if compiled.kind != "text":
             raise refuse(node, f"A text column is needed here, this is a {compiled.kind}")
@@ -278,7 +278,7 @@ def _shifted(bound: float, fraction: float) -> Expr:
     return Expr("number", lambda _view: moved, moved)
 
 
-def _unfold_between(node: exp.Between) -> exp.Expression:
+def _unfold_between(node: exp.Between) -> exp.Expr:
     """Return x >= low AND x <= high."""
     return exp.And(
         this=exp.GTE(this=node.this, expression=node.args["low"]),
@@ -345,8 +345,9 @@ _OPPOSITE: dict[type, type] = {
     exp.LT: exp.GTE,
     exp.LTE: exp.GT,
 }
-_CONDITIONS = (exp.And, exp.Or, exp.Not, exp.Between, exp.In, exp.Like, exp.Is, exp.Boolean) + tuple(
-    _COMPARE
+_CONDITIONS = (
+    *(exp.And, exp.Or, exp.Not, exp.Between, exp.In, exp.Like, exp.Is, exp.Boolean),
+    *_COMPARE,
 )
 _VALUES: dict[type, Callable[[Compiler, Any], Expr]] = {
     exp.Column: Compiler.column,

@@ -1,8 +1,8 @@
 """Questions as files: SQL with a TOML header in its leading comments.
 
-    -- title = "Top gainers"
-    -- kind = "board"
-    SELECT * FROM market WHERE chg_pct >= 3 ORDER BY chg_pct DESC LIMIT 50
+-- title = "Top gainers"
+-- kind = "board"
+SELECT * FROM market WHERE chg_pct >= 3 ORDER BY chg_pct DESC LIMIT 50
 """
 
 import hashlib
@@ -74,7 +74,9 @@ def _header(text: str) -> Header:
         values = tomllib.loads("\n".join(lines))
         header = msgspec.convert(values, Header)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"the header is not TOML ({error}); write -- key = value lines.") from error
+        raise ConfigError(
+            f"the header is not TOML ({error}); write -- key = value lines."
+        ) from error
     except msgspec.ValidationError as error:
         raise ConfigError(_header_fault(str(error), lines)) from error
     if header.kind not in ("board", "events"):

@@ -34,8 +34,17 @@ class Scan:
         """Return the rows in which the condition held when last asked."""
         return np.flatnonzero(self.held)
 
+    @property
+    def pulsing(self) -> bool:
+        """Tell whether it asks what is true only until the next mark: a new high, the opening."""
+        return self.question.query.pulsing
+
     def evaluate(self, view: View, rows: npt.NDArray[np.intp]) -> list[Signal]:
-        """Ask the condition of `rows` (the view's), return a signal for each rising edge."""
+        """Ask the condition of `rows` (the view's), return a signal for each rising edge.
+
+        A stale or provisional row makes no signal, and what held before goes on holding: what
+        became true in a hole is told when it closes, what was told is not told again.
+        """
         self._resize(view.table.n)
         query, header = self.question.query, self.question.header
         phase = PHASES[view.moment.phase]
@@ -43,9 +52,10 @@ class Scan:
             self.held[rows] = False
             return []
         sound = ~np.asarray(view["stale"]) & ~np.asarray(view["provisional"])
-        true = query.where(view) & sound
-        edge = true & ~self.held[rows]
-        self.held[rows] = true
+        held = self.held[rows]
+        true = query.where(view)
+        edge = true & sound & ~held
+        self.held[rows] = np.where(sound, true, held)
         fires = np.flatnonzero(edge & self._armed(view, rows))
         return self._fire(view, rows, fires) if len(fires) else []
 

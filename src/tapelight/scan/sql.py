@@ -49,6 +49,8 @@ class Query:
     order: tuple[tuple[Expr, bool], ...]
     limit: int | None
     used: tuple[str, ...]
+    pulsing: bool
+    """Whether it uses a column that is true only until the next mark."""
 
 
 @lru_cache(maxsize=512)
@@ -67,7 +69,9 @@ def compile_query(text: str, gate: str = "") -> Query:
         relaxed.aliases = compiler.aliases
         leave = relaxed.condition(condition)
     order = tuple((compiler.value(o.this), bool(o.args.get("desc"))) for o in _ordered(tree))
-    return Query(text, select, where, leave, order, _limit(tree), tuple(compiler.used))
+    used = tuple(compiler.used)
+    pulsing = any(columns()[name].pulse for name in used)
+    return Query(text, select, where, leave, order, _limit(tree), used, pulsing)
 
 
 def _parse(text: str) -> exp.Select:
@@ -88,7 +92,9 @@ def _first_line(error: SqlglotError) -> str:
     details = getattr(error, "errors", None)
     if details:
         first = details[0]
-        return f"{first['description'].split(': <')[0]} (line {first['line']}, column {first['col']})."
+        return (
+            f"{first['description'].split(': <')[0]} (line {first['line']}, column {first['col']})."
+        )
     return str(error).splitlines()[0]
 
 
@@ -110,7 +116,7 @@ def _check_shape(tree: exp.Select) -> None:
         raise ConfigError(f"The query is nested more than {MAX_DEPTH * 2} deep.")
 
 
-def _depth(tree: exp.Expression) -> int:
+def _depth(tree: exp.Expr) -> int:
     deepest, level = 0, [tree]
     while level:
         deepest += 1
@@ -135,7 +141,7 @@ def _select(compiler: Compiler, tree: exp.Select) -> list[Named]:
     return found
 
 
-def _named(compiler: Compiler, node: exp.Expression) -> Named:
+def _named(compiler: Compiler, node: exp.Expr) -> Named:
     inner = node.this if isinstance(node, exp.Alias) else node
     compiled = compiler.value(inner)
     if isinstance(inner, exp.Column) and not isinstance(node, exp.Alias):
@@ -144,7 +150,7 @@ def _named(compiler: Compiler, node: exp.Expression) -> Named:
     return Named(node.alias_or_name or inner.sql(), "", inner.sql(), compiled)
 
 
-def _with_gate(tree: exp.Select, gate: str) -> exp.Expression | None:
+def _with_gate(tree: exp.Select, gate: str) -> exp.Expr | None:
     where = tree.args.get("where")
     condition = where.this if where else None
     if not gate:
@@ -215,4 +221,6 @@ def answer(query: Query, view: View) -> list[dict[str, Any]]:
     chosen = everything if query.where is None else np.flatnonzero(query.where(view))
     chosen = ranked(query, view, chosen)[: query.limit]
     names = [named.name for named in query.select]
-    return [dict(zip(names, row, strict=True)) for row in zip(*cells(query, view, chosen), strict=True)]
+    return [
+        dict(zip(names, row, strict=True)) for row in zip(*cells(query, view, chosen), strict=True)
+    ]

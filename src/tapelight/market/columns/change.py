@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tapelight.market.column import Column, column
+from tapelight.market.column import Column, Flags, column
 from tapelight.market.row import OPENED
-from tapelight.market.view import Ago, Moment, Ref, State
+from tapelight.market.view import Ago, Ref, State
 
 
 def percent(value: Column, base: Column) -> Column:
@@ -120,8 +120,8 @@ def prev_chg_pct(ref: Ref) -> Column:
     return ref["prev_chg_pct"]
 
 
-@column(kind="flag")
-def just_opened(state: State, moment: Moment) -> np.ndarray:
+@column(kind="flag", pulse=True)
+def just_opened(state: State) -> Flags:
     """Tell whether the open was set since the last mark."""
-    del moment
-    return (state["flags"] & OPENED) > 0
+    flags: Flags = (state["flags"] & OPENED) > 0
+    return flags

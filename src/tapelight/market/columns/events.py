@@ -1,5 +1,7 @@
 """Halts, limit bands and the short-sale restriction."""
 
+import datetime as dt
+
 import numpy as np
 
 from tapelight.market.column import Column, Flags, column
@@ -8,6 +10,11 @@ from tapelight.market.view import Moment, Ref, State
 from tapelight.model.session import REGULAR
 
 PAUSE_AFTER_S = 15.0
+
+
+def in_regular_hours(values: Column, moment: Moment) -> Column:
+    """Return `values`, null outside regular hours: limit bands hold only there."""
+    return values if moment.phase == REGULAR else np.full_like(values, np.nan)
 
 
 @column(kind="flag")
@@ -44,31 +51,30 @@ def resume_time(state: State, moment: Moment) -> Column:
 
 
 @column(unit="$")
-def luld_up(state: State) -> Column:
-    """Return the upper limit band, from the feed."""
-    price: Column = state["luld_up"]
-    return price
+def luld_up(state: State, moment: Moment) -> Column:
+    """Return the upper limit band, from the feed; null outside regular hours."""
+    return in_regular_hours(state["luld_up"], moment)
 
 
 @column(unit="$")
-def luld_dn(state: State) -> Column:
-    """Return the lower limit band, from the feed."""
-    price: Column = state["luld_dn"]
-    return price
+def luld_dn(state: State, moment: Moment) -> Column:
+    """Return the lower limit band, from the feed; null outside regular hours."""
+    return in_regular_hours(state["luld_dn"], moment)
 
 
 @column(unit="%")
-def luld_dist_pct(last: Column, luld_up: Column, luld_dn: Column, moment: Moment) -> Column:
+def luld_dist_pct(last: Column, luld_up: Column, luld_dn: Column) -> Column:
     """Return the distance to the nearer band, in percent of last; null outside regular hours."""
-    if moment.phase != REGULAR:
-        return np.full_like(last, np.nan)
     return 100.0 * np.minimum(luld_up - last, last - luld_dn) / last
 
 
 @column(unit="s")
-def limit_s(state: State) -> Column:
-    """Return the seconds in limit state: best bid at the upper band or best offer at the lower."""
-    return state.ns("limit_ns")
+def limit_s(state: State, moment: Moment) -> Column:
+    """Return the seconds in limit state: best bid at the upper band or best offer at the lower.
+
+    Looked at each whole second; null where there is none, and outside regular hours.
+    """
+    return in_regular_hours(state.ns("limit_ns"), moment)
 
 
 @column(kind="flag")
@@ -92,9 +98,15 @@ def split_today(ref: Ref) -> Flags:
 
 @column(unit="days")
 def ipo_days(ref: Ref, moment: Moment) -> Column:
-    """Return the days since the listing."""
+    """Return the days since the listing; null before the first session and for what is no date."""
     dates = ref.text("ipo_date")
-    today = np.datetime64(moment.date or "NaT")
-    days = [(today - np.datetime64(word)) / np.timedelta64(1, "D") for word in dates.words]
-    table = np.array([*days, np.nan], np.float64)
-    return np.asarray(table[dates.codes])
+    days = np.array([*(_days_since(word, moment.date) for word in dates.words), np.nan])
+    return np.asarray(days[dates.codes])
+
+
+def _days_since(word: str, today: str) -> float:
+    try:
+        passed = dt.date.fromisoformat(today) - dt.date.fromisoformat(word)
+    except ValueError:
+        return np.nan
+    return float(passed.days)

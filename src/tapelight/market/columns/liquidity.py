@@ -3,7 +3,24 @@
 import numpy as np
 
 from tapelight.market.column import Column, column
+from tapelight.market.row import SOURCE_MINUTE, SOURCE_SECOND
 from tapelight.market.view import State
+
+
+def from_tape(values: Column, state: State) -> Column:
+    """Return `values`, null in rows that live on bars: bars tell nothing of single prints."""
+    source = state["source"]
+    return np.where((source == SOURCE_MINUTE) | (source == SOURCE_SECOND), np.nan, values)
+
+
+def where_told(values: Column, state: State) -> Column:
+    """Return `values`, null in rows whose bars came without counts of trades."""
+    return np.where(state["untold"] > 0, np.nan, values)
+
+
+def within_minutes(values: Column, state: State) -> Column:
+    """Return `values`, null in rows that live on minute bars: they tell of no shorter span."""
+    return np.where(state["source"] == SOURCE_MINUTE, np.nan, values)
 
 
 @column(unit="$")
@@ -42,13 +59,13 @@ def imb(bid_size: Column, ask_size: Column) -> Column:
 @column(unit="1/s")
 def trade_rate(state: State) -> Column:
     """Return the prints a second over the last minute; auctions and derived prints left out."""
-    return state.floats("n60") / 60.0
+    return where_told(state.floats("n60") / 60.0, state)
 
 
 @column(unit="1/s")
 def trade_rate_10s(state: State) -> Column:
     """Return the prints a second over the last 10 s; auctions and derived prints left out."""
-    return state.floats("n10") / 10.0
+    return where_told(within_minutes(state.floats("n10") / 10.0, state), state)
 
 
 @column(unit="shares")
@@ -56,7 +73,7 @@ def avg_trade_size_1m(state: State) -> Column:
     """Return the mean size of the last minute's prints."""
     count = state.floats("n60")
     mean: Column = state["tv60"] / np.where(count == 0.0, np.nan, count)
-    return mean
+    return from_tape(mean, state)
 
 
 @column(unit="%")
@@ -70,4 +87,4 @@ def buy_pct_1m(state: State) -> Column:
 @column()
 def blocks_5m(state: State) -> Column:
     """Return the number of prints of 10,000 shares or $200,000 in the last 5 minutes."""
-    return state.floats("blocks300")
+    return from_tape(state.floats("blocks300"), state)

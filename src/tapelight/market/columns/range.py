@@ -88,41 +88,41 @@ def streak_5m(state: State) -> Column:
     return state.floats("streak5")
 
 
-@column(kind="flag")
+@column(kind="flag", pulse=True)
 def new_hod(state: State) -> Flags:
     """Tell whether the high since 04:00 was broken since the last mark."""
     flags: Flags = (state["flags"] & NEW_HOD) > 0
     return flags
 
 
-@column(kind="flag")
+@column(kind="flag", pulse=True)
 def new_lod(state: State) -> Flags:
     """Tell whether the low since 04:00 was broken since the last mark."""
     flags: Flags = (state["flags"] & NEW_LOD) > 0
     return flags
 
 
-@column(kind="flag")
+@column(kind="flag", pulse=True)
 def new_high(state: State) -> Flags:
     """Tell whether the regular session's high was broken since the last mark."""
     flags: Flags = (state["flags"] & NEW_HIGH) > 0
     return flags
 
 
-@column(kind="flag")
+@column(kind="flag", pulse=True)
 def new_low(state: State) -> Flags:
     """Tell whether the regular session's low was broken since the last mark."""
     flags: Flags = (state["flags"] & NEW_LOW) > 0
     return flags
 
 
-@column(kind="flag")
+@column(kind="flag", pulse=True)
 def new_w52_high(new_high: Flags, last: Column, w52_high: Column) -> Flags:
     """Tell whether the last mark brought a new 52-week high."""
     return new_high & (last > w52_high)
 
 
-@column(kind="flag")
+@column(kind="flag", pulse=True)
 def new_w52_low(new_low: Flags, last: Column, w52_low: Column) -> Flags:
     """Tell whether the last mark brought a new 52-week low."""
     return new_low & (last < w52_low)

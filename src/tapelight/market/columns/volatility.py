@@ -3,6 +3,7 @@
 import numpy as np
 
 from tapelight.market.column import Column, column
+from tapelight.market.columns.change import percent
 from tapelight.market.view import Ref
 
 
@@ -45,10 +46,10 @@ def sma200d(ref: Ref) -> Column:
 @column(unit="%")
 def sma50d_dist_pct(last: Column, sma50d: Column) -> Column:
     """Return the distance from sma50d, in percent."""
-    return 100.0 * (last - sma50d) / sma50d
+    return percent(last, sma50d)
 
 
 @column(unit="%")
 def sma200d_dist_pct(last: Column, sma200d: Column) -> Column:
     """Return the distance from sma200d, in percent."""
-    return 100.0 * (last - sma200d) / sma200d
+    return percent(last, sma200d)

@@ -3,7 +3,9 @@
 import numpy as np
 
 from tapelight.market.column import Column, column
+from tapelight.market.columns.liquidity import where_told, within_minutes
 from tapelight.market.columns.price import when_known
+from tapelight.market.row import SOURCE_TRADES
 from tapelight.market.view import Moment, Ref, State
 
 
@@ -17,7 +19,7 @@ def vol(state: State) -> Column:
 @column()
 def trades(state: State) -> Column:
     """Return the number of prints since 04:00; null in a row that did not see the whole day."""
-    return when_known(state.floats("trades"), state)
+    return where_told(when_known(state.floats("trades"), state), state)
 
 
 @column(unit="shares")
@@ -44,8 +46,7 @@ def post_vol(state: State) -> Column:
 @column(unit="shares")
 def vol_10s(state: State) -> Column:
     """Return the volume of the last 10 s."""
-    shares: Column = state["v10"]
-    return shares
+    return within_minutes(state["v10"], state)
 
 
 @column(unit="shares")
@@ -78,8 +79,7 @@ def dollar_vol(state: State) -> Column:
 @column(unit="$")
 def dv_10s(state: State) -> Column:
     """Return the dollars traded in the last 10 s."""
-    dollars: Column = state["dv10"]
-    return dollars
+    return within_minutes(state["dv10"], state)
 
 
 @column(unit="$")
@@ -110,10 +110,14 @@ def mean20_1m(state: State, moment: Moment) -> Column:
 
 @column()
 def vol_burst(state: State, moment: Moment) -> Column:
-    """Return the tape volume of the last minute over the mean of the 20 closed minutes before it."""
-    mean = _mean(state["tv20"], moment)
-    burst: Column = state["tv60"] / np.where(mean == 0.0, np.nan, mean)
-    return burst
+    """Return the last minute's volume over the mean of the 20 closed minutes before it.
+
+    Of the tape, auctions and derived prints left out; of all volume in rows that live on bars.
+    """
+    tape = state["source"] == SOURCE_TRADES
+    mean = _mean(np.where(tape, state["tv20"], state["v20"]), moment)
+    burst: Column = np.where(tape, state["tv60"], state["v60"])
+    return burst / np.where(mean == 0.0, np.nan, mean)
 
 
 def _mean(total: Column, moment: Moment) -> Column:

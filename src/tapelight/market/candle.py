@@ -1,0 +1,83 @@
+"""The forming minute bar of each row, and the candles' colours."""
+
+# mypy: allow-untyped-defs, allow-incomplete-defs
+import numpy as np
+
+from tapelight.market.extremes import max_known, min_known
+from tapelight.market.jit import loop, step
+from tapelight.market.spill import CLOSED_BARS, LATE_PRINTS
+
+
+@step
+def next_streak(streak, open_, close):
+    """Return the signed count of candles of one colour after a candle; a doji ends it."""
+    if close > open_:
+        return streak + 1 if streak > 0 else 1
+    if close < open_:
+        return streak - 1 if streak < 0 else -1
+    return 0
+
+
+@step
+def close_bar(row, r, counters, spill):
+    """Close the forming minute bar of row `r`: a minute without an eligible print has no bar."""
+    if not np.isnan(row.bar_o):
+        bar = spill.bars[counters[CLOSED_BARS]]
+        counters[CLOSED_BARS] += 1
+        bar.minute, bar.row, bar.trades = row.bar_min, r, row.bar_n
+        bar.open, bar.high, bar.low, bar.close = row.bar_o, row.bar_h, row.bar_l, row.bar_c
+        bar.volume, bar.value = row.bar_v, row.bar_pv
+        row.streak1 = next_streak(row.streak1, row.bar_o, row.bar_c)
+        if np.isnan(row.b5_o):
+            row.b5_o = row.bar_o
+        row.b5_c = row.bar_c
+    row.bar_o = row.bar_h = row.bar_l = row.bar_c = np.nan
+    row.bar_v = row.bar_pv = 0.0
+    row.bar_n = 0
+
+
+@step
+def add_to_bar(row, r, minute, price, size, moves_last, moves_hl, counters, spill):
+    """Add a print to the forming minute bar, closing an older one; late prints are spilled."""
+    if minute < row.bar_min:
+        spill_late(r, minute, price, size, moves_last, moves_hl, counters, spill)
+        return
+    if minute > row.bar_min:
+        close_bar(row, r, counters, spill)
+        row.bar_min = minute
+    row.bar_v += size
+    row.bar_pv += price * size
+    row.bar_n += 1
+    if moves_hl:
+        row.bar_h = max_known(row.bar_h, price)
+        row.bar_l = min_known(row.bar_l, price)
+    if moves_last:
+        if np.isnan(row.bar_o):
+            row.bar_o = price
+            row.bar_h = max_known(row.bar_h, price)
+            row.bar_l = min_known(row.bar_l, price)
+        row.bar_c = price
+
+
+@step
+def spill_late(r, minute, price, size, moves_last, moves_hl, counters, spill):
+    """Spill a print of a minute whose bar is closed, as a bar of one trade."""
+    late = spill.late[counters[LATE_PRINTS]]
+    counters[LATE_PRINTS] += 1
+    late.minute, late.row, late.trades, late.volume = minute, r, 1, size
+    late.open = late.close = price if moves_last else np.nan
+    late.high = late.low = price if moves_hl else np.nan
+    late.value = price * size
+
+
+@loop
+def close_minutes(rows, minute, counters, spill):
+    """Close the forming bars that ended before `minute`, each fifth minute the 5-m candles too."""
+    for r in range(len(rows)):
+        row = rows[r]
+        if row.bar_min < minute:
+            close_bar(row, r, counters, spill)
+            row.bar_min = minute
+        if minute % 5 == 0 and not np.isnan(row.b5_o):
+            row.streak5 = next_streak(row.streak5, row.b5_o, row.b5_c)
+            row.b5_o = row.b5_c = np.nan

@@ -1,0 +1,112 @@
+"""Fill a row's day from past minute bars: what the stream could not see before the snapshot."""
+
+from typing import Any
+
+import numpy as np
+
+from tapelight.market.candle import close_bar
+from tapelight.market.extremes import move_ranges
+from tapelight.market.fold import add_vwap
+from tapelight.market.row import FIRST_PRINT, KNOWN_DAY, PARTIAL
+from tapelight.market.spill import BAR, touch
+from tapelight.market.table import Table
+from tapelight.model.batch import Bars
+from tapelight.model.records import History
+from tapelight.model.session import MINUTE_NS, Session
+
+_close_bar, _touch = close_bar.py_func, touch.py_func
+_move_ranges, _add_vwap = move_ranges.py_func, add_vwap.py_func
+
+
+def bars_to_store(bars: Bars) -> np.ndarray:
+    """Return `bars` as stored BARs; one without VWAP is worth its typical price."""
+    stored = np.zeros(len(bars.row), BAR)
+    stored["minute"] = bars.start_ns // MINUTE_NS
+    for name in ("row", "open", "high", "low", "close", "volume"):
+        stored[name] = getattr(bars, name)
+    stored["trades"] = np.nan_to_num(bars.trades)
+    typical = (bars.high + bars.low + bars.close) / 3.0
+    stored["value"] = bars.volume * np.where(np.isnan(bars.vwap), typical, bars.vwap)
+    return stored
+
+
+def take_history(table: Table, history: History) -> None:
+    """Fill the days of the rows in `history`; a row that saw its whole day is left alone."""
+    table.enter_session(history.ts_recv_ns)
+    session, bars = table.session, history.bars
+    assert session is not None
+    today = (bars.start_ns >= session.start_ns) & (bars.start_ns < table.next_roll_ns)
+    stored = bars_to_store(bars)
+    for row in np.unique(bars.row[today]).tolist():
+        state = table.row(row)
+        if state["known"] & KNOWN_DAY and not state["known"] & PARTIAL:
+            continue
+        mine = today & (bars.row == row)
+        _store(table, state, row, stored[mine])
+        _reckon_day(table, state, row, session)
+        if not np.isnan(bars.trades[mine]).any():
+            state["untold"] = 0
+        _touch(state, row, table.counters, table.spill)
+
+
+def _store(table: Table, state: Any, row: int, fresh: np.ndarray) -> None:
+    """Keep the fuller of each two bars, and note whether the snapshot's minute is among them."""
+    newest = int(fresh["minute"].max())
+    if newest >= int(state["bar_min"]):
+        _close_bar(state, row, table.counters, table.spill)
+        table.drain()
+        state["bar_min"] = newest + 1
+    for bar in fresh:
+        old = table.bars.get(int(bar["minute"]), row)
+        if old is None or bar["volume"] >= old["volume"]:
+            table.bars.add(np.array([bar], BAR))
+    state["known"] |= KNOWN_DAY
+    state["known"] &= 0xFF ^ PARTIAL
+    if newest < int(state["snap_ns"]) // MINUTE_NS:
+        state["known"] |= PARTIAL
+
+
+def _reckon_day(table: Table, state: Any, row: int, session: Session) -> None:
+    """Reckon the day's sums and extremes anew from all bars, the forming one among them."""
+    bars = np.concatenate([table.bars.of_row(row), _forming(state, row)])
+    start = bars["minute"] * MINUTE_NS
+    pre, post = start < session.open_ns, start >= session.close_ns
+    regular = ~(pre | post)
+    state["trades"] = bars["trades"].sum()
+    state["dollar_vol"] = np.cumsum(bars["value"])[-1]
+    if np.isnan(state["pm_vol"]):
+        state["pm_vol"], state["post_vol"] = bars["volume"][pre].sum(), bars["volume"][post].sum()
+        state["vol_rth"] = state["vol"] - state["pm_vol"] - state["post_vol"]
+    _reckon_vwap(state, bars, regular)
+    _widen(state, bars, "hod", "lod")
+    state["hod_ns"] = max(int(state["hod_ns"]), int(start[np.argmax(bars["high"])]))
+    _widen(state, bars[pre], "pm_high", "pm_low")
+    _widen(state, bars[regular], "high", "low")
+    for bar, begin in zip(bars[regular], start[regular], strict=True):
+        _move_ranges(state, begin - session.open_ns, bar["high"], bar["low"])
+    if regular.any() and state["open_src"] == 0:
+        state["open"], state["open_src"] = bars["open"][regular][0], FIRST_PRINT
+
+
+def _forming(state: Any, row: int) -> np.ndarray:
+    """Return the forming minute bar as an array of one BAR, or of none."""
+    if np.isnan(state["bar_o"]):
+        return np.zeros(0, BAR)
+    names = ("bar_min", "bar_n", "bar_o", "bar_h", "bar_l", "bar_c", "bar_v", "bar_pv")
+    minute, trades, *rest = (state[name] for name in names)
+    return np.array([(minute, row, trades, *rest)], BAR)
+
+
+def _reckon_vwap(state: Any, bars: np.ndarray, regular: np.ndarray) -> None:
+    for name in ("pv", "v", "pv_pm", "v_pm", "vw_mean", "vw_m2"):
+        state[name] = 0.0
+    for bar, is_regular in zip(bars, regular, strict=True):
+        if bar["volume"] > 0:
+            price = bar["value"] / bar["volume"]
+            _add_vwap(state, price, bar["volume"], bar["value"], is_regular)
+
+
+def _widen(state: Any, bars: np.ndarray, high: str, low: str) -> None:
+    if len(bars):
+        state[high] = np.fmax(state[high], bars["high"].max())
+        state[low] = np.fmin(state[low], bars["low"].min())
