@@ -10,10 +10,12 @@ from tapelight.app.questions import read_questions
 from tapelight.app.scanner import Scanner
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.buses.memory import MemoryBus
-from tapelight.config import Config, convert
+from tapelight.config import Config, JournalLimits, convert
 from tapelight.engine import Engine
+from tapelight.market.warm import compile_loops
 from tapelight.plugins import load
 from tapelight.ports import Feed
+from tapelight.stores.journal.retention import prune
 from tapelight.web.server import Gateway
 
 
@@ -26,6 +28,8 @@ class Parts:
     feed: Feed
     boards: EngineBoards
     market: EngineMarket
+    data: Path
+    limits: JournalLimits
     background: set["asyncio.Task[None]"] = field(default_factory=set)
 
 
@@ -50,7 +54,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins
     )
-    parts = Parts(scanner, gateway, feed, boards, market)
+    parts = Parts(scanner, gateway, feed, boards, market, data, config.journal)
     boards.counts = scanner.feed_counts = feed.counts
     scanner.on_open = lambda engine: _attach(parts, engine)
     market.asked_for = lambda symbol: _fetch_history(parts, symbol)
@@ -73,6 +77,8 @@ def _fetch_history(parts: Parts, symbol: str) -> None:
 
 async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
     """Run feed, marks and gateway until cancelled, or until `until` is set."""
+    compile_loops()
+    await asyncio.to_thread(prune, parts.data, parts.limits)
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
