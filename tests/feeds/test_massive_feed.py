@@ -500,3 +500,26 @@ def test_settings_that_cannot_be_are_named(settings: dict[str, Any], named: str)
     with pytest.raises(ConfigError) as caught:
         MassiveFeed(config=MassiveConfig(**{"api_key": KEY, **settings}))
     assert named in str(caught.value)
+
+
+async def test_a_year_is_read_behind_and_the_next_session_ahead() -> None:
+    evening_ns = NOW_NS + 625 * 60 * 10**9
+    grouped = "/v2/aggs/grouped/locale/us/market/stocks"
+    answers = {"/simulator/clock": {"now_ns": evening_ns, "rate": 400_000.0}}
+    async with (
+        massive_service(answers=answers, prefixes={grouped: {"results": [day("AAPL", 50.0)]}}) as s,
+        running(s, history_sessions=22) as (_, tape),
+    ):
+        await tape.until(lambda t: any(r.session == "2026-11-23" for r in t.of(References)))
+    first, deep, ahead = tape.of(References)[:3]
+    assert (first.session, deep.session, ahead.session) == (
+        "2026-11-20",
+        "2026-11-20",
+        "2026-11-23",
+    )
+    shallow, full = first.references[0], deep.references[0]
+    assert (shallow.symbol, shallow.prev_close, shallow.w52_high) == ("AAPL", 98.0, None)
+    assert (full.prev_close, full.w52_high, full.w52_low) == (98.0, 99.0, 49.0)
+    assert full.atr14 is not None
+    # Friday's own bar counts from Monday's point of view.
+    assert ahead.references[0].prev_close == 50.0

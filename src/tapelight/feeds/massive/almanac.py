@@ -66,9 +66,9 @@ class Almanac:
         self.rules = rules
         self._sink.put(Rules(rules))
 
-    async def keep(self, live: asyncio.Event) -> None:
-        """Once `live`, read a year of days; then the same for each coming session."""
-        await live.wait()
+    async def keep(self, begin: asyncio.Event) -> None:
+        """Once told to `begin`, read a year of days; then the same for each coming session."""
+        await begin.wait()
         while True:
             await self._read_year()
             coming = session_after(self._calendar, self.session.start_ns)

@@ -50,7 +50,7 @@ class MassiveFeed:
         try:
             async with beside() as tasks:
                 tasks.create_task(run.connections(), name="massive stream")
-                tasks.create_task(run.almanac.keep(run.live), name="massive references")
+                tasks.create_task(run.almanac.keep(run.filled), name="massive references")
         finally:
             self._run = None
             run.say("closed", "")

@@ -36,6 +36,8 @@ _T = TypeVar("_T")
 STOCKS = "/v2/snapshot/locale/us/markets/stocks/tickers"
 SHORTS_SINCE = dt.timedelta(days=45)
 """Short interest comes out twice a month."""
+BREATH_S = 0.1
+"""The least pause between two days of a background pass."""
 MAX_SESSIONS = 25
 """How far back 20 full sessions may reach over half days."""
 
@@ -139,7 +141,7 @@ class Library:
                 if bars:  # a day that could not be had is left out, not taken for one of no trade
                     fold.add(session.date, bars, full=not session.half_day)
                 if rest_ratio:
-                    await asyncio.sleep(rest_ratio * (loop.time() - began) + 0.05)
+                    await asyncio.sleep(rest_ratio * (loop.time() - began) + BREATH_S)
         return fold
 
     async def snapshot(self, symbols: Sequence[str] | None) -> list[TickerSnapshot]:

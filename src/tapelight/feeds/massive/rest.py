@@ -23,6 +23,7 @@ MAX_RETRY_AFTER_S = 65.0
 MAX_PAGES = 200
 IN_THREAD_BYTES = 1 << 20
 """A body above this takes some 10 ms to decode: not on the event loop."""
+CLOSE_S = 1.0
 _RETRIED = frozenset({429, 499, 500, 502, 503, 504})
 
 
@@ -43,6 +44,7 @@ class Rest:
 
     def __init__(self, base: str, key: Secret) -> None:
         self.calls = 0
+        self._sent: set[asyncio.Task[httpx.Response]] = set()
         self._client = httpx.AsyncClient(
             base_url=base,
             headers={"Authorization": f"Bearer {key.reveal()}"},
@@ -52,7 +54,13 @@ class Rest:
         )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Let what was sent end within CLOSE_S, then close the connections."""
+        if self._sent:
+            _, late = await asyncio.wait(self._sent, timeout=CLOSE_S)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
         await self._client.aclose()
 
     async def get(self, path: str, kind: type[_T], params: Params | None = None) -> _T:
@@ -97,7 +105,7 @@ class Rest:
         self.calls += 1
         plain = path.partition("?")[0]
         try:
-            response = await self._client.get(path, params=params)
+            response = await self._send(path, params)
         except httpx.TransportError as error:
             raise _Busy(f"{plain} gives no answer: {type(error).__name__}.") from error
         status = response.status_code
@@ -111,6 +119,18 @@ class Rest:
             after = _retry_after_s(response.headers.get("retry-after"))
             raise _Busy(f"{plain} answers {status}.", after)
         raise NotServed(f"{plain} answers {status}.")
+
+    async def _send(self, path: str, params: Params | None) -> httpx.Response:
+        """Send in a task of its own: httpx loses connections when cancelled while it tidies up."""
+        task = asyncio.create_task(self._client.get(path, params=params), name="request")
+        self._sent.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[httpx.Response]) -> None:
+        self._sent.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken note of, though whoever asked may be gone
 
 
 def _wait_after(error: Exception) -> bool | float:

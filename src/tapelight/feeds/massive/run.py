@@ -39,6 +39,8 @@ class Run:
     def __init__(self, config: MassiveConfig, sink: Sink, rest: Rest, backoff: Backoff) -> None:
         self.live = asyncio.Event()
         """Set once the first connection is live."""
+        self.filled = asyncio.Event()
+        """Set once the active symbols have their minute bars: the deep pass may begin."""
         self._config = config
         self._sink = sink
         self._rest = rest
@@ -135,6 +137,7 @@ class Run:
                     continue
                 found, picture = picture.result(), None
                 if isinstance(found, str):
+                    self.filled.set()
                     again = self._picture(stream, line, AGAIN_S)
                     picture = tasks.create_task(again, name="snapshot again")
                 else:
@@ -190,6 +193,7 @@ class Run:
         active = [symbols[row] for row in most_active(snapshot, self._config.backfill)]
         await backfill.run(active, self.almanac.pages)
         await self.almanac.learn(backfill.details)
+        self.filled.set()
 
     def _silence_s(self) -> float | None:
         """Return how long the stream may be mute: None while no session runs or time stands."""
