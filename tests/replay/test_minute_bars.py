@@ -90,7 +90,9 @@ def test_without_daily_bars_the_previous_close_is_the_last_session_replayed(shar
     local = pl.col("ts").dt.convert_time_zone("America/New_York")
     bars = pl.read_parquet(path).sort("ts").filter(local.dt.date() == dt.date(2019, 2, 14))
     closes = dict(bars.group_by("symbol").agg(pl.col("c").last()).iter_rows())
-    told = replay(path, "--json", "--sql", "SELECT symbol, prev_close FROM market WHERE last IS NOT NULL")
+    told = replay(
+        path, "--json", "--sql", "SELECT symbol, prev_close FROM market WHERE last IS NOT NULL"
+    )
     assert {r["symbol"]: r["prev_close"] for r in told.rows} == {
         r["symbol"]: closes[r["symbol"]] for r in told.rows
     }
