@@ -502,14 +502,18 @@ def test_settings_that_cannot_be_are_named(settings: dict[str, Any], named: str)
     assert named in str(caught.value)
 
 
+@pytest.mark.slow
 async def test_a_year_is_read_behind_and_the_next_session_ahead() -> None:
-    evening_ns = NOW_NS + 625 * 60 * 10**9
+    evening_ns = NOW_NS + 615 * 60 * 10**9
     grouped = "/v2/aggs/grouped/locale/us/market/stocks"
-    answers = {"/simulator/clock": {"now_ns": evening_ns, "rate": 400_000.0}}
+    answers = {"/simulator/clock": {"now_ns": evening_ns, "rate": 1.0}}
     async with (
         massive_service(answers=answers, prefixes={grouped: {"results": [day("AAPL", 50.0)]}}) as s,
         running(s, history_sessions=22) as (_, tape),
     ):
+        await tape.until(lambda t: len(t.of(References)) == 2)
+        # The weekend in half a second.
+        tape.clock.set(evening_ns, 400_000.0)
         await tape.until(lambda t: any(r.session == "2026-11-23" for r in t.of(References)))
     first, deep, ahead = tape.of(References)[:3]
     assert (first.session, deep.session, ahead.session) == (

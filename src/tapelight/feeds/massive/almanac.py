@@ -132,4 +132,4 @@ class Almanac:
             if delay_s <= 0:
                 return
             # In steps, because the clock's rate may be set meanwhile.
-            await asyncio.sleep(min(delay_s, 30.0))
+            await asyncio.sleep(min(delay_s, 1.0))
