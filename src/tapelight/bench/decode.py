@@ -41,7 +41,7 @@ def mixed_frames(size: int, seed: int = 1) -> list[bytes]:
 
 
 def _frames(size: int, seed: int, *, quotes: bool) -> list[bytes]:
-    draw = random.Random(seed)  # noqa: S311 - a seeded workload, not a secret
+    draw = random.Random(seed)
     symbols = [f"{chr(65 + i % 26)}{chr(65 + i // 26 % 26)}{i // 676}" for i in range(SYMBOLS)]
     weights = [1 / (rank + 1) for rank in range(SYMBOLS)]
     chosen = draw.choices(symbols, weights, k=EVENTS)
