@@ -74,6 +74,20 @@ def freeze(engine: Engine, reuse: State | None = None) -> State:
     return state
 
 
+def blank(engine: Engine) -> State:
+    """Return arrays of the rings' shapes, every page of them touched: for `freeze` to reuse.
+
+    May run on a thread, beside the engine; takes what a first `freeze` would make the cycle wait.
+    """
+    n = engine.table.n
+    shapes = {name: (len(r), n) for name, r in engine.table.rings._asdict().items()}
+    state: State = {}
+    for name, shape in shapes.items():
+        state[f"ring.{name}"] = np.empty(shape, getattr(engine.table.rings, name).dtype)
+        state[f"ring.{name}"].view(np.uint8).fill(0)
+    return state
+
+
 def _copied(array: np.ndarray, into: np.ndarray | None) -> np.ndarray:
     if into is None or into.shape != array.shape:
         return array.copy()

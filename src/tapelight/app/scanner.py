@@ -2,13 +2,13 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from tapelight.app.baselines import profile_for, record_session, whole_session
 from tapelight.app.figures import Figures, counted
-from tapelight.app.frozen import State, freeze
+from tapelight.app.frozen import State, blank, freeze
 from tapelight.app.runs import Run, open_run
 from tapelight.engine import Cycle, Engine
 from tapelight.model.batch import Batch
@@ -33,6 +33,7 @@ CYCLE_NS = 50_000_000
 MOST_MARKS = 40
 """After a stall no more sub-second marks than this are made up for: whole seconds always."""
 SNAPSHOT_NS = 60 * NS
+FIRST_SNAPSHOT_NS = 20 * NS
 MOST_EARLY = 99
 """Records kept that come before the feed has set the clock."""
 
@@ -120,7 +121,7 @@ class Scanner:
     def _open(self, now: int) -> None:
         self._run = open_run(self._data, calendar(self._calendar), now)
         self._began_ns = now
-        self._snapshot_due_ns = now + SNAPSHOT_NS
+        self._snapshot_due_ns = now + FIRST_SNAPSHOT_NS
         if self._run.engine is not None:
             self._go_on(self._run.engine)
         else:
@@ -218,15 +219,22 @@ class Scanner:
     def _snapshot(self) -> None:
         """Copy the state, write it on a thread; the next one is due a minute after."""
         assert self._run is not None
-        self._snapshot_due_ns = self._next_mark_ns + SNAPSHOT_NS
         if self._snapshot_task is not None and not self._snapshot_task.done():
             return
+        if self._shadow is None:
+            self._in_thread(self._make_room())
+            return
+        self._snapshot_due_ns = self._next_mark_ns + SNAPSHOT_NS
         self._run.writer.tick(force=True)
         self._shadow = freeze(self.engine, self._shadow)
-        writing = asyncio.to_thread(
-            write_snapshot, self._run.folder, self._run.writer.seq, self._shadow
-        )
-        self._snapshot_task = asyncio.get_running_loop().create_task(writing, name="snapshot")
+        folder, seq = self._run.folder, self._run.writer.seq
+        self._in_thread(asyncio.to_thread(write_snapshot, folder, seq, self._shadow))
+
+    async def _make_room(self) -> None:
+        self._shadow = await asyncio.to_thread(blank, self.engine)
+
+    def _in_thread(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._snapshot_task = asyncio.get_running_loop().create_task(work, name="snapshot")
         self._snapshot_task.add_done_callback(self._snapshot_written)
 
     def _end_session(self, ts: int) -> None:

@@ -1,34 +1,48 @@
-"""Snapshot files: named arrays and bytes beside the segments, named by the journal's sequence."""
+"""Snapshot files: named arrays and bytes beside the segments, named by the journal's sequence.
 
-import io
+A file is a magic line, the items as one compressed stream, and the checksum of what stands before
+it. Written and read in pieces, so that 200 MB of windows cost no further memory.
+"""
+
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import msgspec
 import numpy as np
 import zstandard
 
-MAGIC = b"TAPELIGHT-SNAPSHOT-1\n"
+MAGIC = b"TAPELIGHT-SNAPSHOT-2\n"
 SUFFIX = ".tls"
 KEEP = 2
+PIECE = 1 << 20
 _CRC = struct.Struct("<I")
-_HEAD_BYTES = len(MAGIC) + _CRC.size
+_ITEM = struct.Struct("<HBQ")
+_BYTES, _ARRAY = range(2)
+
+
+class _Summed:
+    """Write to a file and keep the checksum of what was written."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self.handle = handle
+        self.crc = 0
+
+    def write(self, data: bytes) -> int:
+        """Write a piece."""
+        self.crc = zlib.crc32(data, self.crc)
+        return self.handle.write(data)
 
 
 def write_snapshot(folder: Path, seq: int, state: Mapping[str, Any]) -> Path:
     """Write the state after record `seq`, then drop all but the newest two; raises OSError."""
-    items = {name: _packed(value) for name, value in state.items()}
-    body = zstandard.ZstdCompressor(level=1).compress(msgspec.msgpack.encode(items))
     path = folder / f"{seq:012d}{SUFFIX}"
     draft = path.with_suffix(".draft")
     try:
         with draft.open("wb") as handle:
-            handle.write(MAGIC + _CRC.pack(zlib.crc32(body)))
-            handle.write(body)
+            _write(handle, state)
             handle.flush()
             os.fsync(handle.fileno())
     except OSError:
@@ -38,6 +52,23 @@ def write_snapshot(folder: Path, seq: int, state: Mapping[str, Any]) -> Path:
     for old in _snapshots(folder)[:-KEEP]:
         old.unlink()
     return path
+
+
+def _write(handle: IO[bytes], state: Mapping[str, Any]) -> None:
+    summed = _Summed(handle)
+    summed.write(MAGIC)
+    compressor = zstandard.ZstdCompressor(level=1)
+    with compressor.stream_writer(summed, closefd=False) as stream:  # type: ignore[arg-type]
+        for name, value in state.items():
+            raw = isinstance(value, bytes)
+            length = len(value) if raw else 0
+            stream.write(_ITEM.pack(len(name), _BYTES if raw else _ARRAY, length) + name.encode())
+            if raw:
+                stream.write(value)
+            else:
+                np.lib.format.write_array(stream, np.ascontiguousarray(value), allow_pickle=False)
+        stream.write(_ITEM.pack(0, 0, 0))
+    handle.write(_CRC.pack(summed.crc))
 
 
 def read_snapshot(folder: Path, at_most: int | None = None) -> tuple[int, dict[str, Any]] | None:
@@ -61,29 +92,36 @@ def _snapshots(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob(f"*{SUFFIX}") if p.stem.isdigit())
 
 
-def _packed(value: Any) -> tuple[str, bytes]:
-    if isinstance(value, bytes):
-        return "bytes", value
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(value), allow_pickle=False)
-    return "array", buffer.getvalue()
-
-
 def _read(path: Path) -> dict[str, Any] | None:
     """Return a snapshot's state, None when the file is torn or corrupt."""
-    data = path.read_bytes()
-    if len(data) < _HEAD_BYTES or not data.startswith(MAGIC):
-        return None
-    body = data[_HEAD_BYTES:]
-    if _CRC.unpack_from(data, len(MAGIC))[0] != zlib.crc32(body):
-        return None
-    items = msgspec.msgpack.decode(
-        zstandard.ZstdDecompressor().decompress(body), type=dict[str, tuple[str, bytes]]
-    )
-    return {name: _unpacked(kind, raw) for name, (kind, raw) in items.items()}
+    length = path.stat().st_size - _CRC.size
+    with path.open("rb") as handle:
+        if length < len(MAGIC) or not _sound(handle, length):
+            return None
+        handle.seek(0)
+        if handle.read(len(MAGIC)) != MAGIC:
+            return None
+        with zstandard.ZstdDecompressor().stream_reader(handle, closefd=False) as stream:
+            return dict(_items(stream))
 
 
-def _unpacked(kind: str, raw: bytes) -> Any:
-    if kind == "bytes":
-        return raw
-    return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
+def _sound(handle: IO[bytes], length: int) -> bool:
+    """Tell whether the first `length` bytes have the checksum that follows them."""
+    crc = 0
+    while length:
+        piece = handle.read(min(PIECE, length))
+        crc = zlib.crc32(piece, crc)
+        length -= len(piece)
+    return handle.read() == _CRC.pack(crc)
+
+
+def _items(stream: Any) -> Iterator[tuple[str, Any]]:
+    while True:
+        width, kind, length = _ITEM.unpack(stream.read(_ITEM.size))
+        if width == 0:
+            return
+        name = stream.read(width).decode()
+        if kind == _BYTES:
+            yield name, stream.read(length)
+        else:
+            yield name, np.lib.format.read_array(stream, allow_pickle=False)
