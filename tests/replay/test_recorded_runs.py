@@ -188,10 +188,10 @@ def highs(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     ).sort("n")
     start = pl.read_parquet(folder / "ledger" / "start.parquet")
     known = dict(start.select("symbol", "pm_high").iter_rows())
-    # Odd lots, averages, prior reference and out-of-sequence prints move no high.
-    silent = [2, 7, 12, 13, 15, 16, 20, 21, 29, 37, 52, 53]
+    # Odd lots, averages, derivative, prior-reference and out-of-sequence prints are no event.
+    silent = [2, 7, 10, 13, 15, 16, 20, 21, 22, 29, 32, 37, 38, 52, 53]
     moves = ~pl.col("conditions").list.eval(pl.element().is_in(silent)).list.any()
-    counted = trades.filter(moves.fill_null(value=True) | (pl.col("ts_ns") < 0))
+    counted = trades.filter(moves.fill_null(value=True))
     told: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for (symbol,), mine in counted.group_by("symbol", maintain_order=True):
         before = known.get(symbol) or 0.0
