@@ -60,7 +60,9 @@ def _loop(main_task: Any) -> Any:
     import asyncio
 
     from tapelight.app.loop import run_until_stopped
+    from tapelight.telemetry import log_to_stderr
 
+    log_to_stderr()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(run_until_stopped(main_task))
 

@@ -13,11 +13,11 @@ import stamina
 from feeds.massive_service import KEY, Service, massive_service
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.feeds.massive.config import Secret
-from tapelight.feeds.massive.daily import DailyFold
 from tapelight.feeds.massive.library import Library, past_month, past_year
 from tapelight.feeds.massive.payloads import DayBar, Details, Ticker, Tickers
 from tapelight.feeds.massive.reference import Facts, detailed, references
 from tapelight.feeds.massive.rest import ATTEMPTS, NotServed, Rest, _retry_after_s
+from tapelight.model.daily import DailyFold
 from tapelight.model.session import calendar
 
 PATH = "/v3/reference/tickers"

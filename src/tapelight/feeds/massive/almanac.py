@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds.massive.config import MassiveConfig
-from tapelight.feeds.massive.daily import DailyFold
 from tapelight.feeds.massive.library import Library, past_month, past_year
 from tapelight.feeds.massive.payloads import Details
 from tapelight.feeds.massive.reference import Facts, detailed, references, rules_of
 from tapelight.feeds.massive.symbols import Rows
 from tapelight.model.conditions import US_RULES, ConditionRules
+from tapelight.model.daily import DailyFold
 from tapelight.model.records import Reference, References, Rules
 from tapelight.model.session import (
     MINUTE_NS,

@@ -9,7 +9,6 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from tapelight.errors import Rejected, Unavailable
-from tapelight.feeds.massive.daily import DailyFold
 from tapelight.feeds.massive.payloads import (
     Condition,
     Conditions,
@@ -30,6 +29,7 @@ from tapelight.feeds.massive.payloads import (
 )
 from tapelight.feeds.massive.reference import Facts
 from tapelight.feeds.massive.rest import NotServed, Params, Rest
+from tapelight.model.daily import DailyFold
 from tapelight.model.session import Calendar, Session, session_before
 
 _T = TypeVar("_T")

@@ -4,11 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
 from msgspec import structs
 
-from tapelight.feeds.massive.daily import DailyFold
 from tapelight.feeds.massive.payloads import (
     Condition,
     DayBar,
@@ -19,8 +16,8 @@ from tapelight.feeds.massive.payloads import (
     Ticker,
 )
 from tapelight.feeds.massive.symbols import is_symbol, is_test
-from tapelight.model.batch import Floats
 from tapelight.model.conditions import KNOWN, US_RULES, ConditionRules
+from tapelight.model.daily import DailyFold, levels
 from tapelight.model.records import Reference
 
 TYPES = {"ADRC": "ADR", "ADRP": "PFD", "ADRW": "WARRANT", "ADRR": "RIGHT", "OS": "CS"}
@@ -50,13 +47,13 @@ def references(
     facts: Facts, fold: DailyFold, wanted: frozenset[str] | None = None
 ) -> list[Reference]:
     """Return a reference for each listed symbol, test symbols left out; one pass, no I/O."""
-    levels = _levels(fold, _pending_splits(facts, fold))
+    known = levels(fold, _pending_splits(facts, fold))
     floats = {f.ticker: f for f in facts.floats}
     shorts = _latest_shorts(facts.shorts)
     ratios = {s.ticker: s.split_from / s.split_to for s in facts.splits if s.split_to > 0}
     tickers = facts.tickers or [Ticker(symbol) for symbol in fold.index]
     return [
-        _reference(t, levels.get(t.ticker, {}), floats.get(t.ticker), shorts, ratios)
+        _reference(t, known.get(t.ticker, {}), floats.get(t.ticker), shorts, ratios)
         for t in tickers
         if is_symbol(t.ticker) and not is_test(t.ticker) and (wanted is None or t.ticker in wanted)
     ]
@@ -126,41 +123,6 @@ def _reference(
     )
 
 
-def _levels(
-    fold: DailyFold, pending: Mapping[str, float]
-) -> dict[str, dict[str, float | int | None]]:
-    """Return by symbol the fields of Reference that come from daily bars."""
-    factor = np.ones(len(fold.index))
-    for symbol, ratio in pending.items():
-        if symbol in fold.index:
-            factor[fold.index[symbol]] = ratio
-    volume, sessions = fold.adv20()
-    columns: dict[str, Floats | npt.NDArray[np.int64]] = {
-        "prev_close": fold.close * factor,
-        "prev_high": fold.high * factor,
-        "prev_low": fold.low * factor,
-        "prev_volume": fold.volume / factor,
-        "prev_chg_pct": (fold.close / fold.close_before - 1.0) * 100.0,
-        "adv20": volume / factor,
-        "hv20": fold.hv20(),
-    }
-    if fold.deep:
-        high, low = fold.year()
-        columns |= {
-            "atr14": fold.atr14() * factor,
-            "w52_high": high * factor,
-            "w52_low": low * factor,
-            "sma50d": fold.sma(50) * factor,
-            "sma200d": fold.sma(200) * factor,
-        }
-    listed = [[_known(x) for x in column.tolist()] for column in columns.values()]
-    counts = sessions.tolist()
-    return {
-        symbol: dict(zip(columns, cells, strict=True), adv_sessions=count)
-        for symbol, count, *cells in zip(fold.index, counts, *listed, strict=True)
-    }
-
-
 def _pending_splits(facts: Facts, fold: DailyFold) -> dict[str, float]:
     """Return the factors of today's splits that the adjusted bars do not contain yet.
 
@@ -187,7 +149,3 @@ def _latest_shorts(shorts: Iterable[ShortInterest]) -> dict[str, float]:
         if kept is None or row.settlement_date > kept.settlement_date:
             latest[row.ticker] = row
     return {t: s.short_interest for t, s in latest.items() if s.short_interest is not None}
-
-
-def _known(number: float) -> float | None:
-    return number if math.isfinite(number) else None
