@@ -207,7 +207,7 @@ def fold_trade(row, r, ts, price, size, mask, exchange, rings, day, masks, count
         official_price(row, mask, exchange, price, masks)
     auction = mask & masks.auction and not mask & masks.form_t
     regular = (day.open_ns <= ts < day.close_ns) or auction
-    if mask & masks.corrected and not regular:
+    if mask & masks.corrected and ts >= day.close_ns:
         correct_close(row, price, day)
     moves_last, moves_hl = eligibility(row, mask, exchange, regular, masks)
     held = False

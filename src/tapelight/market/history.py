@@ -7,7 +7,7 @@ import numpy as np
 from tapelight.market.candle import close_bar
 from tapelight.market.extremes import move_ranges
 from tapelight.market.fold import add_vwap
-from tapelight.market.row import FIRST_PRINT, KNOWN_DAY, PARTIAL
+from tapelight.market.row import AUCTION_PRINT, FIRST_PRINT, KNOWN_DAY, PARTIAL
 from tapelight.market.spill import BAR, touch
 from tapelight.market.table import Table
 from tapelight.model.batch import Bars
@@ -84,7 +84,7 @@ def _reckon_day(table: Table, state: Any, row: int, session: Session) -> None:
     _widen(state, bars[regular], "high", "low")
     for bar, begin in zip(bars[regular], start[regular], strict=True):
         _move_ranges(state, begin - session.open_ns, bar["high"], bar["low"])
-    if regular.any() and state["open_src"] == 0:
+    if regular.any() and state["open_src"] < AUCTION_PRINT:
         state["open"], state["open_src"] = bars["open"][regular][0], FIRST_PRINT
 
 

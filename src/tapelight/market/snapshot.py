@@ -67,12 +67,14 @@ def _take_day(live: np.ndarray, snap: Snapshot, fresh: npt.NDArray[np.intp], pha
 
 
 def _take_last(live: np.ndarray, snap: Snapshot, at: npt.NDArray[np.intp], phase: int) -> None:
+    """Take the last price; in regular hours the open has been, though it may be unknown."""
     row = snap.row[at]
     live["last"][row] = snap.last[at]
     live["last_ns"][row] = snap.updated_ns[at]
     live["print_ns"][row] = np.maximum(live["print_ns"][row], snap.updated_ns[at])
     if phase == REGULAR:
         live["has_reg"][row] = 1
+        live["open_src"][row] = np.maximum(live["open_src"][row], FIRST_PRINT)
         open_close = row[live["close_src"][row] < AUCTION_PRINT]
         live["close_rth"][open_close] = live["last"][open_close]
         live["close_src"][open_close] = FIRST_PRINT

@@ -164,7 +164,14 @@ class Table:
         ten, minute = second // 10, second // 60
         for t in range(max(self.now_s // 10 + 1, ten + 1 - windows.PRICE_TENS), ten + 1):
             windows.step_ten(live, rings, t)
-        for m in range(max(self.now_s // 60 + 1, minute + 1 - windows.MINUTES), minute + 1):
+        begin = self.now_s // 60 + 1
+        if minute - begin >= windows.MINUTES:
+            begin = minute
+            rings.minutes[:] = 0
+            for name in ("v20", "tv20", "min_v", "min_tv"):
+                live[name] = 0.0
+            self.minutes_seen = 20
+        for m in range(begin, minute + 1):
             self._close_minute(m)
         self.now_s = second
 

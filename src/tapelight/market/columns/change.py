@@ -25,9 +25,9 @@ def chg_pct(last: Column, prev_close: Column) -> Column:
 
 
 @column(unit="$")
-def open_or_last(open: Column, last: Column) -> Column:
+def open_or_last(open: Column, last: Column, state: State) -> Column:
     """Return the open once the regular session has opened, else the last price."""
-    return np.where(np.isnan(open), last, open)
+    return np.where(state["open_src"] > 0, open, last)
 
 
 @column(unit="%")
