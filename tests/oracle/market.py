@@ -128,12 +128,14 @@ class Columns:
     def gap_pct(self) -> Floats:
         """Gap: by the open once there is one, before by the last price."""
         reference = np.where(np.isnan(self.open), self.last, self.open)
-        return 100.0 * (reference - self.prev_close) / self.prev_close
+        percent: Floats = 100.0 * (reference - self.prev_close) / self.prev_close
+        return percent
 
     @property
     def spread_pct(self) -> Floats:
         """Ask less bid over the middle."""
-        return 100.0 * (self.ask - self.bid) / ((self.ask + self.bid) / 2.0)
+        percent: Floats = 100.0 * (self.ask - self.bid) / ((self.ask + self.bid) / 2.0)
+        return percent
 
     @property
     def float_rot(self) -> Floats:

@@ -49,9 +49,26 @@ class Recorder:
             assert time.monotonic() < end_s, f"no boards up to {ts_ns} within {limit_s:g} s"
             self._stop.wait(0.1)
 
+    def first_rows(self, name: str, limit_s: float) -> int:
+        """Wait until a board has rows; return the market time of the first answer with some."""
+        end_s = time.monotonic() + limit_s
+        while time.monotonic() < end_s:
+            filled = [ts for ts, answer in self.answers(name).items() if answer["rows"]]
+            if filled:
+                return filled[0]
+            self._stop.wait(0.1)
+        raise AssertionError(f"the board {name} has no rows within {limit_s:g} s")
+
+    def complete_ns(self) -> int:
+        """Return the first second at which every row that ever knew its dollars knew them."""
+        final = self.known[-1][1]
+        return min(ts for ts, count in self.known if count == final) + 1_000_000_000
+
     def answers(self, name: str) -> dict[int, Any]:
         """Return a board's answers by second."""
-        return {ts: msgspec.json.decode(b) for ts, b in sorted(self.bodies[name].items()) if ts}
+        return {
+            ts: msgspec.json.decode(b) for ts, b in sorted(self.bodies[name].copy().items()) if ts
+        }
 
     def _poll(self, name: str) -> None:
         with closing(http.client.HTTPConnection("127.0.0.1", self._port, TIMEOUT_S)) as line:

@@ -1,5 +1,6 @@
 """Hold what the scanner said against what the oracle reckons, second by second."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,11 @@ class Difference:
     what: str
     scanner: object
     oracle: object
+
+    def __str__(self) -> str:
+        """Say it in one line, with the time of day in UTC."""
+        clock = dt.datetime.fromtimestamp(self.ts_ns // NS, dt.UTC).time()
+        return f"{clock} {self.board} {self.what}: {self.scanner}, by the oracle {self.oracle}"
 
 
 def heard(answers: Answers) -> dict[int, Second]:
