@@ -140,7 +140,8 @@ class Columns:
     @property
     def float_rot(self) -> Floats:
         """Volume over the float."""
-        return self.vol / self.float_shares
+        turns: Floats = self.vol / self.float_shares
+        return turns
 
 
 class Reference(NamedTuple):
