@@ -174,7 +174,7 @@ def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
         grid.add_column(name, justify="right")
     for row in rows:
         grid.add_row(*(_cell(v) for v in row.values()))
-    Console().print(grid)
+    sys.stdout.writelines(segment.text for segment in Console().render(grid))
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,40 @@
+"""Benchmarks: each a module here with `run() -> Iterable[row]`, found by its file being there.
+
+A row is {name, value, unit, baseline, ratio}: `baseline` is measured in the same run, so that
+`ratio` means something on any machine.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from tapelight.errors import ConfigError
+
+Row = dict[str, Any]
+
+
+def benches() -> list[str]:
+    """Return the names of all benchmarks."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def run_benches(names: Iterable[str] = ()) -> Iterator[Row]:
+    """Yield the rows of the named benchmarks as they are measured; all when none is named.
+
+    Raises ConfigError for an unknown name before anything runs.
+    """
+    known = benches()
+    chosen = list(names) or known
+    for name in chosen:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
+            raise ConfigError(f"Unknown benchmark {name!r}: {hint}")
+    return _rows(chosen)
+
+
+def _rows(names: list[str]) -> Iterator[Row]:
+    for name in names:
+        yield from importlib.import_module(f"{__name__}.{name}").run()

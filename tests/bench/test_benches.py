@@ -1,0 +1,78 @@
+import pytest
+
+from tapelight.bench import benches, cycle, e2e, run_benches
+from tapelight.errors import ConfigError
+from tapelight.feeds.massive.decode import Decoder
+from tapelight.market.column import columns
+from tapelight.model.universe import Universe
+
+KEYS = ["name", "value", "unit", "baseline", "ratio"]
+
+
+def test_every_module_is_a_benchmark() -> None:
+    assert {"cycle", "decode", "e2e"} <= set(benches())
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("cicle", "did you mean cycle?"), ("zzz", "there are cycle, decode, e2e.")]
+)
+def test_an_unknown_name_is_told_with_the_nearest(name: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        run_benches(["decode", name])
+    assert str(caught.value) == f"Unknown benchmark {name!r}: {hint}"
+
+
+def test_the_cycle_bench_asks_24_boards_100_scans_and_every_column() -> None:
+    rows = list(cycle.run(cycle.Size(symbols=200, changed=50, seconds=3, repeats=2)))
+    assert [list(row) for row in rows] == [KEYS] * 4
+    assert rows[0]["name"] == f"P3_mark_24_boards_100_scans_{len(columns())}_columns"
+    assert all(row["unit"] == "ms" and row["value"] > 0 for row in rows)
+    assert all(
+        row["ratio"] == pytest.approx(row["value"] / row["baseline"], rel=0.05) for row in rows
+    )
+
+
+def test_the_cycle_bench_has_members_and_changed_rows() -> None:
+    market = cycle.Market(cycle.Size(symbols=200, changed=50, seconds=3, repeats=1))
+    market.warm()
+    rankings = [
+        board.rank(cycle.View(market.engine.table)) for board in market.engine.boards.values()
+    ]
+    assert sum(len(r.order) > 0 for r in rankings) >= 8
+
+
+def test_frames_are_those_of_the_provider_and_can_be_stamped_anew() -> None:
+    pool = e2e.frames(200)
+    assert len(pool) == 100
+    frame = pool[3].replace(e2e.STAMP, b'"t":1795190407654').replace(e2e.NUMBER, b'"q":100007')
+    decoded = Decoder(Universe()).decode([frame], e2e.START_NS)
+    assert decoded.rejected == []
+    assert decoded.batch is not None
+    trades = decoded.batch.trades
+    assert trades is not None
+    assert set(trades.ts_ns.tolist()) == {1_795_190_407_654_000_000}
+    assert trades.seq.tolist() == list(range(10_000_700_600, 10_000_700_800))
+
+
+def test_a_lag_is_from_the_print_to_the_arrival() -> None:
+    values = {"symbol": "BAC", "last": 1.0, "quiet_s": 0.02}
+    message = {"signals": [{"scan": "probe", "ts_ns": 10**9, "values": values}, {"scan": "hod"}]}
+    assert e2e._lags(message, 10**9 + 3_000_000) == [pytest.approx(23.0)]
+    assert e2e._lags({"signals": []}, 1) == []
+
+
+@pytest.mark.slow
+async def test_throughput_rows_have_their_shape() -> None:
+    rows = await e2e.throughput(200, e2e.Load(warm_s=0.5, measure_s=0.5))
+    assert [list(row) for row in rows] == [KEYS] * 3
+    assert rows[0]["name"] == "P1_trades_s_of_core_200_a_frame"
+    assert all(row["value"] > 0 and row["baseline"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+async def test_latency_rows_have_their_shape() -> None:
+    load = e2e.Load(symbols=300, rate=2000, settle_s=0.5, latency_s=3.0)
+    rows = await e2e.latency(load)
+    assert [list(row) for row in rows] == [KEYS] * 3
+    assert [row["unit"] for row in rows] == ["ms", "ms", "trades/s"]
+    assert 0 < rows[0]["value"] <= rows[1]["value"]
