@@ -33,25 +33,29 @@ def digests(day: Day, size: int, **how: object) -> list[str]:
     return play(begin_engine(day, DATE.isoformat()), day, size, **how)  # type: ignore[arg-type]
 
 
-def test_batches_of_1_7_and_2000_give_one_digest(opening: Day) -> None:
-    whole = digests(opening, 2_000)
+@pytest.fixture(scope="module")
+def whole(opening: Day) -> list[str]:
+    return digests(opening, 2_000)
+
+
+def test_batches_of_1_7_and_2000_give_one_digest(opening: Day, whole: list[str]) -> None:
     assert len(set(whole)) > 100
     assert digests(opening, 7) == whole
     assert digests(opening, 1) == whole
 
 
-def test_conflated_quotes_give_the_same_digest(opening: Day) -> None:
+def test_conflated_quotes_give_the_same_digest(opening: Day, whole: list[str]) -> None:
     kept = []
 
     def conflate(quotes: Quotes, trades: Trades) -> np.ndarray:
         kept.append((int(seen(quotes, trades).sum()), len(quotes.row)))
         return seen(quotes, trades)
 
-    assert digests(opening, 2_000, conflate=conflate) == digests(opening, 2_000)
+    assert digests(opening, 2_000, conflate=conflate) == whole
     assert sum(k for k, _ in kept) < sum(n for _, n in kept)
 
 
-def test_other_row_numbers_give_the_same_digest(opening: Day) -> None:
+def test_other_row_numbers_give_the_same_digest(opening: Day, whole: list[str]) -> None:
     order = np.random.default_rng(3).permutation(len(opening.symbols))
     new_row = np.argsort(order).astype(np.int32)
     moved = dataclasses.replace(
@@ -60,7 +64,7 @@ def test_other_row_numbers_give_the_same_digest(opening: Day) -> None:
         quotes=dataclasses.replace(opening.quotes, row=new_row[opening.quotes.row]),
     )
     engine = begin_engine(opening, DATE.isoformat(), order.tolist())
-    assert play(engine, moved, 2_000) == digests(opening, 2_000)
+    assert play(engine, moved, 2_000) == whole
 
 
 def test_across_a_session_roll_batches_give_one_digest() -> None:

@@ -112,7 +112,7 @@ class Tape:
 
     def halt(self, time: str, halted: bool, code: str = "", resumes: str | None = None) -> None:
         resume_ns = self.ns(resumes) if resumes else 0
-        self.engine.apply(Halt(self.ns(time), "A", halted, code, resume_ns))
+        self.engine.apply(Halt(self.ns(time), self.symbols[0], halted, code, resume_ns))
 
     def profile(self, minute: Any, volume: Any = None, sessions: int = 0) -> None:
         own = [] if volume is None else [volume]

@@ -179,6 +179,8 @@ def unpack(data: memoryview) -> tuple[Array, memoryview]:
         return _unshuffle(rest, dtype, n), rest[n * size :]
     if form == CODES:
         return _unpack_codes(rest, size or 256, n)
+    if form not in _UNPACK_INTS or size not in (1, 2, 4, 8):
+        raise ValueError(f"unknown form {form} of {size} bytes")
     return _UNPACK_INTS[form](rest, np.dtype(f"i{size}"), dtype, n)
 
 

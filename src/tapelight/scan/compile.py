@@ -73,6 +73,8 @@ class Compiler:
     def column(self, node: exp.Column) -> Expr:
         """Compile a column or one of the query's own names."""
         name = node.name
+        if node.table not in ("", "market"):
+            raise refuse(node, f"There is no table {node.table!r}, write {name} alone")
         if name in self.aliases:
             return self.aliases[name]
         info = columns().get(name)
@@ -241,7 +243,8 @@ class Compiler:
             raise refuse(node, "LIKE needs a pattern in quotes")
         escaped = re.escape(pattern.name).replace("%", ".*").replace("_", ".")
         matcher = re.compile(escaped, re.DOTALL)
-        return self._words(node.this, lambda w: (matcher.fullmatch(w) is not None) is positive)
+        wanted = positive != bool(node.args.get("negate"))
+        return self._words(node.this, lambda w: (matcher.fullmatch(w) is not None) is wanted)
 
     def _words(self, node: exp.Expr, test: Callable[[str], bool]) -> Test:
         compiled = self.value(node)
@@ -359,3 +362,5 @@ _VALUES: dict[type, Callable[[Compiler, Any], Expr]] = {
     **dict.fromkeys(_ARITHMETIC, Compiler.arithmetic),
     **dict.fromkeys(_FUNCTIONS, Compiler.function),
 }
+ACCEPTED = (*_VALUES, *_CONDITIONS, exp.Ordered)
+"""What a query may be made of."""

@@ -14,13 +14,18 @@ from tapelight.errors import ConfigError
 from tapelight.market.column import columns
 from tapelight.market.text import Text
 from tapelight.market.view import View
-from tapelight.scan.compile import RELAX, Compiler, Expr, Test, refuse
+from tapelight.scan.compile import ACCEPTED, RELAX, Compiler, Expr, Test, refuse
 
 MAX_TEXT = 4_000
 MAX_NODES = 2_000
 MAX_DEPTH = 64
 MAX_LIMIT = 20_000
 _CLAUSES = {"kind", "expressions", "from_", "where", "order", "limit"}
+_READ = frozenset(
+    "this expression expressions low high ifs default true negate table alias desc quoted "
+    "is_string ignore_nulls safe typed query".split()
+)
+"""The parts of a parsed node that the compiler looks at: any other one would be passed over."""
 DEFAULT_COLUMNS = (
     "symbol last chg_pct gap_pct vol rvol_tod rvol_5m float_shares float_rot spread_pct "
     "trade_rate hod_dist_pct vwap_dist_pct atr_used halted ssr stale provisional"
@@ -110,6 +115,9 @@ def _check_shape(tree: exp.Select) -> None:
         nodes += 1
         if isinstance(node, exp.Select) and node is not tree:
             raise ConfigError("A query has no query inside it.")
+        unread = next((k for k, v in node.args.items() if v and k not in _READ), None)
+        if unread is not None and isinstance(node, ACCEPTED):
+            raise refuse(node, f"{unread.strip('_').upper()} is not part of the scan language")
     if nodes > MAX_NODES:
         raise ConfigError(f"The query has {nodes:,} parts; {MAX_NODES:,} are allowed.")
     if _depth(tree) > MAX_DEPTH * 2:
@@ -155,10 +163,20 @@ def _with_gate(tree: exp.Select, gate: str) -> exp.Expr | None:
     condition = where.this if where else None
     if not gate:
         return condition
-    extra = _parse(f"SELECT 1 FROM market WHERE {gate}").args["where"].this
+    extra = _gate(gate)
     if condition is None:
         return extra
     return exp.And(this=exp.Paren(this=extra), expression=exp.Paren(this=condition))
+
+
+def _gate(text: str) -> exp.Expr:
+    tree = _parse(f"SELECT 1 FROM market WHERE {text}")
+    _check_shape(tree)
+    where = tree.args.get("where")
+    if where is None or tree.args.get("order") or tree.args.get("limit"):
+        raise ConfigError("A gate is one condition, as after WHERE: write no more than that.")
+    condition: exp.Expr = where.this
+    return condition
 
 
 def _ordered(tree: exp.Select) -> list[exp.Ordered]:
