@@ -43,6 +43,13 @@ class Quote(NamedTuple):
     ask: float
 
 
+def far(last: float) -> float:
+    """Return how far from `last` a print is in doubt, as a fraction: docs/data-quality.md."""
+    if last >= 3.0:
+        return 0.10
+    return 0.20 if last >= 0.75 else 0.50
+
+
 @dataclass(slots=True)
 class Row:
     """What is known of one symbol."""
@@ -59,7 +66,7 @@ class Row:
     pm_vol: float
     open: float = NAN
     officially_open: bool = False
-    low: float = NAN
+    last_ns: int = 0
     past: LastSale = field(default_factory=LastSale)
 
     def trade(self, sale: Print, hours: Hours) -> None:
@@ -67,13 +74,19 @@ class Row:
         regular = is_regular(sale, *hours)
         to_last = moves_last(sale, regular, self.past, self.listing)
         priced = to_last or moves_high_low(sale, regular)
-        held = sale.bad and priced
+        held = sale.bad and priced and self._is_far(sale)
         if counts(sale.conditions):
             self._count(sale, self.last if held else sale.price, pre=sale.ts_ns < hours.open_ns)
         if OFFICIAL_OPEN in sale.conditions and sale.exchange == self.listing:
             self._open(sale.price)
         if to_last and not held:
             self._move(sale, regular)
+
+    def _is_far(self, sale: Print) -> bool:
+        """Tell whether a print is so far from a fresh last price that it must be held."""
+        if not sale.ts_ns - self.last_ns <= MINUTE_NS:
+            return False
+        return abs(sale.price / self.last - 1.0) > far(self.last)
 
     def _count(self, sale: Print, worth: float, *, pre: bool) -> None:
         """Count the shares; a print that is held counts at the price of the last."""
@@ -87,7 +100,7 @@ class Row:
             self.open, self.officially_open = price, True
 
     def _move(self, sale: Print, regular: bool) -> None:
-        self.last = sale.price
+        self.last, self.last_ns = sale.price, sale.ts_ns
         self.past.exchange = sale.exchange
         if regular:
             self.past.regular = True
@@ -187,7 +200,7 @@ class Ledger:
                 TYPES.get(known.type, known.type), known.prev_close, r["listing_exchange"],
                 known.float_shares, r["volume_before"], known.dollars,
                 NAN if r["last_before"] is None else r["last_before"], r["bid"], r["ask"],
-                pm_vol=r["volume_before"],
+                pm_vol=r["volume_before"], last_ns=r["last_ts_ns"] or 0,
             )  # fmt: skip
         return rows
 

@@ -1,5 +1,6 @@
 """The oracle itself, by hand: small tapes whose boards can be told on paper."""
 
+import ast
 import copy
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,20 @@ def test_a_bad_print_counts_at_the_last_price_and_moves_nothing() -> None:
     assert (found.last, found.vol, found.dollar_vol, found.pm_vol) == (10.0, 150.0, 1_500.0, 150.0)
 
 
+@pytest.mark.parametrize(
+    ("last", "price", "after_s", "held"),
+    [(10.0, 8.9, 1, True), (2.0, 1.61, 1, False), (2.0, 1.59, 1, True), (0.5, 0.7, 1, False),
+     (10.0, 15.0, 60, True), (10.0, 15.0, 61, False)],
+)  # fmt: skip
+def test_a_bad_print_is_held_only_far_from_a_fresh_last(
+    last: float, price: float, after_s: int, held: bool
+) -> None:
+    found = row()
+    found.trade(sale(900, 12, price=last), HOURS)
+    found.trade(sale(900 + after_s, 12, price=price, bad=True), HOURS)
+    assert found.last == (last if held else price)
+
+
 def test_the_open_is_the_first_eligible_print_until_the_listing_market_speaks() -> None:
     found = row()
     found.trade(sale(900, 12, price=9.0), HOURS)
@@ -147,7 +162,8 @@ def ledger(tmp_path: Path) -> Ledger:
     symbols = ["AAA", "BBB", "ZVZZT"]
     pl.DataFrame({
         "symbol": symbols, "listing_exchange": [LISTING] * 3, "volume_before": [500.0, 300.0, 9.0],
-        "last_before": [10.0, 20.0, 1.0], "bid": [9.99, 19.99, 1.0], "ask": [10.01, 20.01, 1.1],
+        "last_before": [10.0, 20.0, 1.0],
+        "last_ts_ns": [98 * NS, 99 * NS, None], "bid": [9.99, 19.99, 1.0], "ask": [10.01, 20.01, 1.1],
     }).write_parquet(tmp_path / "start.parquet")  # fmt: skip
     pl.DataFrame({
         "n": [0, 1, 2], "ts_ns": [100 * NS, 100 * NS, 101 * NS],
@@ -206,3 +222,12 @@ def test_a_wrong_rank_or_value_is_found(ledger: Ledger) -> None:
     lacking = copy.deepcopy(said)
     del lacking["top_volume"][101 * NS]["rows"][1]
     assert differences(lacking) == ["order"]
+
+
+def test_the_oracle_shares_no_code_with_the_scanner() -> None:
+    for path in Path(__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names.append(node.module or "")
+            assert not any(name.split(".")[0] == "tapelight" for name in names), path.name
