@@ -38,6 +38,10 @@ class Feed(Protocol):
 
     name: str
 
+    @property
+    def coverage(self) -> str:
+        """Return what share of the market the data are, in a word or two: SIP, IEX, delayed ..."""
+
     async def run(self, sink: Sink) -> None: ...
 
     async def history(self, symbol: str) -> None:

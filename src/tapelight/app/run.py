@@ -56,6 +56,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     )
     parts = Parts(scanner, gateway, feed, boards, market, data, config.journal)
     boards.counts = scanner.feed_counts = feed.counts
+    scanner.coverage = lambda: feed.coverage
     scanner.on_open = lambda engine: _attach(parts, engine)
     market.asked_for = lambda symbol: _fetch_history(parts, symbol)
     return parts

@@ -60,6 +60,7 @@ class Scanner:
         """Called with each cycle, in order."""
         self.on_open: Callable[[Engine], None] = lambda _engine: None
         self.feed_counts: Callable[[], Mapping[str, int]] = dict
+        self.coverage: Callable[[], str] = str
         self.feed_state: FeedState | None = None
         self._data = data
         self._questions = questions
@@ -276,7 +277,7 @@ class Scanner:
                 "name": feed.feed if feed else "",
                 "state": feed.state if feed else "connecting",
                 "detail": feed.detail if feed else "",
-                "coverage": "SIP",
+                "coverage": self.coverage(),
             },
             "events_s": round(figures.events.per_second(), 1),
             "trades_s": round(figures.trades.per_second(), 1),

@@ -56,6 +56,11 @@ class MassiveFeed:
             run.say("closed", "")
             await rest.close()
 
+    @property
+    def coverage(self) -> str:
+        """Return what share of the market the data are: SIP, delayed, synthetic."""
+        return "" if self._run is None else self._run.coverage
+
     async def history(self, symbol: str) -> None:
         """Fetch today's minute bars of `symbol` and put them, once a connection."""
         if self._run is not None:

@@ -59,6 +59,7 @@ class Run:
         self._hole_ns = 0
         """Since when events may lack; 0 when none do."""
         self._said: tuple[str, str, int] | None = None
+        self.coverage = "SIP, 15 min delayed" if "delayed" in config.url else "SIP"
 
     def counts(self) -> Mapping[str, int]:
         """Return the running totals."""
@@ -216,6 +217,7 @@ class Run:
         if found is None:
             now_ns, rate = time.time_ns(), 1.0
         else:
+            self.coverage = "synthetic"
             rate = found.rate
             now_ns = found.now_ns + int((loop.time() - began) / 2 * rate * NS)
         off = abs(now_ns - clock.now_ns())
