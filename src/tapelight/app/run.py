@@ -55,7 +55,8 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins
     )
     parts = Parts(scanner, gateway, feed, boards, market, data, config.journal)
-    boards.counts = scanner.feed_counts = feed.counts
+    scanner.feed_counts = feed.counts
+    boards.counts = lambda: scanner.taken
     scanner.coverage = lambda: feed.coverage
     scanner.on_open = lambda engine: _attach(parts, engine)
     market.asked_for = lambda symbol: _fetch_history(parts, symbol)

@@ -60,6 +60,8 @@ class Scanner:
         """Called with each cycle, in order."""
         self.on_open: Callable[[Engine], None] = lambda _engine: None
         self.feed_counts: Callable[[], Mapping[str, int]] = dict
+        self.taken: Mapping[str, int] = {}
+        """The feed's totals when its last batch was folded."""
         self.coverage: Callable[[], str] = str
         self.feed_state: FeedState | None = None
         self._data = data
@@ -90,6 +92,7 @@ class Scanner:
         self._take(record)
         self._dirty = True
         if isinstance(record, Batch):
+            self.taken = self.feed_counts()
             self._measure(record)
         elif isinstance(record, FeedState):
             self._feed_changed(record)
