@@ -45,9 +45,9 @@ STAMP, NUMBER = b'"t":1795190400000', b'"q":100000'
 PROBE = """-- title = "Probe"
 -- kind = "events"
 -- gate = "none"
-SELECT symbol, last, quiet_s FROM market WHERE symbol LIKE 'B%' AND quiet_s < 0.05
+SELECT symbol, last, quiet_s FROM market WHERE last > vwap
 """
-"""Fires at the mark after a print of a symbol that was quiet: some ten times a mark."""
+"""Only a print can make it true: it fires at the mark after that print, however late that mark is."""
 START_LIMIT_S = 60.0
 
 
@@ -201,8 +201,11 @@ async def latency(load: Load) -> list[dict[str, Any]]:
                 await asyncio.sleep(load.settle_s)
                 lags = await _listen(port, offset, load.latency_s)
                 health = (await client.get(f"http://127.0.0.1:{port}/health")).json()
-    if not len(lags):
-        raise Unavailable("No signal came within the time: the machine is too busy to measure.")
+    if health["feed"]["state"] != "live" or not lags:
+        raise Unavailable(
+            f"{len(lags)} signals came and the feed is {health['feed']['state']} "
+            f"({health['feed']['detail']}): the machine is too busy to measure."
+        )
     frame = 1e-6 * decode_ns() * load.rate / 50
     p50, p99 = np.quantile(lags, (0.5, 0.99))
     return [
