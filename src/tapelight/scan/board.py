@@ -69,7 +69,8 @@ class Board:
 
     def _step(self, true: npt.NDArray[np.bool_], stays: npt.NDArray[np.bool_], now: int) -> None:
         since = self.true_since
-        since[:] = np.where(true, np.where(since == NEVER, now, since), NEVER)
+        since *= true
+        since[true & (since == NEVER)] = now
         member = self.entered != NEVER
         enters = true & ~member & (now - since >= ENTER_NS)
         leaves = member & ~stays & (now - self.entered >= HOLD_NS)

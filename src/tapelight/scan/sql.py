@@ -211,7 +211,7 @@ def _sort_keys(values: Any, n: int, chosen: npt.NDArray[np.intp], descending: bo
     if isinstance(values, Text):
         rank = np.argsort(np.argsort(np.array([*values.words, ""])))
         values = np.where(values.codes < 0, np.nan, rank[values.codes])
-    numbers = np.broadcast_to(np.asarray(values, np.float64), n)[chosen]
+    numbers = picked(np.asarray(values, np.float64), n, chosen)
     unknown = np.isnan(numbers)
     clean = np.where(unknown, 0.0, numbers)
     return [-clean if descending else clean, unknown]
@@ -226,11 +226,16 @@ def as_cells(values: Any, n: int, chosen: npt.NDArray[np.intp]) -> list[Any]:
     """Return values as JSON cells: float, word, True or False, None for null."""
     if isinstance(values, Text):
         return values.take(chosen).values()
-    picked = np.broadcast_to(np.asarray(values), n)[chosen]
-    if picked.dtype == np.bool_:
-        flags: list[Any] = picked.tolist()
+    chosen_values = picked(np.asarray(values), n, chosen)
+    if chosen_values.dtype == np.bool_:
+        flags: list[Any] = chosen_values.tolist()
         return flags
-    return [None if v != v else v for v in picked.tolist()]
+    return [None if v != v else v for v in chosen_values.tolist()]
+
+
+def picked(values: npt.NDArray[Any], n: int, chosen: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """Return the `chosen` of `n` elements; a single value stands in every row."""
+    return (values if values.ndim else np.full(n, values))[chosen]
 
 
 def answer(query: Query, view: View) -> list[dict[str, Any]]:
