@@ -31,6 +31,9 @@ def close_bar(row, r, counters, spill):
         if np.isnan(row.b5_o):
             row.b5_o = row.bar_o
         row.b5_c = row.bar_c
+    else:
+        row.loose_value += row.bar_pv
+        row.loose_trades += row.bar_n
     row.bar_o = row.bar_h = row.bar_l = row.bar_c = np.nan
     row.bar_v = row.bar_pv = 0.0
     row.bar_n = 0

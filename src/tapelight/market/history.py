@@ -72,8 +72,9 @@ def _reckon_day(table: Table, state: Any, row: int, session: Session) -> None:
     start = bars["minute"] * MINUTE_NS
     pre, post = start < session.open_ns, start >= session.close_ns
     regular = ~(pre | post)
-    state["trades"] = bars["trades"].sum()
-    state["dollar_vol"] = np.cumsum(bars["value"])[-1]
+    loose_trades, loose_value = _loose(state)
+    state["trades"] = bars["trades"].sum() + loose_trades
+    state["dollar_vol"] = np.cumsum(bars["value"])[-1] + loose_value
     if np.isnan(state["pm_vol"]):
         state["pm_vol"], state["post_vol"] = bars["volume"][pre].sum(), bars["volume"][post].sum()
         state["vol_rth"] = state["vol"] - state["pm_vol"] - state["post_vol"]
@@ -95,6 +96,14 @@ def _forming(state: Any, row: int) -> np.ndarray:
     names = ("bar_min", "bar_n", "bar_o", "bar_h", "bar_l", "bar_c", "bar_v", "bar_pv")
     minute, trades, *rest = (state[name] for name in names)
     return np.array([(minute, row, trades, *rest)], BAR)
+
+
+def _loose(state: Any) -> tuple[int, float]:
+    """Return trades and dollars of live minutes that made no bar: odd lots alone, say."""
+    trades, value = int(state["loose_trades"]), float(state["loose_value"])
+    if np.isnan(state["bar_o"]):
+        trades, value = trades + int(state["bar_n"]), value + float(state["bar_pv"])
+    return trades, value
 
 
 def _reckon_vwap(state: Any, bars: np.ndarray, regular: np.ndarray) -> None:

@@ -61,6 +61,7 @@ _SELDOM = (
     + [(n, "i8") for n in "hod_ns lod_ns hod_event_ns halt_ns resume_ns luld_ns".split()]
     + [(n, "i8") for n in "suspect_ns hod_events streak1 streak5 halts".split()]
     + [(n, "i8") for n in "quarantined suspects".split()]
+    + [("loose_value", "f8"), ("loose_trades", "i8")]  # of closed minutes without a bar
 )
 
 

@@ -237,13 +237,14 @@ class Table:
     def _take(self, reference: Reference) -> None:
         self.grow([reference.symbol])
         row = self.universe.rows[reference.symbol]
+        known_split = not np.isnan(self.reference.numbers["split_today"][row])
         self.reference.set(row, reference)
         state = self.rows[row]
         if reference.prev_close is not None:
             state["prev_close"] = reference.prev_close
         if reference.exchange_id:
             state["listing"] = reference.exchange_id
-        if reference.split_today is not None:
+        if reference.split_today is not None and not known_split:
             state["provisional"] |= SPLIT
 
     def drain(self) -> None:
