@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 DAY, DAY_BEFORE = "2026-11-20", "2026-11-19"
 MARKET = ("--symbols", 400, "--rate", 1500, "--seed", 7)
-SPEED = 6
+SPEED = 4
 START_LIMIT_S, RUN_LIMIT_S = 90.0, 150.0
 
 

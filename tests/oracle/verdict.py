@@ -119,7 +119,7 @@ class Trial:
         if late_s != early_s:
             late = self._columns(ledger, references, late_s, unsure)
         ours, others = self._members(early_s, early), self._members(late_s, late)
-        for ts in known.keys() & ours.keys():
+        for ts in sorted(known.keys() & ours.keys() & others.keys()):
             for name in self._answers:
                 if ts in self._answers[name]:
                     doubt = set(ours[ts][name]) ^ set(others[ts][name])
