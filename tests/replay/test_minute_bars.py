@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from replay.command import Answer, replay
+from replay.command import Answer, replay, replay_here
 
 DAY = dt.date(2019, 2, 15)
 QUERIES = {
@@ -61,7 +61,9 @@ def test_the_top_ten_equal_the_oracle(
     assert [row[column] for row in mine] == pytest.approx(best[column].to_list(), rel=1e-12)
 
 
-def test_a_moment_inside_the_day(shared: Path, day: pl.DataFrame) -> None:
+def test_a_moment_inside_the_day(
+    shared: Path, day: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = shared / "data"
     local = pl.col("ts").dt.convert_time_zone("America/New_York")
     bars = pl.read_parquet(data / "bars_1m_us.parquet").sort("ts")
@@ -69,7 +71,9 @@ def test_a_moment_inside_the_day(shared: Path, day: pl.DataFrame) -> None:
     figures = seen.group_by("symbol").agg(pl.col("v").sum(), pl.col("c").last()).sort("symbol")
     sql = "SELECT symbol, vol, last FROM market WHERE last IS NOT NULL ORDER BY symbol"
     for moment in ("10:30", "10:30:00", "10:30:59", "2019-02-15T15:30:00+00:00"):
-        told = replay(data / "bars_1m_us.parquet", "--json", "--at", moment, "--sql", sql)
+        told = replay_here(
+            capsys, data / "bars_1m_us.parquet", "--json", "--at", moment, "--sql", sql
+        )
         assert told.code == 0, told.err
         assert [r["symbol"] for r in told.rows] == figures["symbol"].to_list()
         assert [r["vol"] for r in told.rows] == figures["v"].to_list()

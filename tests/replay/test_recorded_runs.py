@@ -26,7 +26,7 @@ from tapelight.model.records import FeedState
 from tapelight.model.signals import Signal
 from tapelight.stores.journal.segments import read_records
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("heavy")]
 
 NS = 1_000_000_000
 SPEED = 4
