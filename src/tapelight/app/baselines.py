@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tapelight.engine import Engine
 from tapelight.errors import Rejected
 from tapelight.market.baseline import market_curve
@@ -35,10 +33,9 @@ def whole_session(engine: Engine, session: Session, since_ns: int) -> bool:
 
 def record_session(data: Path, engine: Engine, session: Session) -> Path | None:
     """Write the session's minute volumes as a profile; None when nothing traded."""
-    chunks = list(engine.table.bars.chunks.values())
-    if not chunks:
+    bars = engine.table.bars.all()
+    if not len(bars):
         return None
-    bars = np.concatenate(chunks)
     minutes = bars["minute"] - session.start_ns // MINUTE_NS
     inside = (minutes >= 0) & (minutes < MINUTES)
     bars, minutes = bars[inside], minutes[inside]

@@ -8,7 +8,6 @@ import numpy as np
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Rejected
 from tapelight.market.baseline import Baseline
-from tapelight.market.fold import BAR
 from tapelight.market.row import ROW
 from tapelight.market.table import Table
 from tapelight.market.windows import Rings
@@ -61,8 +60,7 @@ def freeze(engine: Engine, reuse: State | None = None) -> State:
     state["reference"] = np.stack([column[: table.n] for column in numbers])
     for name, ring in table.rings._asdict().items():
         state[f"ring.{name}"] = _copied(ring[:, : table.n], reuse.get(f"ring.{name}"))
-    chunks = list(table.bars.chunks.values())
-    state["bars"] = np.concatenate(chunks) if chunks else np.zeros(0, BAR)
+    state["bars"] = table.bars.all()
     if table.baseline.profile is not None:
         state["profile"] = codec.encode(table.baseline.profile)
     for board in engine.boards.values():

@@ -1,4 +1,4 @@
-"""Closed minute bars of the session: one immutable chunk a minute, replaced when a bar changes."""
+"""Closed minute bars of the session, in immutable pieces that are replaced when a bar changes."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,33 +10,59 @@ Chunk = np.ndarray
 
 
 class BarStore:
-    """Keep the session's closed minute bars, sparse: no bar where nothing traded."""
+    """Keep the session's closed minute bars, sparse: no bar where nothing traded.
+
+    What closes live lies in a chunk a minute. A backfilled row has its past in one piece of its
+    own, which counts for the minutes that it holds: hundreds of minutes come at once then, and
+    would otherwise each touch a chunk of the whole market.
+    """
 
     def __init__(self) -> None:
-        self.chunks: dict[int, Chunk] = {}
+        self._chunks: dict[int, Chunk] = {}
+        self._past: dict[int, Chunk] = {}
+        self._past_until = -1
 
     def add(self, bars: Chunk) -> None:
         """Add closed bars; one that exists is replaced."""
-        for minute in np.unique(bars["minute"]):
+        for minute in np.unique(bars["minute"]).tolist():
             fresh = bars[bars["minute"] == minute]
-            old = self.chunks.get(int(minute))
-            self.chunks[int(minute)] = _merge(old, fresh)
+            if minute <= self._past_until:
+                fresh = self._amend_past(minute, fresh)
+            if len(fresh):
+                self._chunks[minute] = _merge(self._chunks.get(minute), fresh)
+
+    def _amend_past(self, minute: int, fresh: Chunk) -> Chunk:
+        """Replace bars of backfilled rows where they lie; return those of the other rows."""
+        elsewhere = np.ones(len(fresh), np.bool_)
+        for i, row in enumerate(fresh["row"].tolist()):
+            past = self._past.get(row)
+            if past is not None and minute <= past["minute"][-1]:
+                kept = past[past["minute"] != minute]
+                both = np.concatenate([kept, fresh[i : i + 1]])
+                self._past[row] = both[np.argsort(both["minute"])]
+                elsewhere[i] = False
+        return fresh[elsewhere]
+
+    def set_past(self, row: int, bars: Chunk) -> None:
+        """Let `bars` (oldest first) be all that is known of a row up to the last of them."""
+        if len(bars):
+            self._past[row] = bars
+            self._past_until = max(self._past_until, int(bars["minute"][-1]))
 
     def get(self, minute: int, row: int) -> np.void | None:
         """Return one bar, None where nothing traded."""
-        chunk = self.chunks.get(minute)
-        if chunk is None:
-            return None
-        at = int(np.searchsorted(chunk["row"], row))
-        found = at < len(chunk) and chunk["row"][at] == row
-        return chunk[at] if found else None
+        past = self._past.get(row)
+        if past is not None and minute <= past["minute"][-1]:
+            return _found(past, "minute", minute)
+        chunk = self._chunks.get(minute)
+        return None if chunk is None else _found(chunk, "row", row)
 
     def has(self, minute: int, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return for each of `rows` whether it has a bar in `minute`."""
-        chunk = self.chunks.get(minute)
-        if chunk is None:
-            return np.zeros(len(rows), np.bool_)
-        return np.isin(rows, chunk["row"])
+        if minute <= self._past_until:
+            return np.array([self.get(minute, r) is not None for r in rows.tolist()], np.bool_)
+        chunk = self._chunks.get(minute)
+        return np.zeros(len(rows), np.bool_) if chunk is None else np.isin(rows, chunk["row"])
 
     def add_late(self, prints: Chunk) -> None:
         """Add late prints (as bars of one trade) to the bars they belong to.
@@ -56,12 +82,39 @@ class BarStore:
 
     def of_row(self, row: int) -> Chunk:
         """Return the row's bars, oldest first."""
-        found = [self.get(minute, row) for minute in sorted(self.chunks)]
-        return np.array([bar for bar in found if bar is not None], BAR)
+        past = self._past.get(row)
+        since = -1 if past is None else int(past["minute"][-1])
+        later = [self.get(m, row) for m in sorted(self._chunks) if m > since]
+        fresh = np.array([bar for bar in later if bar is not None], BAR)
+        return fresh if past is None else np.concatenate([past, fresh])
+
+    def all(self) -> Chunk:
+        """Return every bar, in no order."""
+        chunks = [c[self._counts(minute, c["row"])] for minute, c in self._chunks.items()]
+        return np.concatenate([np.zeros(0, BAR), *self._past.values(), *chunks])
+
+    def _counts(self, minute: int, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return for each row whether its bar in a minute's chunk is not overruled by its past."""
+        if minute > self._past_until:
+            return np.ones(len(rows), np.bool_)
+        since = [int(p["minute"][-1]) if (p := self._past.get(r)) is not None else -1
+                 for r in rows.tolist()]  # fmt: skip
+        return np.array(since, np.int64) < minute
 
     def clear(self) -> None:
         """Forget the session."""
-        self.chunks.clear()
+        self._chunks.clear()
+        self._past.clear()
+        self._past_until = -1
+
+
+def _found(chunk: Chunk, key: str, value: int) -> np.void | None:
+    """Return the bar of a chunk that is sorted by `key`, None when there is none."""
+    at = int(np.searchsorted(chunk[key], value))
+    if at < len(chunk) and chunk[key][at] == value:
+        bar: np.void = chunk[at]
+        return bar
+    return None
 
 
 def _widened(old: np.void, late: np.void) -> Chunk:

@@ -56,14 +56,20 @@ def _store(table: Table, state: Any, row: int, fresh: np.ndarray) -> None:
         _close_bar(state, row, table.counters, table.spill)
         table.drain()
         state["bar_min"] = newest + 1
-    for bar in fresh:
-        old = table.bars.get(int(bar["minute"]), row)
-        if old is None or bar["volume"] >= old["volume"]:
-            table.bars.add(np.array([bar], BAR))
+    table.bars.set_past(row, _fuller(table.bars.of_row(row), fresh))
     state["known"] |= KNOWN_DAY
     state["known"] &= 0xFF ^ PARTIAL
     if newest < int(state["snap_ns"]) // MINUTE_NS:
         state["known"] |= PARTIAL
+
+
+def _fuller(known: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """Return both, oldest first; of two bars of one minute the one of more volume, else the fresh."""
+    both = np.concatenate([known, fresh])
+    order = np.lexsort((np.arange(len(both)), both["volume"], both["minute"]))
+    both = both[order]
+    last = np.append(both["minute"][1:] != both["minute"][:-1], True)
+    return both[last]
 
 
 def _reckon_day(table: Table, state: Any, row: int, session: Session) -> None:

@@ -1,7 +1,8 @@
 """A view: columns of some rows at one moment, each reckoned once, when first asked for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from tapelight.market.windows import price_ago
 from tapelight.model.session import PHASES, Session
 
 NS = 1_000_000_000
+T = TypeVar("T")
 Rows = npt.NDArray[np.intp] | None
 
 
@@ -51,6 +53,7 @@ class View:
         self.index = rows
         self.feed = feed
         self._done: dict[str, Values] = {}
+        self._shared: dict[str, Any] = {}
         session = table.session
         self.moment = Moment(
             table.now_ns,
@@ -72,6 +75,13 @@ class View:
                 done = info.function(*(self._input(i) for i in info.inputs))
             self._done[name] = done
         return done
+
+    def once(self, key: str, reckon: "Callable[[View], T]") -> T:
+        """Return `reckon(self)`, kept under `key`: what many questions of one moment share."""
+        if key not in self._shared:
+            self._shared[key] = reckon(self)
+        kept: T = self._shared[key]
+        return kept
 
     def _input(self, name: str) -> Any:
         if name in columns():

@@ -51,24 +51,29 @@ class Scan:
         if query.where is None or (header.phases and phase not in header.phases):
             self.held[rows] = False
             return []
-        sound = ~np.asarray(view["stale"]) & ~np.asarray(view["provisional"])
+        sound = view.once("sound", _sound)
         held = self.held[rows]
         true = query.where(view)
         edge = true & sound & ~held
         self.held[rows] = np.where(sound, true, held)
-        fires = np.flatnonzero(edge & self._armed(view, rows))
+        edges = np.flatnonzero(edge)
+        if not len(edges):
+            return []
+        fires = edges[self._armed(view, rows, edges)]
         return self._fire(view, rows, fires) if len(fires) else []
 
-    def _armed(self, view: View, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Return the rows whose cooldown is over and whose price has moved on."""
+    def _armed(
+        self, view: View, rows: npt.NDArray[np.intp], at: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.bool_]:
+        """Tell for the view's rows `at` whether cooldown is over and the price has moved on."""
         header = self.question.header
-        fired = self.fired_ns[rows]
+        fired = self.fired_ns[rows[at]]
         rested = view.moment.now_ns - fired >= header.cooldown_s * NS
-        moved = np.ones(len(rows), np.bool_)
+        moved = np.ones(len(at), np.bool_)
         if header.rearm_pct:
             with np.errstate(all="ignore"):
-                change = 100.0 * np.abs(np.asarray(view["last"]) / self.fired_price[rows] - 1.0)
-            moved = ~(change < header.rearm_pct)
+                ratio = np.asarray(view["last"])[at] / self.fired_price[rows[at]]
+            moved = ~(100.0 * np.abs(ratio - 1.0) < header.rearm_pct)
         return np.asarray((fired == NEVER) | (rested & moved))
 
     def _fire(
@@ -110,3 +115,8 @@ class Scan:
         self.held[:] = False
         self.fired_ns[:] = NEVER
         self.fired_price[:] = np.nan
+
+
+def _sound(view: View) -> npt.NDArray[np.bool_]:
+    """Return which rows may make a signal."""
+    return ~np.asarray(view["stale"]) & ~np.asarray(view["provisional"])

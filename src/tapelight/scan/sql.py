@@ -66,13 +66,9 @@ def compile_query(text: str, gate: str = "") -> Query:
     compiler = Compiler()
     select = tuple(_select(compiler, tree))
     compiler.aliases.update({n.name: n.expr for n in select if n.name not in columns()})
-    condition = _with_gate(tree, gate)
-    where = leave = None
-    if condition is not None:
-        where = compiler.condition(condition)
-        relaxed = Compiler(RELAX)
-        relaxed.aliases = compiler.aliases
-        leave = relaxed.condition(condition)
+    relaxed = Compiler(RELAX)
+    relaxed.aliases = compiler.aliases
+    where, leave = _test(compiler, tree, gate), _test(relaxed, tree, gate)
     order = tuple((compiler.value(o.this), bool(o.args.get("desc"))) for o in _ordered(tree))
     used = tuple(compiler.used)
     pulsing = any(columns()[name].pulse for name in used)
@@ -158,15 +154,19 @@ def _named(compiler: Compiler, node: exp.Expr) -> Named:
     return Named(node.alias_or_name or inner.sql(), "", inner.sql(), compiled)
 
 
-def _with_gate(tree: exp.Select, gate: str) -> exp.Expr | None:
+def _test(compiler: Compiler, tree: exp.Select, gate: str) -> Test | None:
+    """Return WHERE and the gate as one test; the gate is reckoned once a view for all questions."""
     where = tree.args.get("where")
-    condition = where.this if where else None
+    own = compiler.condition(where.this) if where else None
     if not gate:
-        return condition
-    extra = _gate(gate)
-    if condition is None:
-        return extra
-    return exp.And(this=exp.Paren(this=extra), expression=exp.Paren(this=condition))
+        return own
+    alone = Compiler(compiler.relax)
+    passes = alone.condition(_gate(gate))
+    compiler.used.update(alone.used)
+    key = f"gate {compiler.relax} {gate}"
+    if own is None:
+        return lambda view: view.once(key, passes)
+    return lambda view: view.once(key, passes) & own(view)
 
 
 def _gate(text: str) -> exp.Expr:
