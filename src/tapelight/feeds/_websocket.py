@@ -65,6 +65,10 @@ class RetryPolicy:
     window_s: float = 60.0
 
 
+LAST_LOOK_S = 0.25
+"""How long a connection that seems silent may still prove that it is not."""
+
+
 class Backoff:
     """Tell how long to wait before the next attempt to connect."""
 
@@ -189,8 +193,9 @@ class Stream:
 
     async def _last_look(self) -> None:
         """Raise Silent unless frames wait that a busy event loop had no time to read."""
-        for _ in range(3):
-            await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LOOK_S):
+                await self._ready.wait()
         if not self._frames and self._end is None:
             raise Silent("The connection is open but brings no data; connecting anew.")
 

@@ -1,5 +1,7 @@
 """Closed minute bars of the session, in immutable pieces that are replaced when a bar changes."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,7 @@ from tapelight.market.spill import BAR
 
 Chunk = np.ndarray
 """A structured array of BAR, sorted by row."""
+_FIRST = np.zeros(1, np.intp)
 
 
 class BarStore:
@@ -65,20 +68,20 @@ class BarStore:
         return np.zeros(len(rows), np.bool_) if chunk is None else np.isin(rows, chunk["row"])
 
     def add_late(self, prints: Chunk) -> None:
-        """Add late prints (as bars of one trade) to the bars they belong to.
+        """Add late prints (as bars of one trade) to the bars they belong to, in arrival order.
 
         One that may open a bar makes it where there is none; of a bar that is there it moves
-        the high and low, never the open or close.
+        the high and low, never the open or close. Thousands come at once just after a minute
+        has closed, so each minute's chunk is made anew once.
         """
-        for late in prints:
-            old = self.get(int(late["minute"]), int(late["row"]))
-            if old is None and not np.isnan(late["open"]):
-                bar = np.array([late], BAR)
-                bar["high"] = np.fmax(bar["high"], bar["open"])
-                bar["low"] = np.fmin(bar["low"], bar["open"])
-                self.add(bar)
-            elif old is not None:
-                self.add(_widened(old, late))
+        for minute in np.unique(prints["minute"]).tolist():
+            late = prints[prints["minute"] == minute]
+            rows = np.unique(late["row"])
+            known = [self.get(minute, row) for row in rows.tolist()]
+            bars = np.zeros(len(rows), BAR)
+            exists = np.array([bar is not None for bar in known], np.bool_)
+            bars[exists] = np.array([bar for bar in known if bar is not None], BAR)
+            self.add(_widened(bars, exists, np.searchsorted(rows, late["row"]), late))
 
     def of_row(self, row: int) -> Chunk:
         """Return the row's bars, oldest first."""
@@ -117,13 +120,25 @@ def _found(chunk: Chunk, key: str, value: int) -> np.void | None:
     return None
 
 
-def _widened(old: np.void, late: np.void) -> Chunk:
-    bar = np.array([old], BAR)
+def _widened(bars: Chunk, exists: npt.NDArray[np.bool_], at: Any, late: Chunk) -> Chunk:
+    """Return `bars` with late prints added in order; print i belongs to bar `at[i]`."""
+    there = exists[at]
+    place, into = at[there], late[there]
     for name in ("volume", "value", "trades"):
-        bar[name] += late[name]
-    bar["high"] = np.fmax(bar["high"], late["high"])
-    bar["low"] = np.fmin(bar["low"], late["low"])
-    return bar
+        np.add.at(bars[name], place, into[name])
+    np.fmax.at(bars["high"], place, into["high"])
+    np.fmin.at(bars["low"], place, into["low"])
+    for new, one in zip(at[~there].tolist(), late[~there], strict=True):
+        if exists[new]:
+            bars[new : new + 1] = _widened(
+                bars[new : new + 1], exists[new : new + 1], _FIRST, np.array([one], BAR)
+            )
+        elif not np.isnan(one["open"]):
+            bars[new] = one
+            bars["high"][new] = np.fmax(one["high"], one["open"])
+            bars["low"][new] = np.fmin(one["low"], one["open"])
+            exists[new] = True
+    return bars[exists]
 
 
 def _merge(old: Chunk | None, fresh: Chunk) -> Chunk:
