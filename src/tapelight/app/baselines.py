@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import structlog
+
 from tapelight.engine import Engine
 from tapelight.errors import Rejected
 from tapelight.market.baseline import market_curve
@@ -10,6 +12,7 @@ from tapelight.model.session import Calendar, Session, latest_session
 from tapelight.model.universe import Universe
 from tapelight.stores.profiles import MINUTES, read_profile, write_session
 
+log = structlog.get_logger()
 MINUTE_NS = 60_000_000_000
 
 
@@ -19,16 +22,19 @@ def profile_for(data: Path, calendar: Calendar, now_ns: int, universe: Universe)
     date = latest_session(calendar, now_ns).date
     try:
         own = read_profile(data / "profiles", date, universe, curve.minute)
-    except Rejected:
+    except Rejected as error:
+        log.warning("profiles left out", reason=str(error))
         own = None
     return own or curve
 
 
-def whole_session(engine: Engine, session: Session, since_ns: int) -> bool:
-    """Tell whether a run that began at `since_ns` may serve as a baseline: a full day, all seen."""
-    table = engine.table
-    seen = since_ns <= session.start_ns + 5 * MINUTE_NS and table.gap_since_ns == 0
-    return seen and not session.half_day and session.minutes == MINUTES
+def whole_session(session: Session, since_ns: int) -> bool:
+    """Tell whether a run that began at `since_ns` saw a full day from its start."""
+    return (
+        since_ns <= session.start_ns + 5 * MINUTE_NS
+        and not session.half_day
+        and session.minutes == MINUTES
+    )
 
 
 def record_session(data: Path, engine: Engine, session: Session) -> Path | None:

@@ -4,6 +4,7 @@ from collections import Counter, deque
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tapelight.market import fold
 from tapelight.market.table import Table
@@ -11,7 +12,6 @@ from tapelight.market.table import Table
 NS = 1_000_000_000
 BIN_MS = 1.0
 BINS = 10_000
-SAMPLES = 64
 
 
 class LagHistogram:
@@ -20,9 +20,9 @@ class LagHistogram:
     def __init__(self) -> None:
         self._bins = np.zeros(BINS + 1, np.int64)
 
-    def add(self, lag_ns: int) -> None:
-        """Count one lag."""
-        self._bins[min(max(lag_ns // 1_000_000, 0), BINS)] += 1
+    def add_prints(self, lags_ns: npt.NDArray[np.int64]) -> None:
+        """Count the lag of each print of a batch."""
+        self._bins += np.bincount(np.clip(lags_ns // 1_000_000, 0, BINS), minlength=BINS + 1)
 
     def quantile(self, q: float) -> float | None:
         """Return the lag in ms below which a share `q` lies (upper edge of its bin)."""
@@ -56,12 +56,10 @@ class Figures:
 
     def __init__(self) -> None:
         self.lag = LagHistogram()
-        self.minute_lag = LagHistogram()
         self.trades = Rate()
         self.events = Rate()
         self.rejected: Counter[str] = Counter()
         self.samples: dict[str, str] = {}
-        self.superseded = 0
         self.events_in = 0
         self.gaps = 0
         self.cycle_ns: deque[int] = deque(maxlen=1200)

@@ -5,6 +5,8 @@ import gc
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from tapelight.app.publish import Publisher
 from tapelight.app.questions import read_questions
 from tapelight.app.scanner import Scanner
@@ -17,6 +19,9 @@ from tapelight.plugins import load
 from tapelight.ports import Feed
 from tapelight.stores.journal.retention import prune
 from tapelight.web.server import Gateway
+
+log = structlog.get_logger()
+ASK_AGAIN_S = 60.0
 
 
 @dataclass(slots=True)
@@ -31,6 +36,7 @@ class Parts:
     data: Path
     limits: JournalLimits
     background: set["asyncio.Task[None]"] = field(default_factory=set)
+    asked: dict[str, float] = field(default_factory=dict)
 
 
 def open_feed(config: Config, name: str | None = None) -> Feed:
@@ -69,12 +75,22 @@ def _attach(parts: Parts, engine: Engine) -> None:
 
 
 def _fetch_history(parts: Parts, symbol: str) -> None:
-    """Ask the feed for a symbol's earlier bars, once somebody looks at its chart."""
-    if len(parts.background) >= 32:
+    """Ask the feed for a symbol's earlier bars when somebody looks at its chart, once a minute."""
+    loop = asyncio.get_running_loop()
+    asked = parts.asked.get(symbol)
+    if len(parts.background) >= 32 or (asked is not None and loop.time() - asked < ASK_AGAIN_S):
         return
-    task = asyncio.get_running_loop().create_task(parts.feed.history(symbol))
+    parts.asked[symbol] = loop.time()
+    task = loop.create_task(parts.feed.history(symbol), name=f"history {symbol}")
     parts.background.add(task)
-    task.add_done_callback(parts.background.discard)
+    task.add_done_callback(lambda done: _fetched(parts, done))
+
+
+def _fetched(parts: Parts, task: "asyncio.Task[None]") -> None:
+    parts.background.discard(task)
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.warning("no history", task=task.get_name(), reason=str(error))
 
 
 async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:

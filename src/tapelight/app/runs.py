@@ -57,7 +57,8 @@ def open_run(data: Path, calendar: Calendar, now_ns: int) -> Run:
             going_on, notice = None, f"{runs[-1]} can't go on, a new run begins: {error}"
         if going_on is not None:
             return going_on
-    folder = data / "journal" / date / f"{len(runs) + 1:04d}"
+    number = int(runs[-1].name) + 1 if runs else 1
+    folder = data / "journal" / date / f"{number:04d}"
     return Run(folder, _begin(folder), notice=notice)
 
 

@@ -6,13 +6,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import structlog
+
 from tapelight.app.baselines import profile_for, record_session, whole_session
 from tapelight.app.figures import Figures, counted
 from tapelight.app.frozen import State, blank, freeze
 from tapelight.app.runs import Run, open_run
 from tapelight.engine import Cycle, Engine
+from tapelight.errors import ConfigError, Unavailable
+from tapelight.market.view import complete_ns
 from tapelight.model.batch import Batch
 from tapelight.model.clock import MarketClock
+from tapelight.model.conditions import mask_of
 from tapelight.model.records import (
     CalendarChoice,
     Digest,
@@ -28,12 +34,15 @@ from tapelight.model.session import PHASES, calendar, iso
 from tapelight.model.universe import Universe
 from tapelight.stores.journal.snapshots import write_snapshot
 
+log = structlog.get_logger()
 NS = 1_000_000_000
 CYCLE_NS = 50_000_000
 MOST_MARKS = 40
 """After a stall no more sub-second marks than this are made up for: whole seconds always."""
 SNAPSHOT_NS = 60 * NS
 FIRST_SNAPSHOT_NS = 20 * NS
+LATE_BY_ITS_WORD = np.uint64(mask_of((13, 30, 32)))
+"""Sold last or out of sequence: the venue was late with these prints, not the feed."""
 MOST_EARLY = 99
 """Records kept that come before the feed has set the clock."""
 
@@ -76,6 +85,8 @@ class Scanner:
         self._snapshot_due_ns = 0
         self._began_ns = 0
         self._recorded: dt.date | None = None
+        self._holed: dt.date | None = None
+        """The last session with a hole: no baseline."""
         self._shadow: State | None = None
         self._snapshot_task: asyncio.Task[Any] | None = None
 
@@ -119,13 +130,18 @@ class Scanner:
         """Open the journal at the first setting; at a later one go on from the new time."""
         now = self.clock.now_ns()
         if self._run is None:
-            self._open(now)
+            try:
+                self._open(now)
+            except Unavailable as error:
+                raise ConfigError(str(error)) from error
         self._next_mark_ns = max(self._next_mark_ns, (now // CYCLE_NS + 1) * CYCLE_NS)
 
     def _open(self, now: int) -> None:
         self._run = open_run(self._data, calendar(self._calendar), now)
         self._began_ns = now
         self._snapshot_due_ns = now + FIRST_SNAPSHOT_NS
+        if self._run.notice:
+            log.warning("a new run", reason=self._run.notice)
         if self._run.engine is not None:
             self._go_on(self._run.engine)
         else:
@@ -175,8 +191,8 @@ class Scanner:
         trades = batch.trades
         figures = self.figures
         if trades is not None and len(trades.ts_ns):
-            lag = self.clock.now_ns() - int(trades.ts_ns.max())
-            figures.lag.add(lag)
+            in_time = (trades.conditions & LATE_BY_ITS_WORD) == 0
+            figures.lag.add_prints(self.clock.now_ns() - trades.ts_ns[in_time])
         for part in (batch.trades, batch.quotes, batch.bars, batch.bands):
             if part is not None:
                 figures.events_in += len(part.row)
@@ -185,6 +201,8 @@ class Scanner:
         self.feed_state = state
         if state.provisional:
             self.figures.gaps += 1
+            session = self.engine.table.session
+            self._holed = session.date if session else None
 
     def _mark_until(self, now: int) -> None:
         """Make every mark that is due by `now`: whole seconds always, others if anything is new."""
@@ -247,15 +265,17 @@ class Scanner:
         if session is None or ts < session.end_ns or session.date == self._recorded:
             return
         self._recorded = session.date
-        if whole_session(self.engine, session, self._began_ns):
+        if session.date != self._holed and whole_session(session, self._began_ns):
             try:
                 record_session(self._data, self.engine, session)
             except OSError as error:
                 self.figures.reject("profile", str(error))
 
     def _snapshot_written(self, task: "asyncio.Task[Any]") -> None:
-        if not task.cancelled() and isinstance(error := task.exception(), OSError):
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
             self.figures.reject("snapshot", str(error))
+            log.error("no snapshot", reason=repr(error))
 
     def close(self) -> None:
         """Flush the journal."""
@@ -268,7 +288,7 @@ class Scanner:
         table, feed = engine.table, self.feed_state
         run = self._run
         rows = table.live
-        age_ms = max(table.now_ns - table.complete_ns, 0) / 1e6
+        age_ms = max(table.now_ns - complete_ns(table), 0) / 1e6
         journal = run.writer.state if run else "closed"
         lag = figures.lag_ms()
         return {
@@ -298,9 +318,10 @@ class Scanner:
                 **counted(table),
                 "events_in": figures.events_in,
                 "rejected": sum(figures.rejected.values()),
-                "expired": 0,
+                "expired": counted(table)["late"],
             },
             "rejected_by_kind": dict(figures.rejected),
+            "rejected_samples": dict(figures.samples),
             "feed_counts": dict(self.feed_counts()),
             "journal": {
                 "state": journal.partition(":")[0],

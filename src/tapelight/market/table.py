@@ -170,7 +170,7 @@ class Table:
             rings.minutes[:] = 0
             for name in ("v20", "tv20", "min_v", "min_tv"):
                 live[name] = 0.0
-            self.minutes_seen = 20
+            self.minutes_seen = 20 if self.now_s else 0
         for m in range(begin, minute + 1):
             self._close_minute(m)
         self.now_s = second

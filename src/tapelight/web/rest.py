@@ -34,7 +34,7 @@ SQL_CHARS = 4_000
 ROWS = 5_000
 SIGNALS = 1_000
 BAR_COLUMNS = ("start_s", "open", "high", "low", "close", "volume")
-JOURNAL_FAILED = frozenset({"failed", "full"})
+JOURNAL_FAILED = frozenset({"failed", "full", "closed"})
 FORBIDDEN = (";", "--", "/*")
 
 

@@ -59,6 +59,8 @@ class Run:
         self._hole_ns = 0
         """Since when events may lack; 0 when none do."""
         self._said: tuple[str, str, int] | None = None
+        self._timed = False
+        """Whether the clock was set: the sink waits for it, however right it was before."""
         self.coverage = "SIP, 15 min delayed" if "delayed" in config.url else "SIP"
 
     def counts(self) -> Mapping[str, int]:
@@ -221,5 +223,6 @@ class Run:
             rate = found.rate
             now_ns = found.now_ns + int((loop.time() - began) / 2 * rate * NS)
         off = abs(now_ns - clock.now_ns())
-        if rate != clock.rate or off > CLOCK_SLACK_NS * max(rate, 1.0):
+        if not self._timed or rate != clock.rate or off > CLOCK_SLACK_NS * max(rate, 1.0):
+            self._timed = True
             clock.set(now_ns, rate)
