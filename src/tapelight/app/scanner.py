@@ -43,6 +43,8 @@ SNAPSHOT_NS = 60 * NS
 FIRST_SNAPSHOT_NS = 20 * NS
 LATE_BY_ITS_WORD = np.uint64(mask_of((13, 30, 32)))
 """Sold last or out of sequence: the venue was late with these prints, not the feed."""
+LONGEST_MADE_UP_NS = 60 * NS
+"""A clock set further ahead than this makes up for no marks: that time was not seen."""
 MOST_EARLY = 99
 """Records kept that come before the feed has set the clock."""
 
@@ -134,7 +136,8 @@ class Scanner:
                 self._open(now)
             except Unavailable as error:
                 raise ConfigError(str(error)) from error
-        self._next_mark_ns = max(self._next_mark_ns, (now // CYCLE_NS + 1) * CYCLE_NS)
+        if now - self._next_mark_ns > LONGEST_MADE_UP_NS:
+            self._next_mark_ns = (now // CYCLE_NS + 1) * CYCLE_NS
 
     def _open(self, now: int) -> None:
         self._run = open_run(self._data, calendar(self._calendar), now)
