@@ -48,10 +48,10 @@ def test_marks_fall_due_before_what_comes_after_them(tmp_path: Path) -> None:
     row = mine.universe.add("AAA")
     mine.put(trade(row, OPEN_NS, 10.0, 1))
     mine.clock.set(OPEN_NS + 60_000_000, 0.0)
-    mine.put(trade(row, OPEN_NS + 60_000_000, 11.0, 2))
-    assert mine.engine.table.rows["last"][row] == 11.0
+    mine.put(trade(row, OPEN_NS + 60_000_000, 10.1, 2))
+    assert mine.engine.table.rows["last"][row] == 10.1
     mine.clock.set(OPEN_NS + 1_000_000_000, 0.0)
-    mine.put(trade(row, OPEN_NS + 1_000_000_000, 12.0, 3))
+    mine.put(trade(row, OPEN_NS + 1_000_000_000, 10.2, 3))
     assert cycles[-1] == 1_000_000_000
     mine.close()
 

@@ -97,6 +97,29 @@ async def test_a_foreign_host_is_refused(http: httpx.AsyncClient) -> None:
     assert "hosts under [web]" in answer.json()["detail"]
 
 
+FOREIGN_ASK = {"sec-fetch-site": "cross-site"}
+CROSS_SITE = [
+    ("GET", "/api/boards", {**FOREIGN_ASK, "sec-fetch-mode": "no-cors"}, 403),
+    ("GET", "/api/boards", FOREIGN_ASK, 403),
+    ("POST", "/", {**FOREIGN_ASK, "sec-fetch-mode": "navigate"}, 403),
+    ("GET", "/api/boards", {**FOREIGN_ASK, "sec-fetch-mode": "navigate"}, 200),
+    ("GET", "/api/boards", {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, 200),
+    ("GET", "/api/boards", {"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, 200),
+    ("GET", "/api/boards", {}, 200),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "code"), CROSS_SITE)
+async def test_another_sites_page_may_follow_a_link_and_nothing_else(
+    http: httpx.AsyncClient, method: str, path: str, headers: dict[str, str], code: int
+) -> None:
+    answer = await http.request(method, path, headers=headers)
+    assert answer.status_code == code
+    if code == 403:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "another site" in answer.json()["detail"]
+
+
 async def test_every_answer_bears_the_security_headers(http: httpx.AsyncClient) -> None:
     for path in ("/", "/health", "/api/nothing", "/api/market?limit=x"):
         headers = (await http.get(path)).headers

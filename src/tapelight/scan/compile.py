@@ -5,7 +5,6 @@ NOT is pushed down to the comparisons, which are false on NaN either way round.
 """
 
 import operator
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +18,7 @@ from tapelight.errors import ConfigError
 from tapelight.market.column import columns
 from tapelight.market.text import Text
 from tapelight.market.view import View
+from tapelight.scan.like import like
 
 Bools = npt.NDArray[np.bool_]
 Evaluate = Callable[[View], Any]
@@ -241,10 +241,9 @@ class Compiler:
         pattern = node.expression
         if not (isinstance(pattern, exp.Literal) and pattern.is_string):
             raise refuse(node, "LIKE needs a pattern in quotes")
-        escaped = re.escape(pattern.name).replace("%", ".*").replace("_", ".")
-        matcher = re.compile(escaped, re.DOTALL)
+        matches = like(pattern.name)
         wanted = positive != bool(node.args.get("negate"))
-        return self._words(node.this, lambda w: (matcher.fullmatch(w) is not None) is wanted)
+        return self._words(node.this, lambda w: matches(w) is wanted)
 
     def _words(self, node: exp.Expr, test: Callable[[str], bool]) -> Test:
         compiled = self.value(node)

@@ -108,6 +108,16 @@ def _same_origin(origin: str, host: str) -> bool:
         return False
 
 
+def _is_foreign(method: str, headers: Headers) -> bool:
+    """Tell whether another site's page asks; a link to here that is followed is no such thing.
+
+    Source: W3C Fetch Metadata Request Headers. Programs don't send them, browsers always do.
+    """
+    if headers.get("sec-fetch-site") != "cross-site":
+        return False
+    return method != "GET" or headers.get("sec-fetch-mode") != "navigate"
+
+
 class Guard:
     """Stand before the application: check the door, add the security headers."""
 
@@ -144,6 +154,11 @@ class Guard:
             return 403, (
                 f"A page of origin {quoted(headers.get('origin', '(none)'))} may not open this "
                 "WebSocket: add it to origins under [web] in tapelight.toml."
+            )
+        if scope["type"] == "http" and _is_foreign(scope["method"], headers):
+            return 403, (
+                "A page of another site may not ask this gateway: open the address itself, "
+                "or ask from a program."
             )
         return None
 
