@@ -88,16 +88,20 @@ class Engine:
 
         Where a scan asks for a pulse, which the mark ends, what held is asked at each mark.
         """
-        changed = self.table.changed().astype(np.intp)
-        shared = View(self.table, changed)
+        changed = np.zeros(self.table.n, np.bool_)
+        changed[self.table.changed()] = True
+        looked_at = changed.copy()
+        for scan in self.scans.values():
+            if whole or scan.pulsing:
+                looked_at |= scan.held_rows(self.table.n)
+        rows = np.flatnonzero(looked_at)
+        if not len(rows):
+            return []
+        view, fresh = View(self.table, rows), changed[rows]
         signals: list[Signal] = []
         for scan in self.scans.values():
-            rows, view = changed, shared
-            if (whole or scan.pulsing) and len(holding := scan.holding()):
-                rows = np.union1d(changed, holding).astype(np.intp)
-                view = View(self.table, rows)
-            if len(rows):
-                signals += scan.evaluate(view, rows)
+            again = scan.held_rows(self.table.n)[rows] if whole or scan.pulsing else fresh
+            signals += scan.evaluate(view, rows, fresh | again)
         return sorted(signals, key=lambda s: (s.scan, s.symbol))
 
     def _rank(self) -> list[Ranking]:

@@ -30,17 +30,23 @@ class Scan:
         """Return the file's name."""
         return self.question.name
 
-    def holding(self) -> npt.NDArray[np.intp]:
-        """Return the rows in which the condition held when last asked."""
-        return np.flatnonzero(self.held)
+    def held_rows(self, n: int) -> npt.NDArray[np.bool_]:
+        """Tell for each of the table's `n` rows whether the condition held when last asked."""
+        self._resize(n)
+        return self.held
 
     @property
     def pulsing(self) -> bool:
         """Tell whether it asks what is true only until the next mark: a new high, the opening."""
         return self.question.query.pulsing
 
-    def evaluate(self, view: View, rows: npt.NDArray[np.intp]) -> list[Signal]:
-        """Ask the condition of `rows` (the view's), return a signal for each rising edge.
+    def evaluate(
+        self, view: View, rows: npt.NDArray[np.intp], asked: npt.NDArray[np.bool_]
+    ) -> list[Signal]:
+        """Ask the condition of those of `rows` (the view's) that are `asked`.
+
+        Returns a signal for each rising edge. The view may hold more rows, which other scans
+        ask for: they change nothing here.
 
         A stale or provisional row makes no signal, and what held before goes on holding: what
         became true in a hole is told when it closes, what was told is not told again.
@@ -49,13 +55,13 @@ class Scan:
         query, header = self.question.query, self.question.header
         phase = PHASES[view.moment.phase]
         if query.where is None or (header.phases and phase not in header.phases):
-            self.held[rows] = False
+            self.held[rows[asked]] = False
             return []
         sound = view.once("sound", _sound)
         held = self.held[rows]
         true = query.where(view)
-        edge = true & sound & ~held
-        self.held[rows] = np.where(sound, true, held)
+        edge = true & sound & ~held & asked
+        self.held[rows] = np.where(sound & asked, true, held)
         edges = np.flatnonzero(edge)
         if not len(edges):
             return []

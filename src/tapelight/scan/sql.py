@@ -200,11 +200,23 @@ def ranked(query: Query, view: View, chosen: npt.NDArray[np.intp]) -> npt.NDArra
     """Return `chosen` (positions in the view) in the query's order, ties by symbol, nulls last."""
     if len(chosen) < 2:
         return chosen
+    if query.order and query.limit and len(chosen) > 4 * query.limit:
+        chosen = _contenders(query, view, chosen, query.limit)
     keys: list[Any] = [view.pick(view.table.symbol_rank())[chosen]]
     for expr, descending in reversed(query.order):
         values = expr.evaluate(view)
         keys += _sort_keys(values, len(view), chosen, descending)
     return chosen[np.lexsort(keys)]
+
+
+def _contenders(
+    query: Query, view: View, chosen: npt.NDArray[np.intp], limit: int
+) -> npt.NDArray[np.intp]:
+    """Return those of `chosen` that may be among the first `limit`: a sort of few, not of all."""
+    expr, descending = query.order[0]
+    clean, unknown = _sort_keys(expr.evaluate(view), len(view), chosen, descending)
+    key = np.where(unknown, np.inf, clean)
+    return chosen[key <= np.partition(key, limit - 1)[limit - 1]]
 
 
 def _sort_keys(values: Any, n: int, chosen: npt.NDArray[np.intp], descending: bool) -> list[Any]:
