@@ -1,0 +1,53 @@
+"""Plug-ins: what is one, what is not, and what the user is told."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tapelight.errors import ConfigError
+from tapelight.plugins import load, names
+
+
+def test_the_feeds_that_ship() -> None:
+    assert names("feeds") == ["massive"]
+    module = load("feeds", "massive")
+    assert module.open(module.Config(api_key="x")).name == "massive"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["replay", "simulator", "_websocket", "_conflate", "tapelight.feeds.replay", "json.tool"],
+)
+def test_a_module_that_is_no_feed_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        load("feeds", name)
+    said = f"{name!r} is no feed, it offers no Config and open: there are massive."
+    assert str(told.value) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("masive", "Unknown feed 'masive': did you mean massive?"),
+        ("nothing", "Unknown feed 'nothing': there are massive."),
+        ("", "Unknown feed '': there are massive."),
+        ("no.such", "feed 'no.such' can't be imported: No module named 'no'."),
+    ],
+)
+def test_an_unknown_feed_is_told(name: str, said: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        load("feeds", name)
+    assert str(told.value) == said
+
+
+def test_a_feed_of_ones_own_by_its_dotted_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_feeds").mkdir()
+    text = "class Config:\n    pass\n\ndef open(config):\n    return 'own'\n"
+    (tmp_path / "own_feeds" / "desk.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = load("feeds", "own_feeds.desk")
+    assert module.open(module.Config()) == "own"
+    del sys.modules["own_feeds.desk"], sys.modules["own_feeds"]
