@@ -104,9 +104,9 @@ def _require(frame: pl.DataFrame, columns: tuple[str, ...], path: Path) -> None:
 
 
 def _calendar_of(symbols: list[str]) -> str:
-    """Return 24x7 where symbols bear a venue suffix of three letters or more (BTCUSDT.SPOT)."""
-    venues = [s.rpartition(".")[2] for s in symbols if "." in s]
-    return "24x7" if any(v.isalpha() and len(v) >= 3 for v in venues) else "XNYS"
+    """Return 24x7 where all symbols bear a venue of three letters or more (BTCUSDT.SPOT)."""
+    venues = [s.rpartition(".")[2] if "." in s else "" for s in symbols]
+    return "24x7" if all(v.isalpha() and len(v) >= 3 for v in venues) else "XNYS"
 
 
 def records(source: Source, daily: Path | None = None) -> Iterator[Record]:
@@ -121,7 +121,7 @@ def records(source: Source, daily: Path | None = None) -> Iterator[Record]:
         session = latest_session(source.calendar, batch.ts_recv_ns - 1)
         if days is not None and session.date != known:
             known = session.date
-            yield References(known.isoformat(), _references(days, known))
+            yield References(known.isoformat(), _references(days, known, source.calendar))
         yield batch
         yield Mark(end_ns, end_ns)
 
@@ -140,10 +140,18 @@ def _batches(source: Source) -> Iterator[tuple[Batch, int]]:
     for begin, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(at)], strict=True):
         part = [c[begin:stop] for c in columns]
         ts = int(end[begin])
+        if stop == len(at):
+            ts = _last_mark(source.calendar, ts)
         if source.kind == "trades":
             yield Batch(ts, trades=Trades(*part)), ts
         else:
             yield Batch(ts, bars=Bars(*part)), ts
+
+
+def _last_mark(cal: Calendar, end_ns: int) -> int:
+    """Return when all of the file is known: before the next session, whose day would be empty."""
+    ended, begun = latest_session(cal, end_ns - 1), latest_session(cal, end_ns)
+    return end_ns - 1 if ended.end_ns == end_ns == begun.start_ns else end_ns
 
 
 def _trade_columns(frame: pl.DataFrame, row: Any, at: Any) -> list[Any]:
@@ -200,13 +208,14 @@ def _daily(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[DayBar]]]
     return list(days.items())
 
 
-def _references(days: list[tuple[dt.date, list[DayBar]]], session: dt.date) -> list[Reference]:
+def _references(
+    days: list[tuple[dt.date, list[DayBar]]], session: dt.date, cal: Calendar
+) -> list[Reference]:
     """Return what the daily bars dated before `session` say of each symbol."""
     fold = DailyFold(session - dt.timedelta(days=365), deep=True)
-    xnys = calendar("XNYS")
     for date, bars in days:
         if date < session:
-            known = xnys.session_on(date)
+            known = cal.session_on(date)
             fold.add(date, bars, full=known is not None and not known.half_day)
     found = levels(fold, {})
     return [Reference(symbol=s, **found[s]) for s in found]  # type: ignore[arg-type]
