@@ -21,7 +21,7 @@ from tapelight.model.conditions import mask_of
 from tapelight.model.universe import Universe
 
 MS = 1_536_036_818_784
-RECV = 1_795_185_000_000_000_000
+RECV = 1_795_185_300_000_000_000
 
 
 def decoded(*events: Any, decoder: Decoder | None = None) -> Decoded:
@@ -204,6 +204,37 @@ def test_a_bad_event_rejects_only_itself(kind: str, bad: Any) -> None:
     for _, sample in found.rejected:
         assert len(sample) <= 260
         sample.encode("utf-8")
+
+
+AHEAD = RECV // 10**6 + 15_001
+BAR = {"sym": "A", "o": 1, "h": 1, "l": 1, "c": 1, "v": 7}
+AHEAD_EVENTS = [
+    {**GOOD, "t": AHEAD},
+    {**GOOD, "t": AHEAD * 1_000},
+    {**GOOD, "t": AHEAD + 3 * 86_400_000},
+    {**quote("B", 5.0, 1), "t": AHEAD},
+    {**BAR, "ev": "A", "s": AHEAD},
+    {**BAR, "ev": "AM", "s": AHEAD},
+    {"ev": "LULD", "T": "B", "h": 2, "l": 1, "t": AHEAD * 10**6},
+]
+
+
+@pytest.mark.parametrize("ahead", AHEAD_EVENTS)
+@pytest.mark.parametrize("others", [2, 200])
+def test_an_event_stamped_ahead_rejects_only_itself(ahead: dict[str, Any], others: int) -> None:
+    decoder = Decoder(Universe())
+    events = [{**GOOD, "t": AHEAD - 1, "q": n + 1} for n in range(others)]
+    quoted = quote("A", 2.0, 1)
+    found = decoded(*events[:-1], ahead, quoted, events[-1], decoder=decoder)
+    assert trades_of(found).seq.tolist() == list(range(1, others + 1))
+    assert trades_of(found).ts_ns.max() == RECV + 15 * 10**9
+    assert quotes_of(found).before.tolist() == [others - 1]
+    [(kind, sample)] = found.rejected
+    assert kind == "time ahead"
+    assert str(ahead.get("t", ahead.get("s"))) in sample
+    assert (decoder.counts.rejected, decoder.rows) == (1, {"A": 1, "GOOD": 0})
+    assert found.batch is not None
+    assert (found.batch.bars, found.batch.bands) == (None, None)
 
 
 BROKEN = [

@@ -5,7 +5,10 @@ import datetime as dt
 import pytest
 
 from market.tape import Tape
+from tapelight.market.spill import LATE
+from tapelight.model.batch import Batch, quotes_of, trades_of
 from tapelight.model.records import Reference
+from tapelight.model.session import NS
 
 
 def test_the_close_becomes_the_previous_close_at_four() -> None:
@@ -115,8 +118,6 @@ def test_a_symbol_without_a_trade_today_has_no_prices_and_no_volume() -> None:
 
 
 def test_several_sessions_in_one_batch() -> None:
-    from tapelight.model.batch import Batch, trades_of
-
     tape = Tape(cal="24x7")
     stamps = [tape.ns("12:00:00", d) for d in (0, 0, 1, 2, 2)]
     n = len(stamps)
@@ -126,6 +127,41 @@ def test_several_sessions_in_one_batch() -> None:
     tape.mark("12:00:01", days=2)
     assert tape.many("open last vol prev_close") == [13.0, 14.0, 2.0, 12.0]
     assert tape.table.rolls == 2
+
+
+def test_a_stamp_days_ahead_rolls_nothing_and_costs_only_itself() -> None:
+    tape = Tape("A", "B")
+    tape.trade("15:00:00", 12.0)
+    tape.mark("15:00:01")
+    now, ahead = tape.ns("15:00:02"), tape.ns("10:00:00", 3)
+    trades = trades_of(
+        [0, 0, 0], [now, ahead, now], [12.5, 99.0, 13.0], [10.0] * 3, [0] * 3, [0] * 3, [0] * 3
+    )
+    quotes = quotes_of(
+        [0] * 3, [now] * 3, [12.0, 12.4, 12.9], [12.6, 12.8, 13.1], [1.0] * 3, [1.0] * 3, [0, 1, 2]
+    )
+    tape.engine.apply(Batch(now, trades, quotes))
+    tape.mark("15:00:03")
+    assert tape.many("last vol prev_close bid") == [13.0, 120.0, 10.0, 12.9]
+    assert (tape.table.rolls, tape.table.counters[LATE]) == (0, 1)
+    bars = tape.make_bars(60, ("10:00:00", 99.0, 99.0, 99.0, 99.0, 5.0), symbol="B", days=3)
+    tape.engine.apply(Batch(now, bars=bars))
+    tape.mark("15:00:04")
+    assert tape.many("last vol", "B") == [None, 0.0]
+    assert (tape.table.rolls, tape.table.counters[LATE]) == (0, 2)
+
+
+@pytest.mark.parametrize(("before_s", "rolls"), [(15, 1), (16, 0)])
+def test_an_event_rolls_the_session_at_most_fifteen_seconds_before_it(
+    before_s: int, rolls: int
+) -> None:
+    tape = Tape()
+    tape.mark("19:59:59")
+    begin = tape.ns("04:00:00", 3)
+    trades = trades_of([0], [begin], [12.0], [10.0], [0], [0], [0])
+    tape.engine.apply(Batch(begin - before_s * NS, trades))
+    assert tape.table.rolls == rolls
+    assert tape("vol") == 10.0 * rolls
 
 
 def test_records_before_any_session() -> None:

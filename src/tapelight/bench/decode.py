@@ -19,6 +19,8 @@ from tapelight.model.universe import Universe
 SYMBOLS = 11_000
 EVENTS = 20_000
 REPEATS = 7
+BEGIN_MS = 1_795_185_000_000
+RECV_NS = (BEGIN_MS + 1_000) * 1_000_000
 _CONDITIONS = (None, None, [14, 41], [37], [14, 37, 41], [12, 37])
 
 
@@ -62,7 +64,7 @@ def _trade(draw: random.Random, symbol: str, k: int) -> dict[str, Any]:
         "p": round(draw.uniform(1, 300), 2),
         "s": draw.choice((100, 100, 3, 200)),
         "c": draw.choice(_CONDITIONS),
-        "t": 1_795_185_000_000 + k // 20,
+        "t": BEGIN_MS + k // 20,
         "q": 3_681_328 + k,
     }
     return {name: value for name, value in event.items() if value is not None}
@@ -80,7 +82,7 @@ def _quote(draw: random.Random, symbol: str, k: int) -> dict[str, Any]:
         "ap": round(bid + 0.01, 2),
         "as": 300,
         "c": 1,
-        "t": 1_795_185_000_000 + k // 20,
+        "t": BEGIN_MS + k // 20,
         "q": 50_385_480 + k,
         "z": 3,
     }
@@ -93,7 +95,7 @@ def _row(name: str, frames: list[bytes], together: int) -> dict[str, Any]:
 
     def ours() -> None:
         for group in groups:
-            decoder.decode(group, 1)
+            decoder.decode(group, RECV_NS)
 
     def baseline() -> None:
         for frame in frames:

@@ -1,7 +1,7 @@
 """Intake: each kind of record into the table."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,11 +13,21 @@ from tapelight.market.fold_bars import fold_bars, replace_bar
 from tapelight.market.history import bars_to_store, take_history
 from tapelight.market.row import GAP, KNOWN_DAY, PARTIAL, SOURCE_MINUTE
 from tapelight.market.snapshot import take_snapshot
-from tapelight.market.spill import touch_all
+from tapelight.market.spill import LATE, touch_all
 from tapelight.market.table import EVENTS, Table
 from tapelight.market.windows import AHEAD_S
 from tapelight.model import records as rec
-from tapelight.model.batch import Bands, Bars, Batch, Int64s, Quotes, Trades, quotes_of, trades_of
+from tapelight.model.batch import (
+    MAX_AHEAD_NS,
+    Bands,
+    Bars,
+    Batch,
+    Int64s,
+    Quotes,
+    Trades,
+    quotes_of,
+    trades_of,
+)
 from tapelight.model.session import MINUTE_NS, NS
 
 NO_TRADES = trades_of([], [], [], [], [], [], [])
@@ -65,9 +75,13 @@ def take_message(table: Table, message: rec.Message) -> None:
 
 
 def take_batch(table: Table, batch: Batch) -> None:
-    """Fold a batch, rolling the session where its events cross into a new one."""
+    """Fold a batch, rolling the session where its events cross into a new one.
+
+    An event stamped days ahead counts as late: it would roll the session for all rows.
+    """
     if table.session is None:
         table.begin(_first_ts(batch))
+    batch = _timely(table, batch)
     if batch.trades is not None or batch.quotes is not None:
         trades, quotes = batch.trades or NO_TRADES, batch.quotes or NO_QUOTES
         take_events(table, trades, quotes, batch.ts_recv_ns)
@@ -75,6 +89,26 @@ def take_batch(table: Table, batch: Batch) -> None:
         take_bars(table, batch.bars, batch.ts_recv_ns)
     if batch.bands is not None:
         take_bands(table, batch.bands)
+
+
+def _timely(table: Table, batch: Batch) -> Batch:
+    """Return the batch without the events that lie in a session which can't have begun yet."""
+    latest_ns = max(batch.ts_recv_ns + MAX_AHEAD_NS, table.next_roll_ns - 1)
+    trades, quotes, bars = batch.trades, batch.quotes, batch.bars
+    if trades is not None and len(trades.ts_ns) and trades.ts_ns.max() > latest_ns:
+        keep = trades.ts_ns <= latest_ns
+        trades = _kept(table, trades, keep)
+        if quotes is not None:
+            arrived = np.concatenate(([0], np.cumsum(keep))).astype(np.int32)
+            quotes = replace(quotes, before=arrived[quotes.before])
+    if bars is not None and len(bars.start_ns) and bars.start_ns.max() > latest_ns:
+        bars = _kept(table, bars, bars.start_ns <= latest_ns)
+    return Batch(batch.ts_recv_ns, trades, quotes, bars, batch.bands)
+
+
+def _kept(table: Table, part: Part, keep: npt.NDArray[np.bool_]) -> Part:
+    table.counters[LATE] += len(keep) - int(np.count_nonzero(keep))
+    return type(part)(*(getattr(part, f.name)[keep] for f in fields(part)))
 
 
 def _first_ts(batch: Batch) -> int:

@@ -14,6 +14,8 @@ Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 UInt64s = npt.NDArray[np.uint64]
 UInt8s = npt.NDArray[np.uint8]
+MAX_AHEAD_NS = 15 * 1_000_000_000
+"""An event stamped further than this beyond its `ts_recv_ns` can't be true."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Turn events of one kind into the columns of a batch; a row below 0 has no place in it.
 
-Each function raises ValueError or OverflowError when some event is unsound (see `sound`);
+Each function raises ValueError or OverflowError when some event is unsound (see `sound`), or
+stamped later than `latest_ns`;
 rows are looked up last, so that a refused attempt gives nobody a row.
 """
 
@@ -16,10 +17,10 @@ Lookup = Callable[[str], int]
 Masks = Callable[[tuple[int, ...]], int]
 
 
-def trade_columns(events: Sequence[TradeEvent], row: Lookup, mask: Masks) -> Trades:
+def trade_columns(events: Sequence[TradeEvent], row: Lookup, mask: Masks, latest_ns: int) -> Trades:
     """Return the columns of prints; sizes take the fractional form where there is one."""
     count = len(events)
-    ts_ns = normal_ns([e.t for e in events])
+    ts_ns = normal_ns([e.t for e in events], latest_ns)
     size = amounts([e.s for e in events], [e.ds for e in events])
     exchange = np.frombuffer(bytes([e.x for e in events]), np.uint8)
     seq = np.fromiter([e.q for e in events], np.int64, count)
@@ -29,10 +30,12 @@ def trade_columns(events: Sequence[TradeEvent], row: Lookup, mask: Masks) -> Tra
     return Trades(rows, ts_ns, price, size, conditions, exchange, seq)
 
 
-def quote_columns(events: Sequence[QuoteEvent], row: Lookup, before: Int32s) -> Quotes:
+def quote_columns(
+    events: Sequence[QuoteEvent], row: Lookup, before: Int32s, latest_ns: int
+) -> Quotes:
     """Return the columns of quotes; an empty side (price 0) is NaN."""
     count = len(events)
-    ts_ns = normal_ns([e.t for e in events])
+    ts_ns = normal_ns([e.t for e in events], latest_ns)
     bid, ask = _known([e.bp for e in events]), _known([e.ap for e in events])
     bid_size = np.fromiter([e.bs for e in events], np.float64, count)
     ask_size = np.fromiter([e.ask_size for e in events], np.float64, count)
@@ -40,9 +43,9 @@ def quote_columns(events: Sequence[QuoteEvent], row: Lookup, before: Int32s) -> 
     return Quotes(rows, ts_ns, bid, ask, bid_size, ask_size, before)
 
 
-def bar_columns(events: Sequence[BarEvent], row: Lookup) -> Bars:
+def bar_columns(events: Sequence[BarEvent], row: Lookup, latest_ns: int) -> Bars:
     """Return the columns of second and minute bars."""
-    start_ns = normal_ns([e.s for e in events])
+    start_ns = normal_ns([e.s for e in events], latest_ns)
     volume = amounts([e.v for e in events], [e.dv for e in events])
     day_volume = amounts([e.av for e in events], [e.dav for e in events])
     prices = np.array([(e.o, e.h, e.l, e.c) for e in events], np.float64)
@@ -58,9 +61,9 @@ def bar_columns(events: Sequence[BarEvent], row: Lookup) -> Bars:
     )
 
 
-def band_columns(events: Sequence[BandEvent], row: Lookup) -> Bands:
+def band_columns(events: Sequence[BandEvent], row: Lookup, latest_ns: int) -> Bands:
     """Return the columns of limit-up limit-down bands."""
-    ts_ns = normal_ns([e.t for e in events])
+    ts_ns = normal_ns([e.t for e in events], latest_ns)
     lower = np.array([e.l for e in events], np.float64)
     upper = np.array([e.h for e in events], np.float64)
     if (lower > upper).any():

@@ -28,9 +28,9 @@ from tapelight.feeds.massive.events import (
     TradeEvent,
 )
 from tapelight.feeds.massive.salvage import FAULTS, Reject, rejected_event, salvage
-from tapelight.feeds.massive.sound import is_sound
+from tapelight.feeds.massive.sound import is_ahead, is_sound
 from tapelight.feeds.massive.symbols import Rows
-from tapelight.model.batch import Bands, Bars, Batch, Int32s, Quotes, Trades
+from tapelight.model.batch import MAX_AHEAD_NS, Bands, Bars, Batch, Int32s, Quotes, Trades
 from tapelight.model.conditions import mask_of
 from tapelight.model.universe import Universe
 
@@ -98,8 +98,9 @@ class Decoder:
         except (ValueError, OverflowError):
             self.rows.tests = tests
             self.rows.bad.clear()
-            rejected += [rejected_event(e) for e in events if not is_sound(e)]
-            batch, statuses = self._batch([e for e in events if is_sound(e)], ts_recv_ns)
+            events, bad = _sifted(events, ts_recv_ns + MAX_AHEAD_NS)
+            rejected += bad
+            batch, statuses = self._batch(events, ts_recv_ns)
         rejected += [("symbol", text) for text in self.rows.bad]
         self.rows.bad.clear()
         self._count(len(frames), batch, statuses, rejected)
@@ -120,16 +121,17 @@ class Decoder:
     def _batch(self, events: Events, ts_recv_ns: int) -> tuple[Batch | None, list[StatusEvent]]:
         """Return the batch and the statuses; raises as the functions of `columns` do."""
         by_kind = _by_kind(events)
-        dropped = self.rows.dropped
+        dropped, latest_ns = self.rows.dropped, ts_recv_ns + MAX_AHEAD_NS
         trades = quotes = bars = bands = None
         if found := by_kind.get(TradeEvent):
-            trades = trade_columns(found, self._row, self._mask)
+            trades = trade_columns(found, self._row, self._mask, latest_ns)
         if found := by_kind.get(QuoteEvent):
-            quotes = quote_columns(found, self._row, _trades_before(events, len(found)))
+            before = _trades_before(events, len(found))
+            quotes = quote_columns(found, self._row, before, latest_ns)
         if found := by_kind.get(SecondEvent, []) + by_kind.get(MinuteEvent, []):
-            bars = bar_columns(found, self._row)
+            bars = bar_columns(found, self._row, latest_ns)
         if found := by_kind.get(BandEvent):
-            bands = band_columns(found, self._row)
+            bands = band_columns(found, self._row, latest_ns)
         if self.rows.dropped != dropped:
             quotes, trades = _placed_quotes(quotes, trades), _placed(trades)
             bars, bands = _placed(bars), _placed(bands)
@@ -177,6 +179,20 @@ def _by_kind(events: Events) -> dict[type, Events]:
     if len(kinds) == 1:
         return {kinds.pop(): events}
     return {kind: [e for e in events if type(e) is kind] for kind in kinds}
+
+
+def _sifted(events: Events, latest_ns: int) -> tuple[Events, list[Reject]]:
+    """Return the events that can be true, and what is counted of the others."""
+    kept: Events = []
+    rejected: list[Reject] = []
+    for event in events:
+        if not is_sound(event):
+            rejected.append(rejected_event(event))
+        elif is_ahead(event, latest_ns):
+            rejected.append(("time ahead", rejected_event(event)[1]))
+        else:
+            kept.append(event)
+    return kept, rejected
 
 
 def _trades_before(events: Events, quotes: int) -> Int32s:

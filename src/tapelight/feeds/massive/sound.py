@@ -22,8 +22,11 @@ FEW = 128
 """Below this many elements Python's min and max cost less than NumPy's."""
 
 
-def normal_ns(times: Sequence[int]) -> Int64s:
-    """Return `times` in ns UTC, whatever their unit; raises ValueError or OverflowError."""
+def normal_ns(times: Sequence[int], latest_ns: int) -> Int64s:
+    """Return `times` in ns UTC, whatever their unit.
+
+    Raises ValueError or OverflowError where one is no time, or is later than `latest_ns`.
+    """
     raw = np.fromiter(times, np.int64, len(times))
     if len(times) < FEW:
         low, high = min(times), max(times)
@@ -32,10 +35,18 @@ def normal_ns(times: Sequence[int]) -> Int64s:
     if low < MS_FROM:
         raise ValueError(f"{low} is no event time")
     if high < MS_TO:
+        _refuse_ahead(high * 1_000_000, latest_ns)
         return raw * 1_000_000
     if (((raw >= MS_TO) & (raw < US_FROM)) | ((raw >= US_TO) & (raw < NS_FROM))).any():
         raise ValueError(f"one of the times up to {high} is no event time")
-    return np.where(raw < US_FROM, raw * 1_000_000, np.where(raw < NS_FROM, raw * 1_000, raw))
+    ns = np.where(raw < US_FROM, raw * 1_000_000, np.where(raw < NS_FROM, raw * 1_000, raw))
+    _refuse_ahead(int(ns.max()), latest_ns)
+    return ns
+
+
+def _refuse_ahead(ns: int, latest_ns: int) -> None:
+    if ns > latest_ns:
+        raise ValueError(f"{ns} lies ahead of market time")
 
 
 def normal_one_ns(time: int) -> int:
@@ -76,6 +87,16 @@ def is_sound(event: Event) -> bool:
         case BandEvent():
             return _times(event.t) and event.l <= event.h
     return True
+
+
+def is_ahead(event: Event, latest_ns: int) -> bool:
+    """Tell whether a sound event is stamped later than `latest_ns`."""
+    match event:
+        case TradeEvent() | QuoteEvent() | BandEvent():
+            return normal_one_ns(event.t) > latest_ns
+        case SecondEvent() | MinuteEvent():
+            return normal_one_ns(event.s) > latest_ns
+    return False
 
 
 def _times(time: int) -> bool:
