@@ -3,13 +3,14 @@
 import json as jsonlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
 
-from tapelight.errors import ConfigError, TapelightError
+from tapelight.errors import Bug, ConfigError, TapelightError
 
 app = cyclopts.App(
     name="tapelight",
@@ -31,19 +32,35 @@ def main() -> None:
         _fail(str(error), 2)
     except TapelightError as error:
         _fail(str(error), 1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}: check that it may be written to.", 1)
     except BaseExceptionGroup as group:
-        known = group.subgroup(TapelightError)
+        known, code = _known(group)
         if known is None:
             raise
-        _fail(str(_first(known)), 2)
+        _fail(str(known), code)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
 
-def _first(group: BaseException) -> BaseException:
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
+def _known(group: BaseExceptionGroup[BaseException]) -> tuple[TapelightError | None, int]:
+    """Return the error to tell and the exit code; None if one in the group is to be raised on."""
+    leaves = list(_leaves(group))
+    known = [e for e in leaves if isinstance(e, TapelightError) and not isinstance(e, Bug)]
+    if len(known) < len(leaves):
+        return None, 1
+    others = [e for e in known if not isinstance(e, ConfigError)]
+    return (others[0], 1) if others else (known[0], 2)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for inner in error.exceptions:
+        yield from _leaves(inner)
 
 
 def _fail(message: str, code: int) -> None:
@@ -51,8 +68,14 @@ def _fail(message: str, code: int) -> None:
     raise SystemExit(code)
 
 
-def _data_folder(data: Path | None, fallback: str = "data") -> Path:
-    return data or Path(os.environ.get("TAPELIGHT_DATA", fallback))
+def _data_folder(data: Path | None, fallback: str) -> Path:
+    return _named_folder(data) or Path(fallback)
+
+
+def _named_folder(data: Path | None) -> Path | None:
+    """Return the folder that --data or the environment names."""
+    named = os.environ.get("TAPELIGHT_DATA", "")
+    return data or (Path(named) if named else None)
 
 
 def _loop(main_task: Any) -> Any:
@@ -108,7 +131,8 @@ def demo(
     from tapelight.app.demo import demo as run_demo
     from tapelight.config import load
 
-    options = DemoOptions(port, symbols, rate, seed, duration, scenario, speed, data, ledger)
+    folder = _named_folder(data)
+    options = DemoOptions(port, symbols, rate, seed, duration, scenario, speed, folder, ledger)
     print(f"Dashboard: http://127.0.0.1:{port}  (Ctrl-C ends the demo)", file=sys.stderr)
     status = _loop(run_demo(options, load(config)))
     if json and status:
@@ -218,7 +242,7 @@ def replay(
     calendar: auto, XNYS or 24x7.
     json: print the answers as JSON lines.
     """
-    from tapelight.app.playback import ReplayOptions, replay_max, replay_paced
+    from tapelight.app.playback import ReplayOptions, pace, replay_max, replay_paced
     from tapelight.config import load
 
     options = ReplayOptions(
@@ -227,10 +251,7 @@ def replay(
     )  # fmt: skip
     if speed == "max":
         raise SystemExit(replay_max(options))
-    try:
-        factor = float(speed.rstrip("xX"))
-    except ValueError as error:
-        raise ConfigError(f"--speed is {speed!r}: give max or a number such as 10.") from error
+    factor = pace(speed, options)
     print(f"Dashboard: http://127.0.0.1:{port}", file=sys.stderr)
     _loop(replay_paced(options, factor, load(config), port))
 

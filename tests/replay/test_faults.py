@@ -40,7 +40,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
 def sentence(told: Answer) -> str:
     assert told.code in (1, 2)
     assert told.out == ""
-    lines = [line for line in told.err.splitlines() if not line.startswith("Dashboard:")]
+    lines = told.err.splitlines()
     assert len(lines) == 1, told.err
     return lines[0]
 
@@ -107,6 +107,20 @@ def test_a_time_before_everything(bars: Path, refused: Refused) -> None:
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "fast"])
 def test_a_bad_speed(bars: Path, text: str, refused: Refused) -> None:
     assert "--speed is" in refused(bars, f"--speed={text}", "--port", "0")
+
+
+@pytest.mark.parametrize("option", ["--sql=SELECT last FROM market", "--at=10:00", "--verify"])
+def test_what_a_paced_replay_does_not_answer(bars: Path, option: str, refused: Refused) -> None:
+    name = option.partition("=")[0]
+    told = refused(bars, "--speed", "10", option)
+    assert told == (f"tapelight: {name} is answered at full speed alone: give --speed max with it.")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--daily", "d.parquet"), ("--calendar", "XNYS")])
+def test_what_a_journal_has_in_itself(
+    tmp_path: Path, option: str, value: str, refused: Refused
+) -> None:
+    assert f"{option} is for Parquet files" in refused(tmp_path, option, value)
 
 
 def test_a_bad_query(bars: Path, refused: Refused) -> None:

@@ -101,3 +101,11 @@ def test_weekends_and_new_yorks_half_days_are_full_days(tmp_path: Path) -> None:
     [found] = [r for r in records(source, tmp_path / "daily.parquet") if isinstance(r, References)]
     [reference] = found.references
     assert (reference.adv_sessions, reference.adv20) == (20, sum(volumes) / 20)
+
+
+def test_a_time_of_day_is_new_yorks_round_the_clock_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = bars(tmp_path / "bars.parquet", "09:00", "13:58", "13:59", "14:00")
+    told = replay_here(capsys, path, "--json", "--at", "09:00:59", "--sql", SQL)
+    assert [row["last"] for row in told.rows] == [12.0]

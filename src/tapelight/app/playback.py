@@ -74,24 +74,38 @@ class Opened:
     session: Session | None = None
 
     def moment(self, text: str, cal: Calendar, first_ns: int) -> int:
-        """Return TIME in ns; a time of day is of the journal's day, or of a file's last session."""
+        """Return TIME in ns.
+
+        A time of day is New York's, on the journal's day or that of a file's last session.
+        """
         session = self.session
         if session is None:
             day = dt.date.fromisoformat(journal_date(cal, first_ns))
             session = cal.session_on(day)
             assert session is not None
-        return parse_time(text, session, cal.zone)
+        return parse_time(text, session)
 
 
 def open_records(options: ReplayOptions, questions: Questions | None) -> Opened:
     """Return the records of the source; `questions` are asked of a file that has none itself."""
     path = Path(options.source)
     if path.suffix != ".parquet" and not path.is_file():
+        _refuse_for_a_journal(options)
         return Opened(read_records(find_run(path, options.data)))
     source = replay.open_source(path, options.calendar)
     if source.rejected:
         sys.stderr.write(f"{path}: {source.rejected:,} rows without a sound price are left out.\n")
     return Opened(_file_records(source, options.daily, questions), source.last_session())
+
+
+def _refuse_for_a_journal(options: ReplayOptions) -> None:
+    """Refuse what a journal has in itself; raises ConfigError."""
+    given = {"--daily": options.daily is not None, "--calendar": options.calendar != "auto"}
+    for name in (name for name, is_given in given.items() if is_given):
+        raise ConfigError(
+            f"{name} is for Parquet files, a journal brings its own: leave it out for "
+            f"{options.source}."
+        )
 
 
 def _file_records(
@@ -198,10 +212,22 @@ def _verdict(engine: Engine, verdict: Verdict, options: ReplayOptions) -> int:
     return 1 if verdict.other else 0
 
 
+def pace(speed: str, options: ReplayOptions) -> float:
+    """Return the market seconds a second of a --speed that is not max; raises ConfigError."""
+    given = {"--sql": bool(options.sql), "--at": options.at is not None, "--verify": options.verify}
+    for name in (name for name, is_given in given.items() if is_given):
+        raise ConfigError(f"{name} is answered at full speed alone: give --speed max with it.")
+    try:
+        factor = float(speed.rstrip("xX"))
+    except ValueError:
+        factor = math.nan
+    if not (factor > 0 and math.isfinite(factor)):
+        raise ConfigError(f"--speed is {speed!r}: give max or a number above 0, such as 10.")
+    return factor
+
+
 async def replay_paced(options: ReplayOptions, speed: float, config: Config, port: int) -> None:
     """Serve the dashboard while the records come at `speed` market seconds a second."""
-    if not (speed > 0 and math.isfinite(speed)):
-        raise ConfigError(f"--speed is {speed:g}: give max or a number above 0.")
     opened = open_records(options, read_questions(Path(config.questions)))
     player = Player(config, port)
     async with asyncio.TaskGroup() as group:

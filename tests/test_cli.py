@@ -1,0 +1,58 @@
+"""The command line's own part: exit codes and the folder for what is written."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tapelight.cli import _data_folder, _known, _named_folder, main
+from tapelight.errors import Bug, ConfigError, TapelightError, Unavailable
+
+CONFIG, AWAY, BUG = ConfigError("set it"), Unavailable("retry"), Bug("ours")
+NESTED = BaseExceptionGroup("inner", [CONFIG, AWAY])
+
+
+@pytest.mark.parametrize(
+    ("leaves", "known", "code"),
+    [
+        ([CONFIG], CONFIG, 2),
+        ([CONFIG, BaseExceptionGroup("inner", [CONFIG])], CONFIG, 2),
+        ([AWAY], AWAY, 1),
+        ([CONFIG, AWAY], AWAY, 1),
+        ([CONFIG, NESTED], AWAY, 1),
+        ([CONFIG, BUG], None, 1),
+        ([CONFIG, ValueError("foreign")], None, 1),
+        ([NESTED, BaseExceptionGroup("inner", [OSError("foreign")])], None, 1),
+    ],
+)
+def test_a_group_is_told_only_when_all_of_it_is_known(
+    leaves: list[BaseException], known: TapelightError | None, code: int
+) -> None:
+    assert _known(BaseExceptionGroup("tasks", leaves)) == (known, code)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(sys, "argv", ["tapelight", "init", str(tmp_path / "file" / "desk")])
+    with pytest.raises(SystemExit) as end, pytest.warns(UserWarning, match="without tokens"):
+        main()
+    assert end.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"tapelight: {tmp_path / 'file'}")
+    assert told.endswith(": Not a directory: check that it may be written to.\n")
+    assert told.count("\n") == 1
+
+
+def test_the_folder_is_the_options_or_else_the_environments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAPELIGHT_DATA", "/named")
+    assert _named_folder(Path("/given")) == Path("/given")
+    assert _named_folder(None) == _data_folder(None, "data") == Path("/named")
+    monkeypatch.setenv("TAPELIGHT_DATA", "")
+    assert _named_folder(None) is None
+    monkeypatch.delenv("TAPELIGHT_DATA")
+    assert _named_folder(None) is None
+    assert _data_folder(None, "data") == Path("data")
