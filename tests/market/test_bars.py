@@ -177,4 +177,6 @@ def test_a_minute_bar_around_a_snapshot_adds_what_the_day_volume_says() -> None:
     tape.bars(60, ("10:00:00", 10.0, 10.0, 10.0, 10.1, 300.0), day_volume=1_200.0)
     assert tape.many("vol last") == [1_200.0, 10.1]
     tape.mark("10:01:00")
+    assert tape("vol_1m") is None, "the window began before the snapshot"
+    tape.mark("10:01:30")
     assert tape("vol_1m") == 200.0

@@ -244,10 +244,13 @@ def test_the_default_gate_is_that_of_the_boards() -> None:
     assert "NOT stale" in DEFAULT_GATE
 
 
+def test_a_question_without_a_title_bears_its_file_name() -> None:
+    assert read_question("gap_and_go", "SELECT last FROM market").header.title == "Gap and go"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("SELECT last FROM market", "x.sql: the header is wrong"),
         ('-- titel = "x"\nSELECT last FROM market', "unknown header key 'titel', did you mean title?"),
         ('-- title = "x"\n-- zzz = 1\nSELECT last FROM market', "unknown header key 'zzz', they are"),
         ('-- title = "x"\n-- kind = "list"\nSELECT last FROM market', "kind is 'list'"),

@@ -35,8 +35,14 @@ def _port(host: str, port: int) -> Finding:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+        except OverflowError:
+            text = f"Port {port} doesn't exist: set [web] port to one from 1 to 65535."
+            return _finding("port", "fail", text)
         except OSError as error:
-            text = f"{host}:{port} can't be had ({error.strerror}): set [web] port or end its user."
+            text = (
+                f"{host}:{port} can't be had ({error.strerror}): another program, perhaps Tapelight "
+                "itself, uses it. End it, or set another [web] port."
+            )
             return _finding("port", "fail", text)
     return _finding("port", "ok", f"{host}:{port} is free.")
 

@@ -18,7 +18,7 @@ from tapelight.model.session import latest_session, session_after
 
 State = dict[str, Any]
 """Arrays and bytes by name."""
-VERSION = 2
+VERSION = 3
 
 
 class Scalars(msgspec.Struct, kw_only=True):
@@ -36,6 +36,7 @@ class Scalars(msgspec.Struct, kw_only=True):
     now_s: int
     complete_ns: int
     minutes_seen: int
+    windows_since_ns: int
     feed: str
     gap_since_ns: int
     rolls: int
@@ -109,6 +110,7 @@ def _scalars(engine: Engine) -> Scalars:
         now_s=table.now_s,
         complete_ns=table.complete_ns,
         minutes_seen=table.minutes_seen,
+        windows_since_ns=table.windows_since_ns,
         feed=table.feed,
         gap_since_ns=table.gap_since_ns,
         rolls=table.rolls,
@@ -164,7 +166,7 @@ def _thaw_table(table: Table, s: Scalars, state: State) -> None:
     if s.session_ns:
         table.session = latest_session(table.calendar, s.session_ns)
         table.next_roll_ns = session_after(table.calendar, s.session_ns).start_ns
-    for name in "now_ns now_s complete_ns minutes_seen feed gap_since_ns rolls pending".split():
+    for name in "now_ns now_s complete_ns minutes_seen windows_since_ns feed gap_since_ns rolls pending".split():
         setattr(table, name, getattr(s, name))
 
 

@@ -202,6 +202,8 @@ class Scanner:
 
     def _feed_changed(self, state: FeedState) -> None:
         self.feed_state = state
+        tell = log.warning if state.provisional or state.state == "connecting" else log.info
+        tell("feed", name=state.feed, state=state.state, detail=state.detail)
         if state.provisional:
             self.figures.gaps += 1
             session = self.engine.table.session

@@ -31,6 +31,8 @@ def take_snapshot(table: Table, snap: Snapshot) -> None:
     _check_previous_closes(table, snap)
     known_until = np.maximum(live["snap_ns"][snap.row], session.start_ns - 1)
     fresh = np.flatnonzero(snap.updated_ns > known_until)
+    if (snap.volume[fresh] > live["vol"][snap.row[fresh]]).any():
+        table.windows_since_ns = int(snap.updated_ns.max())
     _take_day(live, snap, fresh, session.phase(snap.ts_recv_ns))
     touch_all(live, snap.row, table.counters, table.spill)
     table.gap_since_ns = 0

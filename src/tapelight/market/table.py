@@ -49,6 +49,8 @@ class Table:
         self.now_s = 0
         self.complete_ns = 0
         self.minutes_seen = 0
+        self.windows_since_ns = 0
+        """Since when the windows hold everything: the last snapshot that told of missed volume."""
         self.feed = ""
         self.gap_since_ns = 0
         self.pending: list[References] = []

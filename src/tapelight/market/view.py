@@ -123,6 +123,17 @@ class State:
         """Return an integer field as floats."""
         return np.asarray(self[name], np.float64)
 
+    def window(self, name: str, seconds: int) -> Column:
+        """Return the sum over a rolling window; null until the table has seen all of it.
+
+        A snapshot that tells of volume missed begins the windows anew: a part is not the whole.
+        """
+        table = self._view.table
+        since_ns = table.windows_since_ns
+        if since_ns and table.now_ns - since_ns < seconds * NS:
+            return np.full(len(self._view), np.nan)
+        return self.floats(name)
+
     def ns(self, name: str) -> Column:
         """Return a time field in seconds before now; null where it never happened."""
         stamps = self[name]

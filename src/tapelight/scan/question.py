@@ -24,7 +24,8 @@ NO_GATE = "none"
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Hold the header of a question's file."""
 
-    title: str
+    title: str = ""
+    """The file's name when there is none."""
     kind: str = "board"
     """board (a ranked list) or events (a scan that fires)."""
     doc: str = ""
@@ -60,6 +61,8 @@ def read_question(name: str, text: str) -> Question:
         query = compile_query(_sql(text), _gate(header))
     except ConfigError as error:
         raise ConfigError(f"{name}.sql: {error}") from error
+    if not header.title:
+        header = msgspec.structs.replace(header, title=name.replace("_", " ").capitalize())
     version = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     return Question(name, header, query, version)
 

@@ -59,13 +59,13 @@ def imb(bid_size: Column, ask_size: Column) -> Column:
 @column(unit="1/s")
 def trade_rate(state: State) -> Column:
     """Return the prints a second over the last minute; auctions and derived prints left out."""
-    return where_told(state.floats("n60") / 60.0, state)
+    return where_told(state.window("n60", 60) / 60.0, state)
 
 
 @column(unit="1/s")
 def trade_rate_10s(state: State) -> Column:
     """Return the prints a second over the last 10 s; auctions and derived prints left out."""
-    return where_told(within_minutes(state.floats("n10") / 10.0, state), state)
+    return where_told(within_minutes(state.window("n10", 10) / 10.0, state), state)
 
 
 @column(unit="shares")
@@ -87,4 +87,4 @@ def buy_pct_1m(state: State) -> Column:
 @column()
 def blocks_5m(state: State) -> Column:
     """Return the number of prints of 10,000 shares or $200,000 in the last 5 minutes."""
-    return from_tape(state.floats("blocks300"), state)
+    return from_tape(state.window("blocks300", 300), state)

@@ -46,28 +46,25 @@ def post_vol(state: State) -> Column:
 @column(unit="shares")
 def vol_10s(state: State) -> Column:
     """Return the volume of the last 10 s."""
-    return within_minutes(state["v10"], state)
+    return within_minutes(state.window("v10", 10), state)
 
 
 @column(unit="shares")
 def vol_1m(state: State) -> Column:
     """Return the volume of the last minute."""
-    shares: Column = state["v60"]
-    return shares
+    return state.window("v60", 60)
 
 
 @column(unit="shares")
 def vol_5m(state: State) -> Column:
     """Return the volume of the last 5 minutes."""
-    shares: Column = state["v300"]
-    return shares
+    return state.window("v300", 300)
 
 
 @column(unit="shares")
 def vol_15m(state: State) -> Column:
     """Return the volume of the last 15 minutes (from a ten-second boundary)."""
-    shares: Column = state["v900"]
-    return shares
+    return state.window("v900", 900)
 
 
 @column(unit="$")
@@ -79,14 +76,13 @@ def dollar_vol(state: State) -> Column:
 @column(unit="$")
 def dv_10s(state: State) -> Column:
     """Return the dollars traded in the last 10 s."""
-    return within_minutes(state["dv10"], state)
+    return within_minutes(state.window("dv10", 10), state)
 
 
 @column(unit="$")
 def dv_5m(state: State) -> Column:
     """Return the dollars traded in the last 5 minutes (typical price where a bar has no VWAP)."""
-    dollars: Column = state["dv300"]
-    return dollars
+    return state.window("dv300", 300)
 
 
 @column(unit="shares")
