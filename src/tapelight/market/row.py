@@ -46,6 +46,7 @@ _EACH_PRINT = (
     + [(n, "i8") for n in "c10 c60 n10 n60 blocks300".split()]
     + [(n, "f8") for n in "tick_price tick_dir".split()]
 )
+PAGE = 4096
 _BITS = [
     (n, "u1")
     for n in (
@@ -103,9 +104,14 @@ _ZERO_FIRST = [
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """Return a zeroed array that begins at a cache line."""
+    """Return a zeroed array that begins at a cache line, every page of it in memory.
+
+    Pages that came only when a window first reached them would look like a leak for an hour,
+    and make the fold wait for each.
+    """
     count = int(np.prod(shape)) * dtype.itemsize
     raw = np.zeros(count + LINE, np.uint8)
+    raw[::PAGE] = 0
     begin = -raw.ctypes.data % LINE
     return raw[begin : begin + count].view(dtype).reshape(shape)
 

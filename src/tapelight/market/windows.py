@@ -59,11 +59,11 @@ def empty_rings(rows: int) -> Rings:
     """Return rings for `rows` rows: volumes 0, prices unknown."""
     return Rings(
         recent=aligned((RECENT, rows), SECOND),
-        seconds=np.zeros((SECONDS, rows), OLDER),
+        seconds=aligned((SECONDS, rows), OLDER),
         price=np.full((PRICES, rows), np.nan),
-        vol10=np.zeros((TENS, rows)),
+        vol10=aligned((TENS, rows), np.dtype(np.float64)),
         price10=np.full((PRICE_TENS, rows), np.nan),
-        minutes=np.zeros((MINUTES, rows), MINUTE),
+        minutes=aligned((MINUTES, rows), MINUTE),
     )
 
 
