@@ -25,9 +25,13 @@ def dashboard() -> Path:
     return STATIC
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Return a Chromium, or skip, loudly, where the machine has none."""
+    """Return a Chromium, or skip, loudly, where the machine has none.
+
+    It ends with its module: Playwright keeps an event loop running meanwhile, and no test that
+    needs a loop of its own could run beside it.
+    """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no Chromium: apt-get install -y chromium")
