@@ -267,7 +267,9 @@ def bench(*names: str, json: bool = False) -> None:
     json: one JSON object a line: name, value, unit, baseline, ratio.
     """
     from tapelight.bench import run_benches
+    from tapelight.telemetry import log_to_stderr
 
+    log_to_stderr()
     for row in run_benches(names):
         print(jsonlib.dumps(row) if json else _bench_line(row), flush=True)
 
