@@ -8,12 +8,11 @@ from tapelight.engine import Engine
 from tapelight.errors import Rejected
 from tapelight.market.baseline import market_curve
 from tapelight.model.records import Profile
-from tapelight.model.session import Calendar, Session, latest_session
+from tapelight.model.session import MINUTE_NS, Calendar, Session, latest_session
 from tapelight.model.universe import Universe
 from tapelight.stores.profiles import MINUTES, read_profile, write_session
 
 log = structlog.get_logger()
-MINUTE_NS = 60_000_000_000
 
 
 def profile_for(data: Path, calendar: Calendar, now_ns: int, universe: Universe) -> Profile:

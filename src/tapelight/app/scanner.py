@@ -295,7 +295,7 @@ class Scanner:
         rows = table.live
         age_ms = max(table.now_ns - complete_ns(table), 0) / 1e6
         journal = run.writer.state if run else "closed"
-        lag = figures.lag_ms()
+        counters = counted(table)
         return {
             "phase": PHASES[table.phase()],
             "session": table.session.date.isoformat() if table.session else "",
@@ -309,7 +309,7 @@ class Scanner:
             },
             "events_s": round(figures.events.per_second(), 1),
             "trades_s": round(figures.trades.per_second(), 1),
-            "lag_ms": lag,
+            "lag_ms": figures.lag_ms(),
             "cycle_ms": figures.cycle_ms(),
             "age_ms": round(age_ms, 1),
             "rows": table.n,
@@ -317,13 +317,13 @@ class Scanner:
             "gaps": figures.gaps,
             "gap_open": table.gap_since_ns > 0,
             "provisional": int((rows["provisional"] > 0).sum()),
-            "quarantined": counted(table)["quarantined"],
+            "quarantined": counters["quarantined"],
             "signals": figures.signals,
             "counters": {
-                **counted(table),
+                **counters,
                 "events_in": figures.events_in,
                 "rejected": sum(figures.rejected.values()),
-                "expired": counted(table)["late"],
+                "expired": counters["late"],
             },
             "rejected_by_kind": dict(figures.rejected),
             "rejected_samples": dict(figures.samples),
