@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -17,6 +17,19 @@ from tapelight.scan.question import Question, read_question
 from tapelight.scan.scan import Scan
 
 NS = 1_000_000_000
+
+
+class Part(Protocol):
+    """What remembers something between marks: a snapshot holds it, a new session clears it."""
+
+    def freeze(self) -> dict[str, Any]:
+        """Return what it remembers as arrays and bytes by name."""
+
+    def thaw(self, state: dict[str, Any]) -> None:
+        """Take back what `freeze` gave."""
+
+    def clear(self) -> None:
+        """Begin a new session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,12 @@ class Engine:
         self.boards = {q.name: _kept(boards.get(q.name), q, Board) for q in read if _is_board(q)}
         self.scans = {q.name: _kept(scans.get(q.name), q, Scan) for q in read if not _is_board(q)}
 
+    def parts(self) -> dict[str, Part]:
+        """Return all that remembers something between marks, by the name it has in a snapshot."""
+        boards = {f"board.{name}": board for name, board in self.boards.items()}
+        scans = {f"scan.{name}": scan for name, scan in self.scans.items()}
+        return {**boards, **scans}
+
     def _cycle(self, mark: Mark) -> Cycle:
         table = self.table
         table.complete_ns = mark.complete_ns
@@ -78,10 +97,8 @@ class Engine:
 
     def _begin_session(self) -> None:
         self.rolls = self.table.rolls
-        for board in self.boards.values():
-            board.clear()
-        for scan in self.scans.values():
-            scan.clear()
+        for part in self.parts().values():
+            part.clear()
 
     def _scan(self, whole: bool) -> list[Signal]:
         """Ask the scans of the rows that changed; at whole seconds also of those that held.

@@ -18,7 +18,7 @@ from tapelight.model.session import latest_session, session_after
 
 State = dict[str, Any]
 """Arrays and bytes by name."""
-VERSION = 3
+VERSION = 4
 
 
 class Scalars(msgspec.Struct, kw_only=True):
@@ -64,12 +64,8 @@ def freeze(engine: Engine, reuse: State | None = None) -> State:
     state["bars"] = table.bars.all()
     if table.baseline.profile is not None:
         state["profile"] = codec.encode(table.baseline.profile)
-    for board in engine.boards.values():
-        state[f"board.{board.name}"] = np.stack([board.true_since, board.entered])
-    for scan in engine.scans.values():
-        state[f"scan.{scan.name}.held"] = scan.held.copy()
-        state[f"scan.{scan.name}.fired_ns"] = scan.fired_ns.copy()
-        state[f"scan.{scan.name}.fired_price"] = scan.fired_price.copy()
+    for prefix, part in engine.parts().items():
+        state |= {f"{prefix}:{name}": value for name, value in part.freeze().items()}
     return state
 
 
@@ -136,7 +132,7 @@ def thaw(state: State) -> Engine:
             engine.apply(s.questions)
         except ConfigError as error:
             raise Rejected(f"The snapshot asks what this version does not know: {error}") from error
-    _thaw_questions(engine, state)
+    _thaw_parts(engine, state)
     engine.digest, engine.last_mark_ns, engine.rolls = s.digest, s.last_mark_ns, s.engine_rolls
     return engine
 
@@ -170,10 +166,7 @@ def _thaw_table(table: Table, s: Scalars, state: State) -> None:
         setattr(table, name, getattr(s, name))
 
 
-def _thaw_questions(engine: Engine, state: State) -> None:
-    for board in engine.boards.values():
-        board.true_since, board.entered = state[f"board.{board.name}"]
-    for scan in engine.scans.values():
-        scan.held = state[f"scan.{scan.name}.held"]
-        scan.fired_ns = state[f"scan.{scan.name}.fired_ns"]
-        scan.fired_price = state[f"scan.{scan.name}.fired_price"]
+def _thaw_parts(engine: Engine, state: State) -> None:
+    for prefix, part in engine.parts().items():
+        own = {k[len(prefix) + 1 :]: v for k, v in state.items() if k.startswith(prefix + ":")}
+        part.thaw(own)

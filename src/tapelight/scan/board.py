@@ -87,6 +87,14 @@ class Board:
         order = [names[i] for i in chosen.tolist()]
         return Ranking(self.name, view.moment.now_ns, order, cells(query, view, chosen))
 
+    def freeze(self) -> dict[str, Any]:
+        """Return who is on the board, and who is about to be: (rows,) arrays of ns."""
+        return {"true_since": self.true_since.copy(), "entered": self.entered.copy()}
+
+    def thaw(self, state: dict[str, Any]) -> None:
+        """Take back what `freeze` gave."""
+        self.true_since, self.entered = state["true_since"], state["entered"]
+
     def clear(self) -> None:
         """Let nobody be on the board."""
         self.true_since[:] = NEVER

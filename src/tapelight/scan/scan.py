@@ -116,6 +116,19 @@ class Scan:
             self.fired_ns = np.concatenate([self.fired_ns, np.zeros(grown, np.int64)])
             self.fired_price = np.concatenate([self.fired_price, np.full(grown, np.nan)])
 
+    def freeze(self) -> dict[str, Any]:
+        """Return what it remembers: (rows,) arrays."""
+        return {
+            "held": self.held.copy(),
+            "fired_ns": self.fired_ns.copy(),
+            "fired_price": self.fired_price.copy(),
+        }
+
+    def thaw(self, state: dict[str, Any]) -> None:
+        """Take back what `freeze` gave."""
+        self.held, self.fired_ns = state["held"], state["fired_ns"]
+        self.fired_price = state["fired_price"]
+
     def clear(self) -> None:
         """Begin a new session: nothing holds, nothing has fired."""
         self.held[:] = False
