@@ -104,10 +104,11 @@ class View:
         """Return a text column that says `word` in every row."""
         return Text(np.zeros(len(self), np.int32), (word,))
 
-    def symbols(self) -> list[str]:
-        """Return the symbols of the view's rows."""
+    def symbols(self, at: npt.NDArray[np.intp]) -> list[str]:
+        """Return the symbols of the rows at these places of the view."""
         names = self.table.universe.symbols
-        return names if self.index is None else [names[i] for i in self.index.tolist()]
+        rows = at if self.index is None else self.index[at]
+        return [names[row] for row in rows.tolist()]
 
 
 class State:

@@ -83,8 +83,7 @@ class Board:
         on_board = self.entered[: len(view)] if view.index is None else self.entered[view.index]
         members = np.flatnonzero(on_board)
         chosen = ranked(query, view, members)[: query.limit]
-        names = view.symbols()
-        order = [names[i] for i in chosen.tolist()]
+        order = view.symbols(chosen)
         return Ranking(self.name, view.moment.now_ns, order, cells(query, view, chosen))
 
     def freeze(self) -> dict[str, Any]:

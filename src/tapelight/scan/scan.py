@@ -90,10 +90,9 @@ class Scan:
         self.fired_price[rows[at]] = np.asarray(view["last"])[at]
         names = [named.name for named in self.question.query.select]
         columns = cells(self.question.query, view, at)
-        symbols = view.symbols()
         return [
-            self._signal(symbols[i], now, dict(zip(names, values, strict=True)))
-            for i, values in zip(at.tolist(), zip(*columns, strict=True), strict=True)
+            self._signal(symbol, now, dict(zip(names, values, strict=True)))
+            for symbol, values in zip(view.symbols(at), zip(*columns, strict=True), strict=True)
         ]
 
     def _signal(self, symbol: str, now: int, values: dict[str, Any]) -> Signal:
