@@ -17,6 +17,8 @@ from tapelight.scan.question import Question, read_question
 from tapelight.scan.scan import Scan
 
 NS = 1_000_000_000
+SHARED_ABOVE = 3
+"""Where more than a third of the rows is asked for, scans and boards share one view of all."""
 
 
 class Part(Protocol):
@@ -88,8 +90,9 @@ class Engine:
         if table.rolls != self.rolls:
             self._begin_session()
         whole = mark.ts_ns % NS == 0
-        signals = self._scan(whole)
-        rankings = self._rank() if whole else []
+        everything = View(table) if whole else None
+        signals = self._scan(everything)
+        rankings = self._rank(everything) if everything is not None else []
         table.forget_changes()
         self.last_mark_ns = mark.ts_ns
         self._witness(mark, rankings, signals)
@@ -100,29 +103,33 @@ class Engine:
         for part in self.parts().values():
             part.clear()
 
-    def _scan(self, whole: bool) -> list[Signal]:
+    def _scan(self, everything: View | None) -> list[Signal]:
         """Ask the scans of the rows that changed; at whole seconds also of those that held.
 
         Where a scan asks for a pulse, which the mark ends, what held is asked at each mark.
         """
-        changed = np.zeros(self.table.n, np.bool_)
+        n, whole = self.table.n, everything is not None
+        changed = np.zeros(n, np.bool_)
         changed[self.table.changed()] = True
         looked_at = changed.copy()
         for scan in self.scans.values():
             if whole or scan.pulsing:
-                looked_at |= scan.held_rows(self.table.n)
+                looked_at |= scan.held_rows(n)
         rows = np.flatnonzero(looked_at)
         if not len(rows):
             return []
-        view, fresh = View(self.table, rows), changed[rows]
+        if everything is not None and len(rows) * SHARED_ABOVE > n:
+            view, rows = everything, np.arange(n)
+        else:
+            view = View(self.table, rows)
+        fresh = changed[rows]
         signals: list[Signal] = []
         for scan in self.scans.values():
-            again = scan.held_rows(self.table.n)[rows] if whole or scan.pulsing else fresh
+            again = scan.held_rows(n)[rows] if whole or scan.pulsing else fresh
             signals += scan.evaluate(view, rows, fresh | again)
         return sorted(signals, key=lambda s: (s.scan, s.symbol))
 
-    def _rank(self) -> list[Ranking]:
-        view = View(self.table)
+    def _rank(self, view: View) -> list[Ranking]:
         return [board.evaluate(view) for board in self.boards.values()]
 
     def _witness(self, mark: Mark, rankings: list[Ranking], signals: list[Signal]) -> None:
