@@ -11,7 +11,7 @@ from tapelight.market.intake import take
 from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.records import Digest, Mark, Questions, Record
-from tapelight.model.signals import Signal
+from tapelight.model.signals import Signal, witness
 from tapelight.scan.board import Board, Ranking
 from tapelight.scan.question import Question, read_question
 from tapelight.scan.scan import Scan
@@ -139,7 +139,7 @@ class Engine:
         answers = (
             mark.ts_ns,
             [(r.name, r.order, r.columns) for r in rankings],
-            [(s.scan, s.symbol, s.id, s.values) for s in signals],
+            [witness(s) for s in signals],
         )
         packed = msgspec.msgpack.encode(answers)
         self.digest = hashlib.blake2b(

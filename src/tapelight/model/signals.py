@@ -1,11 +1,69 @@
-"""Signals: immutable facts that just became true."""
+"""Signals: immutable facts that just became true, with what they rest on."""
+
+from typing import Any
 
 import msgspec
 
 STATES = ("armed", "fired", "confirmed", "invalidated", "expired", "halted", "retracted")
 """What may become of a signal. Each state is a new record with the signal's id."""
+NS_IN_MS = 1_000_000
 
 Value = float | str | bool | None
+
+
+class Leaf(msgspec.Struct, frozen=True):
+    """State what one comparison of a condition saw: `rvol_tod` 3.4 `>=` 3.0, true."""
+
+    name: str
+    """What is compared: a column, an expression as written, or a strategy's own word."""
+    value: Value
+    """Its value at the mark; None is unknown."""
+    op: str
+    """>, >=, <, <=, =, <>, in, not in, like, not like, is, is null, is not null."""
+    bound: Value
+    """What it is compared with: a number, a word, the list of IN as text, True or False of a flag."""
+    true: bool | None
+    """Whether it holds; None where the value or the bound is unknown, which counts as not."""
+    within: tuple[str, ...] = ()
+    """The groups it stands in, outermost first: gate, or1, and2 ... A name is that of the join and
+    its place in the group around it; leaves of no group (and the gate) must all hold."""
+    against: str = ""
+    """The bound as written, where it is no literal: prev_high * 1.01."""
+
+
+class Hops(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold when the event behind a signal passed each station, ns of market time; None unknown.
+
+    No part of any digest: a replay has other stamps, and the same answers.
+    """
+
+    exchange_ns: int | None = None
+    """The event's own stamp."""
+    provider_ns: int | None = None
+    receive_ns: int | None = None
+    fold_ns: int | None = None
+    """When the batch was in the table."""
+    fire_ns: int | None = None
+    """When the mark that asked was answered."""
+    dispatch_ns: int | None = None
+    """When the gateway published it."""
+    text: str = ""
+    """The same for people: 142 ms (net 61, table 9, rule 64, send 8)."""
+
+    def parts_ms(self) -> dict[str, float]:
+        """Return the time between neighbouring stations that are known, ms: net, table ..."""
+        stamps = {
+            "net": (self.exchange_ns, self.receive_ns),
+            "table": (self.receive_ns, self.fold_ns),
+            "rule": (self.fold_ns, self.fire_ns),
+            "send": (self.fire_ns, self.dispatch_ns),
+            "total": (self.exchange_ns, self.dispatch_ns),
+        }
+        return {
+            name: (end - begin) / NS_IN_MS
+            for name, (begin, end) in stamps.items()
+            if begin is not None and end is not None
+        }
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,3 +109,19 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """Why the state changed: the rule or the leaf that decided."""
     plan: Plan | None = None
     """Strategies: entry, stop, targets."""
+    why: tuple[Leaf, ...] = ()
+    """Every leaf of the condition that decided, the gate's included, as it stood at the mark."""
+    event_ns: int = 0
+    """Event time of the symbol's last print at the mark; 0 = it has none."""
+    group: str = ""
+    """The id of the first signal of a burst; empty where the scan groups none."""
+    count: int = 1
+    """How many signals of the burst there have been, this one included."""
+    hops: Hops | None = None
+    """When it passed where; the one field that no digest covers."""
+
+
+def witness(signal: Signal) -> tuple[Any, ...]:
+    """Return what a digest covers: all that a replay must give again, so no hop."""
+    facts = msgspec.structs.astuple(signal)
+    return facts[: Signal.__struct_fields__.index("hops")]
