@@ -1,5 +1,6 @@
 """Queries: one SELECT over `market`, parsed, checked against a closed list, compiled."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -44,6 +45,15 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Hold a condition as it was written, and the compiler that knows its names: it explains."""
+
+    node: exp.Expr
+    compiler: Compiler
+    gate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Hold a compiled question. `leave` is `where` with its bounds let out, for hysteresis."""
 
@@ -56,6 +66,8 @@ class Query:
     used: tuple[str, ...]
     pulsing: bool
     """Whether it uses a column that is true only until the next mark."""
+    conditions: tuple[Condition, ...] = ()
+    """WHERE and the gate, for `scan.leaves`."""
 
 
 @lru_cache(maxsize=512)
@@ -72,7 +84,16 @@ def compile_query(text: str, gate: str = "") -> Query:
     order = tuple((compiler.value(o.this), bool(o.args.get("desc"))) for o in _ordered(tree))
     used = tuple(compiler.used)
     pulsing = any(columns()[name].pulse for name in used)
-    return Query(text, select, where, leave, order, _limit(tree), used, pulsing)
+    written = tuple(_conditions(compiler, tree, gate))
+    return Query(text, select, where, leave, order, _limit(tree), used, pulsing, written)
+
+
+def _conditions(compiler: Compiler, tree: exp.Select, gate: str) -> Iterator[Condition]:
+    where = tree.args.get("where")
+    if where:
+        yield Condition(where.this, compiler)
+    if gate:
+        yield Condition(_gate(gate), Compiler(), gate=True)
 
 
 def _parse(text: str) -> exp.Select:
