@@ -121,12 +121,12 @@ async def test_what_waits_is_bounded_and_nothing_is_lost() -> None:
             await connection.send(f"{n:04d}" * 50)
         await connection.wait_closed()
 
-    limits = Limits(waiting_frames=8, waiting_bytes=1000)
+    limits = Limits(waiting_frames=8, waiting_bytes=1000, read_bytes=2000)
     async with server(talk) as url, open_stream(url, lambda: None, limits) as stream:
         frames: list[bytes] = []
         while len(frames) < 300:
             some = await stream.take()
-            assert sum(map(len, some)) <= 1200
+            assert sum(map(len, some)) <= 1000 + 8 * 2000
             frames += some
         assert [int(f[:4]) for f in frames] == list(range(300))
 
@@ -179,6 +179,27 @@ async def test_a_close_comes_after_the_last_frame_with_its_code() -> None:
         with pytest.raises(Closed, match="code 1008: one connection only") as caught:
             await stream.take()
         assert caught.value.code == 1008
+
+
+async def test_a_message_in_several_frames_is_one() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(["one ", "message ", "in parts"])
+        await connection.send("two")
+        await connection.wait_closed()
+
+    async with server(talk) as url, open_stream(url, lambda: None) as stream:
+        assert await taken(stream, 2) == [b"one message in parts", b"two"]
+
+
+async def test_a_message_in_several_frames_is_bounded_too() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(["x" * 600] * 50)
+        await connection.wait_closed()
+
+    limits = Limits(max_message_bytes=1000)
+    async with server(talk) as url, open_stream(url, lambda: None, limits) as stream:
+        with pytest.raises(Closed, match="too large"):
+            await stream.take()
 
 
 async def test_a_message_above_the_limit_ends_the_connection() -> None:

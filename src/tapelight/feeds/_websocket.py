@@ -8,21 +8,28 @@ import asyncio
 import contextlib
 import logging
 import random
-import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
+from picows import (
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
 
 from tapelight.errors import ConfigError, Unavailable
 
 _log = logging.getLogger("tapelight.websocket")
-# At DEBUG the library writes every frame, and one of them holds the key.
-_log.setLevel(logging.INFO)
+# What the library says of its connections is told by `Unavailable`, in words.
+_log.setLevel(logging.CRITICAL)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -44,11 +51,16 @@ class Limits:
 
     open_timeout_s: float = 10.0
     close_timeout_s: float = 1.0
-    send_timeout_s: float = 5.0
     max_message_bytes: int = 16 << 20
-    waiting_frames: int = 256
-    """Frames taken from the socket and not yet by the reader; beyond, TCP holds them back."""
+    waiting_frames: int = 1024
+    """Frames taken from the socket and not yet by the reader; beyond, TCP holds them back.
+
+    What one read of the socket brought besides comes on top: about `read_bytes`, or a frame.
+    """
     waiting_bytes: int = 2 << 20
+    read_bytes: int = 256 << 10
+    ping_s: float = 20.0
+    """An idle connection is pinged; without an answer for as long again it is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +138,17 @@ class Watchdog:
 class Stream:
     """Read frames of one open connection as they come, several at a time when they wait."""
 
-    def __init__(
-        self, connection: ClientConnection, limit_s: Callable[[], float | None], limits: Limits
-    ) -> None:
-        self._connection = connection
+    def __init__(self, limit_s: Callable[[], float | None], limits: Limits) -> None:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._watchdog = Watchdog(limit_s, self._loop.time())
+        self._connection: WSTransport | None = None
         self._frames: list[bytes] = []
         self._bytes = 0
+        self._held_back = False
         self._ready = asyncio.Event()
-        self._room = asyncio.Event()
         self._woken = False
         self._end: Unavailable | None = None
-        self._reader = asyncio.create_task(self._read(), name="websocket reader")
 
     async def take(self) -> list[bytes]:
         """Return all frames that wait, at least one, or none after `wake`.
@@ -157,7 +166,7 @@ class Stream:
             return []
         frames, self._frames, self._bytes = self._frames, [], 0
         self._watchdog.fed(self._loop.time())
-        self._room.set()
+        self._let_go_on()
         return frames
 
     def wake(self) -> None:
@@ -166,22 +175,54 @@ class Stream:
         self._ready.set()
 
     async def send(self, message: str) -> None:
-        """Send a text message; raises Unavailable when that fails or takes too long."""
-        try:
-            async with asyncio.timeout(self._limits.send_timeout_s):
-                await self._connection.send(message)
-        except (ConnectionClosed, TimeoutError) as error:
-            raise Unavailable(f"The connection broke while sending: {error}.") from error
+        """Send a text message; raises Unavailable when the connection has ended."""
+        connection = self._connection
+        if connection is None or connection.is_disconnected:
+            raise self._end or Unavailable("The connection broke while sending.")
+        connection.send(WSMsgType.TEXT, message.encode())
 
     async def close(self) -> None:
-        """Close the connection within its close time-out and end the reader."""
-        self._reader.cancel()
-        await asyncio.wait({self._reader})
-        await self._connection.close()
+        """Close the connection within its close time-out."""
+        connection = self._connection
+        if connection is None or connection.is_disconnected:
+            return
+        self._let_go_on()  # the peer's answer waits behind what was held back
+        connection.send_close(WSCloseCode.OK)
+        with contextlib.suppress(TimeoutError, WSError):
+            async with asyncio.timeout(self._limits.close_timeout_s):
+                await connection.wait_disconnected()
+        connection.disconnect(False)
+
+    # What the connection calls
+
+    def opened(self, connection: WSTransport) -> None:
+        """Take the connection that has just opened."""
+        self._connection = connection
+
+    def add(self, frame: bytes) -> None:
+        """Take a message; hold the socket back when too much waits."""
+        self._frames.append(frame)
+        self._bytes += len(frame)
+        self._ready.set()
+        if self._is_full() and not self._held_back:
+            self._held_back = True
+            self._reading().pause_reading()
+
+    def ended(self, error: Unavailable) -> None:
+        """Note why the connection is over; the first reason counts."""
+        self._end = self._end or error
+        self._ready.set()
+
+    def _let_go_on(self) -> None:
+        if self._held_back:
+            self._held_back = False
+            self._reading().resume_reading()
+
+    def _reading(self) -> asyncio.ReadTransport:
+        assert self._connection is not None
+        return self._connection.underlying_transport
 
     async def _wait(self) -> None:
-        if self._reader.done():
-            self._reader.result()
         left = self._watchdog.left_s(self._loop.time())
         if left is not None and left <= 0:
             await self._last_look()
@@ -199,25 +240,59 @@ class Stream:
         if not self._frames and self._end is None:
             raise Silent("The connection is open but brings no data; connecting anew.")
 
-    async def _read(self) -> None:
-        try:
-            while True:
-                frame = await self._connection.recv(decode=False)
-                self._frames.append(frame)
-                self._bytes += len(frame)
-                self._ready.set()
-                if self._is_full():
-                    self._room.clear()
-                    await self._room.wait()
-        except ConnectionClosed as error:
-            self._end = _closed(error)
-        except WebSocketException as error:
-            self._end = Closed(f"The connection sent what no WebSocket may: {error}.", 1002)
-        self._ready.set()
-
     def _is_full(self) -> bool:
         limits = self._limits
         return len(self._frames) >= limits.waiting_frames or self._bytes >= limits.waiting_bytes
+
+
+class _Receiver(WSListener):
+    """Hand each whole message to the stream, and how the connection ended."""
+
+    def __init__(self, stream: Stream, limits: Limits) -> None:
+        self._stream = stream
+        self._most = limits.max_message_bytes
+        self._parts: list[bytes] = []
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._stream.opened(transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind is WSMsgType.CLOSE:
+            payload = frame.get_payload_as_bytes()
+            self._stream.ended(_closed(payload))
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif kind in _MESSAGES and not transport.is_close_frame_sent:
+            payload = frame.get_payload_as_bytes()
+            if frame.fin and not self._parts:
+                self._stream.add(payload)
+            else:
+                self._assemble(transport, payload, frame.fin)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        # The library's stub leaves out that there may be none.
+        sent = getattr(transport.close_handshake, "sent", None)
+        if sent is not None and sent.code in (
+            WSCloseCode.PROTOCOL_ERROR,
+            WSCloseCode.MESSAGE_TOO_BIG,
+        ):
+            words = "The connection sent what no WebSocket may, or a frame too large."
+            self._stream.ended(Closed(words, sent.code.value))
+        self._stream.ended(Closed("The connection was closed with code 1006.", 1006))
+
+    def _assemble(self, transport: WSTransport, payload: bytes, last: bool) -> None:
+        """Take a part of a message that comes in several frames; bounded like one frame."""
+        self._parts.append(payload)
+        if sum(map(len, self._parts)) > self._most:
+            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
+            transport.disconnect()
+        elif last:
+            self._stream.add(b"".join(self._parts))
+            self._parts = []
+
+
+_MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
 
 
 @contextlib.asynccontextmanager
@@ -230,43 +305,48 @@ async def open_stream(
     Unavailable when the server cannot be reached, ConfigError when `url` is no address.
     """
     limits = limits or Limits()
-    connection = await _connect(url, limits)
-    stream = Stream(connection, limit_s, limits)
+    stream = Stream(limit_s, limits)
+    await _connect(url, stream, limits)
     try:
         yield stream
     finally:
         await stream.close()
 
 
-async def _connect(url: str, limits: Limits) -> ClientConnection:
+async def _connect(url: str, stream: Stream, limits: Limits) -> None:
     host = urlsplit(url).hostname
+    if urlsplit(url).scheme not in ("ws", "wss") or not host:
+        raise ConfigError(f"{url!r} is no WebSocket address: write it as wss://host/path.")
     try:
-        connection = await connect(
-            url,
-            compression=None,
-            max_size=limits.max_message_bytes,
-            max_queue=64,
-            open_timeout=limits.open_timeout_s,
-            close_timeout=limits.close_timeout_s,
-            proxy=None if host in LOOPBACK else True,
-            logger=_log,
-        )
-    except InvalidURI as error:
-        raise ConfigError(
-            f"{url!r} is no WebSocket address: write it as wss://host/path."
-        ) from error
-    except (OSError, TimeoutError, WebSocketException, EOFError) as error:
+        async with asyncio.timeout(limits.open_timeout_s):
+            await ws_connect(
+                lambda: _Receiver(stream, limits),
+                url,
+                websocket_handshake_timeout=limits.open_timeout_s,
+                logger_name=_log,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=limits.ping_s,
+                auto_ping_reply_timeout=limits.ping_s,
+                max_frame_size=limits.max_message_bytes,
+                read_buffer_init_size=limits.read_bytes,
+                proxy=_proxy(host),
+            )
+    except (OSError, WSError, EOFError) as error:
         raise Unavailable(
             f"Cannot connect to {host}: {str(error) or type(error).__name__}."
         ) from error
-    raw = connection.transport.get_extra_info("socket")
-    if raw is not None:
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
 
 
-def _closed(error: ConnectionClosed) -> Closed:
-    code = error.rcvd.code if error.rcvd else 1006
-    reason = error.rcvd.reason if error.rcvd else ""
+def _proxy(host: str) -> str | None:
+    """Return the proxy that the environment names for `host`, None without one."""
+    if host in LOOPBACK or proxy_bypass(host):
+        return None
+    return getproxies().get("https")
+
+
+def _closed(payload: bytes) -> Closed:
+    """Return what a close frame says; its payload is a code of two bytes and a reason, or empty."""
+    code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+    reason = payload[2:].decode(errors="replace")
     words = "".join(c for c in reason if c.isprintable())[:120]
     return Closed(f"The connection was closed with code {code}{words and ': ' + words}.", code)
