@@ -116,19 +116,23 @@ async def test_frames_come_in_order_and_together_when_they_wait() -> None:
 
 
 async def test_what_waits_is_bounded_and_nothing_is_lost() -> None:
+    held_back = asyncio.Event()
+
     async def talk(connection: ServerConnection) -> None:
-        for n in range(300):
-            await connection.send(f"{n:04d}" * 50)
+        for n in range(400):
+            sending = asyncio.ensure_future(connection.send(f"{n:04d}" * 25_000))
+            done, _ = await asyncio.wait({sending}, timeout=None if held_back.is_set() else 0.3)
+            if not done:
+                held_back.set()
+            await sending
         await connection.wait_closed()
 
-    limits = Limits(waiting_frames=8, waiting_bytes=1000, read_bytes=2000)
+    limits = Limits(waiting_frames=8, waiting_bytes=1 << 20)
     async with server(talk) as url, open_stream(url, lambda: None, limits) as stream:
-        frames: list[bytes] = []
-        while len(frames) < 300:
-            some = await stream.take()
-            assert sum(map(len, some)) <= 1000 + 8 * 2000
-            frames += some
-        assert [int(f[:4]) for f in frames] == list(range(300))
+        async with asyncio.timeout(20):
+            await held_back.wait()  # 40 MB are on offer, and nobody takes them
+        frames = await taken(stream, 400)
+        assert [int(f[:4]) for f in frames] == list(range(400))
 
 
 async def test_a_mute_connection_is_found_though_it_answers_pings() -> None:

@@ -55,10 +55,11 @@ class Limits:
     waiting_frames: int = 1024
     """Frames taken from the socket and not yet by the reader; beyond, TCP holds them back.
 
-    What one read of the socket brought besides comes on top: about `read_bytes`, or a frame.
+    What one read of the socket brought besides comes on top: at most its receive buffer.
     """
     waiting_bytes: int = 2 << 20
     read_bytes: int = 256 << 10
+    """The first size of the read buffer, which doubles when a read fills it."""
     ping_s: float = 20.0
     """An idle connection is pinged; without an answer for as long again it is closed."""
 
