@@ -60,6 +60,11 @@ class BarStore:
         chunk = self._chunks.get(minute)
         return None if chunk is None else _found(chunk, "row", row)
 
+    def of_minute(self, minute: int) -> Chunk:
+        """Return the bars of one minute that closed live, sorted by row; no backfilled past."""
+        chunk = self._chunks.get(minute)
+        return np.zeros(0, BAR) if chunk is None else chunk
+
     def has(self, minute: int, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return for each of `rows` whether it has a bar in `minute`."""
         if minute <= self._past_until:

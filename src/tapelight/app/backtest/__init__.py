@@ -1,0 +1,1 @@
+"""Backtests: recorded sessions through the live engine, and what followed each signal."""
