@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.errors import Bug
+from tapelight.market.indicators import Ask
 from tapelight.market.text import Text
 
 Column = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Values = Column | Flags | Text
 F = TypeVar("F", bound=Callable[..., Any])
-SOURCES = ("state", "ref", "ago", "moment", "usual")
+SOURCES = ("state", "ref", "ago", "moment", "usual", "ind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,20 @@ class ColumnInfo:
     pulse: bool
     """Whether it is true only until the next mark: a new high, the opening."""
     function: Callable[..., Any]
+    indicators: tuple[Ask, ...] = ()
+    """The series that it reads itself, by `ind`; null outside tier 2."""
 
 
-def column(*, unit: str = "", kind: str = "number", pulse: bool = False) -> Callable[[F], F]:
+def column(
+    *, unit: str = "", kind: str = "number", pulse: bool = False, indicators: tuple[Ask, ...] = ()
+) -> Callable[[F], F]:
     """Declare a function as a column with its unit ($, %, shares, s, ...) and kind."""
 
     def declare(function: F) -> F:
         vars(function)["column_unit"] = unit
         vars(function)["column_kind"] = kind
         vars(function)["column_pulse"] = pulse
+        vars(function)["column_indicators"] = indicators
         return function
 
     return declare
@@ -87,6 +93,7 @@ def _declared(module: Any, topic: str) -> list[ColumnInfo]:
             inputs=tuple(inspect.signature(f).parameters),
             pulse=f.column_pulse,
             function=f,
+            indicators=f.column_indicators,
         )
         for f in functions
     ]

@@ -6,9 +6,12 @@ import numpy.typing as npt
 from tapelight.market import fold, windows
 from tapelight.market.bars import BarStore
 from tapelight.market.baseline import Baseline
+from tapelight.market.candles import CandleStore
+from tapelight.market.indicators import Indicators
 from tapelight.market.reference import ReferenceTable
 from tapelight.market.row import GAP, ROW, SPLIT, WINDOW_SUMS, closes, empty_rows, roll_rows
 from tapelight.market.text import Words
+from tapelight.market.tier import TierRows
 from tapelight.model.conditions import OPEN_RULES, US_RULES, ConditionRules
 from tapelight.model.records import Reference, References
 from tapelight.model.session import (
@@ -40,6 +43,9 @@ class Table:
         self.reference = ReferenceTable(rows)
         self.halt_codes = Words(rows)
         self.bars = BarStore()
+        self.candles = CandleStore()
+        self.indicators = Indicators()
+        self.tiers = TierRows()
         self.baseline = Baseline()
         self.spill = fold.new_spill(rows, EVENTS)
         self.counters: npt.NDArray[np.int64] = np.zeros(fold.N_COUNTERS, np.int64)

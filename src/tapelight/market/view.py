@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.market.baseline import MINUTES
+from tapelight.market.candles import Candles
 from tapelight.market.column import Column, Values, columns
+from tapelight.market.indicators import Ask
 from tapelight.market.table import Table
 from tapelight.market.text import Text
 from tapelight.market.windows import price_ago
@@ -92,8 +94,20 @@ class View:
             "ago": lambda: Ago(self),
             "moment": lambda: self.moment,
             "usual": lambda: Usual(self),
+            "ind": lambda: Ind(self),
         }
         return source[name]()
+
+    def indicator(self, ask: Ask) -> Column:
+        """Return the series' value in each of the view's rows; NaN until warm and outside tier 2."""
+        picked: Column = self.pick(self.table.indicators.values(ask, self.table.n))
+        return picked
+
+    def candles(self, timeframe: str, count: int) -> Candles:
+        """Return the newest `count` closed bars of the view's rows; none outside tier 2."""
+        rows = np.arange(self.table.n) if self.index is None else self.index
+        key = f"candles {timeframe} {count}"
+        return self.once(key, lambda _: self.table.candles.candles(rows, timeframe, count))
 
     def pick(self, whole: np.ndarray) -> Any:
         """Return the view's rows of an array over the whole table, contiguous."""
@@ -216,3 +230,23 @@ class Usual:
             self._view.table.baseline.own(self._view.table.n)
         )
         return picked
+
+
+class Ind:
+    """Read the indicators: `ind(ask)` is a series that the column declares; and the tiers."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __call__(self, ask: Ask) -> Column:
+        return self._view.indicator(ask)
+
+    def tier(self) -> Column:
+        """Return the tier of each row."""
+        table = self._view.table
+        return np.asarray(self._view.pick(table.tiers.levels(table.n)), np.float64)
+
+    def tier_why(self) -> Text:
+        """Return why each row is in its tier."""
+        whole = self._view.table.tiers.reasons(self._view.table.n)
+        return whole if self._view.index is None else whole.take(self._view.index)
