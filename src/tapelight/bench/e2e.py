@@ -45,9 +45,9 @@ STAMP, NUMBER = b'"t":1795190400000', b'"q":100000'
 PROBE = """-- title = "Probe"
 -- kind = "events"
 -- gate = "none"
-SELECT symbol, last, quiet_s FROM market WHERE last > vwap
+SELECT symbol, last, secs_since_hod FROM market WHERE new_hod
 """
-"""Only a print can make it true: it fires at the mark after that print, however late that mark is."""
+"""Only a print can make it true, and its age is known: it fires at the mark after that print."""
 START_LIMIT_S = 60.0
 
 
@@ -60,9 +60,9 @@ class Load:
     symbols: int = 11_000
     rate: int = 100_000
     """P2: trades a second."""
-    settle_s: float = 5.0
+    settle_s: float = 15.0
     """P2: from the feed's going live to the first signal that counts."""
-    latency_s: float = 10.0
+    latency_s: float = 30.0
     """P2: how long signals are taken."""
 
 
@@ -288,7 +288,7 @@ async def _listen(port: int, offset_ns: int, seconds: float) -> list[float]:
 
 def _lags(message: dict[str, Any], now_ns: int) -> list[float]:
     signals = [s for s in message.get("signals", []) if s["scan"] == "probe"]
-    return [(now_ns - s["ts_ns"]) / 1e6 + 1e3 * s["values"]["quiet_s"] for s in signals]
+    return [(now_ns - s["ts_ns"]) / 1e6 + 1e3 * s["values"]["secs_since_hod"] for s in signals]
 
 
 @contextlib.asynccontextmanager
