@@ -45,6 +45,17 @@ def test_a_thawed_engine_goes_on_like_one_that_never_stopped(
     assert second_half.engine.digest == whole.engine.digest
 
 
+def test_a_state_between_two_marks_is_whole(tmp_path: Path) -> None:
+    records = list(Tape().records())
+    at = cut_at(records, 6, Tape()) - 1
+    whole = live(records, None)
+    first = live(records[:at], None)
+    assert not isinstance(records[at - 1], Mark)
+    rest = live(records[at:], None, thaw(freeze(first.engine)))
+    assert rest.digests == whole.digests[5:]
+    assert rest.signals == whole.signals[len(first.signals) :]
+
+
 def test_a_state_of_another_version_is_refused() -> None:
     with pytest.raises(Rejected, match="another version"):
         thaw({"scalars": b"\x80"})

@@ -3,7 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tapelight.stores.journal.snapshots import read_snapshot, write_snapshot
+from tapelight.stores.journal.snapshots import (
+    drop_after,
+    places,
+    read_snapshot,
+    write_snapshot,
+)
 
 STATE = {"a": np.arange(12.0).reshape(3, 4), "b": b"bytes", "c": np.zeros(0, "i8")}
 
@@ -24,10 +29,33 @@ def test_a_snapshot_comes_back_by_value(tmp_path: Path) -> None:
     assert_state(found[1])
 
 
-def test_the_newest_two_stay(tmp_path: Path) -> None:
-    for seq in (5, 60, 700, 8000):
+MINUTE_NS = 60_000_000_000
+
+
+def test_the_newest_two_stay_and_one_in_five_minutes(tmp_path: Path) -> None:
+    for minute in range(13):
+        write_snapshot(tmp_path, 100 * minute, STATE, minute * MINUTE_NS)
+    assert [p.ts_ns // MINUTE_NS for p in places(tmp_path)] == [0, 5, 10, 11, 12]
+
+
+def test_the_first_of_a_run_stays_for_good(tmp_path: Path) -> None:
+    for seq, ts_ns in ((0, 1), (7, 2), (8, 3), (9, 4)):
+        write_snapshot(tmp_path, seq, STATE, ts_ns)
+    assert [p.seq for p in places(tmp_path)] == [0, 8, 9]
+
+
+def test_the_nearest_before_a_time_is_found(tmp_path: Path) -> None:
+    for minute in (1, 6, 11):
+        write_snapshot(tmp_path, minute, STATE, minute * MINUTE_NS)
+    found = [read_snapshot(tmp_path, until_ns=m * MINUTE_NS) for m in (0, 1, 10, 11, 99)]
+    assert [f and f[0] for f in found] == [None, 1, 6, 11, 11]
+
+
+def test_those_of_lost_records_are_dropped(tmp_path: Path) -> None:
+    for seq in (5, 60):
         write_snapshot(tmp_path, seq, STATE)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["000000000700.tls", "000000008000.tls"]
+    drop_after(tmp_path, 59)
+    assert [p.seq for p in places(tmp_path)] == [5]
 
 
 def test_one_ahead_of_the_journal_is_passed_over(tmp_path: Path) -> None:
@@ -40,7 +68,7 @@ def test_one_ahead_of_the_journal_is_passed_over(tmp_path: Path) -> None:
 def test_a_corrupt_or_torn_one_gives_way_to_the_older(tmp_path: Path) -> None:
     write_snapshot(tmp_path, 5, STATE)
     data = write_snapshot(tmp_path, 60, STATE).read_bytes()
-    newest = tmp_path / "000000000060.tls"
+    newest = tmp_path / "000000000060-0.tls"
     for at in range(len(data)):
         bad = bytearray(data)
         bad[at] ^= 4

@@ -7,6 +7,7 @@ import numpy as np
 
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Rejected
+from tapelight.market import fold
 from tapelight.market.baseline import Baseline
 from tapelight.market.row import ROW
 from tapelight.market.table import Table
@@ -18,7 +19,7 @@ from tapelight.model.session import latest_session, session_after
 
 State = dict[str, Any]
 """Arrays and bytes by name."""
-VERSION = 4
+VERSION = 5
 
 
 class Scalars(msgspec.Struct, kw_only=True):
@@ -47,7 +48,7 @@ class Scalars(msgspec.Struct, kw_only=True):
 
 
 def freeze(engine: Engine, reuse: State | None = None) -> State:
-    """Return a copy of everything the engine remembers; take it right after a mark.
+    """Return a copy of everything the engine remembers.
 
     The rings are copied into the arrays of `reuse` where their shapes fit: copying 150 MB into
     memory that is already mapped takes a fraction of the time.
@@ -56,6 +57,7 @@ def freeze(engine: Engine, reuse: State | None = None) -> State:
     state: State = {"scalars": msgspec.msgpack.encode(_scalars(engine))}
     state["rows"] = table.live.copy()
     state["counters"] = table.counters.copy()
+    state["changed"] = table.spill.changed[: table.counters[fold.CHANGED]].copy()
     state["suspects"] = table.spill.suspects.copy()
     numbers = table.reference.numbers.values()
     state["reference"] = np.stack([column[: table.n] for column in numbers])
@@ -147,6 +149,7 @@ def _thaw_table(table: Table, s: Scalars, state: State) -> None:
         column[:n] = known  # a roll has moved them on from what the references said
     table.rows[:n] = state["rows"]
     table.counters[:] = state["counters"]
+    table.spill.changed[: len(state["changed"])] = state["changed"]
     table.spill.suspects[:] = state["suspects"]
     for name in Rings._fields:
         getattr(table.rings, name)[:, :n] = state[f"ring.{name}"]

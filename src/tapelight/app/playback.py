@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.table import Table as Grid
 
 from tapelight.app.publish import Publisher
 from tapelight.app.questions import read_questions
-from tapelight.app.runs import find_run, journal_date
+from tapelight.app.runs import find_run, journal_date, open_journal
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
@@ -29,7 +29,6 @@ from tapelight.market.view import View
 from tapelight.model.records import CalendarChoice, Digest, FeedState, Mark, Questions, Record
 from tapelight.model.session import PHASES, Calendar, Session, calendar, iso, parse_time
 from tapelight.scan.sql import answer, compile_query
-from tapelight.stores.journal.segments import read_records
 from tapelight.web.server import Gateway
 
 NS = 1_000_000_000
@@ -68,9 +67,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Hold a source's records, and its day where the source itself tells it."""
+    """Hold a source's records, the engine before them, and its day where the source tells it."""
 
     records: Iterator[Record]
+    engine: Engine = field(default_factory=Engine)
     session: Session | None = None
 
     def moment(self, text: str, cal: Calendar, first_ns: int) -> int:
@@ -91,11 +91,12 @@ def open_records(options: ReplayOptions, questions: Questions | None) -> Opened:
     path = Path(options.source)
     if path.suffix != ".parquet" and not path.is_file():
         _refuse_for_a_journal(options)
-        return Opened(read_records(find_run(path, options.data)))
+        engine, records = open_journal(find_run(path, options.data))
+        return Opened(records, engine)
     source = replay.open_source(path, options.calendar)
     if source.rejected:
         sys.stderr.write(f"{path}: {source.rejected:,} rows without a sound price are left out.\n")
-    return Opened(_file_records(source, options.daily, questions), source.last_session())
+    return Opened(_file_records(source, options.daily, questions), session=source.last_session())
 
 
 def _refuse_for_a_journal(options: ReplayOptions) -> None:
@@ -122,10 +123,12 @@ def _file_records(
 def replay_max(options: ReplayOptions) -> int:
     """Replay at full speed, print the answers and the verdict; return the exit code."""
     queries = [compile_query(text) for text in options.sql]
-    engine, verdict = Engine(), Verdict()
+    verdict = Verdict()
     opened = open_records(options, None)
+    engine = opened.engine
+    began_ns = engine.last_mark_ns
     _run(engine, opened, verdict, options)
-    if options.at is not None and not engine.last_mark_ns:
+    if options.at is not None and engine.last_mark_ns == began_ns:
         raise ConfigError(f"--at {options.at} lies before the first mark of {options.source}.")
     for query in queries:
         _show(answer(query, View(engine.table)), options.json)
@@ -134,6 +137,8 @@ def replay_max(options: ReplayOptions) -> int:
 
 def _run(engine: Engine, opened: Opened, verdict: Verdict, options: ReplayOptions) -> None:
     """Apply the records, up to --at."""
+    if not options.verify:
+        engine.apply(Questions({}))
     records = _shown(opened.records)
     if options.at is not None:
         records = _until(options.at, opened, records)
@@ -156,7 +161,7 @@ def _until(text: str, opened: Opened, records: Iterator[Record]) -> Iterator[Rec
             continue
         if not stop_ns:
             chosen = (r.name for r in cycle if isinstance(r, CalendarChoice))
-            known = calendar(next(chosen, "XNYS"))
+            known = calendar(next(chosen, opened.engine.table.calendar.name))
             stop_ns = opened.moment(text, known, record.ts_ns)
         if record.ts_ns > stop_ns:
             return
@@ -229,7 +234,7 @@ def pace(speed: str, options: ReplayOptions) -> float:
 async def replay_paced(options: ReplayOptions, speed: float, config: Config, port: int) -> None:
     """Serve the dashboard while the records come at `speed` market seconds a second."""
     opened = open_records(options, read_questions(Path(config.questions)))
-    player = Player(config, port)
+    player = Player(config, port, opened.engine)
     async with asyncio.TaskGroup() as group:
         group.create_task(player.gateway.serve(), name="gateway")
         group.create_task(player.play(opened.records, speed), name="player")
@@ -238,8 +243,8 @@ async def replay_paced(options: ReplayOptions, speed: float, config: Config, por
 class Player:
     """Feed an engine of its own with records in real time, and publish what it answers."""
 
-    def __init__(self, config: Config, port: int) -> None:
-        self.engine = Engine()
+    def __init__(self, config: Config, port: int, engine: Engine) -> None:
+        self.engine = engine
         self.boards = EngineBoards(self.engine)
         self.market = EngineMarket(self.engine, self.status)
         self.bus = MemoryBus()

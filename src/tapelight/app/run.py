@@ -65,6 +65,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     boards.counts = lambda: scanner.taken
     scanner.coverage = lambda: feed.coverage
     scanner.on_open = lambda engine: _attach(parts, engine)
+    scanner.on_roll = lambda running: prune(data, config.journal, running)
     market.asked_for = lambda symbol: _fetch_history(parts, symbol)
     return parts
 

@@ -1,14 +1,17 @@
 """Runs: where the journal of a session lies, and whether an earlier one goes on."""
 
+import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tapelight.app.frozen import thaw
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Rejected, Unavailable
+from tapelight.model.records import Record
 from tapelight.model.session import Calendar, latest_session, session_after
 from tapelight.stores.journal.segments import Corrupt, Tail, cut, end_of, read_records, segments
-from tapelight.stores.journal.snapshots import read_snapshot
+from tapelight.stores.journal.snapshots import drop_after, read_snapshot
 from tapelight.stores.journal.writer import Writer, is_recording
 
 
@@ -57,19 +60,30 @@ def open_run(data: Path, calendar: Calendar, now_ns: int) -> Run:
             going_on, notice = None, f"{runs[-1]} can't go on, a new run begins: {error}"
         if going_on is not None:
             return going_on
+    folder = next_run(data, calendar, now_ns)
+    return Run(folder, Writer(folder), notice=notice)
+
+
+def next_run(data: Path, calendar: Calendar, now_ns: int) -> Path:
+    """Make the folder of a new run of the day that `now_ns` belongs to; raises ConfigError."""
+    date = journal_date(calendar, now_ns)
+    runs = runs_of(data, date)
     number = int(runs[-1].name) + 1 if runs else 1
     folder = data / "journal" / date / f"{number:04d}"
-    return Run(folder, _begin(folder), notice=notice)
-
-
-def _begin(folder: Path) -> Writer:
     try:
         folder.mkdir(parents=True)
-        return Writer(folder)
     except OSError as error:
         raise ConfigError(
             f"{folder} can't be made ({error.strerror}): give a writable --data."
         ) from error
+    return folder
+
+
+def roll_of(folder: Path, calendar: Calendar, after_ns: int = 0) -> int:
+    """Return when the session begins that follows the one of a run's folder, and `after_ns`."""
+    session = calendar.session_on(dt.date.fromisoformat(folder.parent.name))
+    begun_ns = session.start_ns if session else 0
+    return session_after(calendar, max(begun_ns, after_ns)).start_ns
 
 
 def _resume(folder: Path, now_ns: int) -> Run | None:
@@ -77,6 +91,7 @@ def _resume(folder: Path, now_ns: int) -> Run | None:
     if engine.last_mark_ns == 0 or engine.last_mark_ns >= now_ns:
         return None
     cut(tail)
+    drop_after(folder, tail.records)
     return Run(folder, Writer(folder, tail.records), engine)
 
 
@@ -90,14 +105,31 @@ def restore(folder: Path) -> tuple[Engine, Tail]:
 
 
 def _from_snapshot(folder: Path, last: int) -> tuple[Engine, int]:
-    """Return the newest snapshot's engine and sequence that this version reads, or a fresh one."""
+    """Return the newest snapshot's engine and sequence that this version reads, or a fresh one.
+
+    Raises Rejected where the run begins with a snapshot that this version does not read.
+    """
     at_most = last
     while (found := read_snapshot(folder, at_most)) is not None:
         try:
             return thaw(found[1]), found[0]
-        except Rejected:
+        except Rejected as error:
+            if found[0] == 0:
+                raise Rejected(
+                    f"{folder} goes on from the session before, whose state this version does "
+                    f"not read: replay it with the version that recorded it. {error}"
+                ) from error
             at_most = found[0] - 1
     return Engine(), 0
+
+
+def open_journal(folder: Path) -> tuple[Engine, Iterator[Record]]:
+    """Return the engine as of a run's beginning, and the records that follow.
+
+    It is a fresh one, but where the run went on over the beginning of a session. Raises Rejected
+    for a beginning that this version does not read.
+    """
+    return _from_snapshot(folder, 0)[0], read_records(folder)
 
 
 def find_run(path: Path, data: Path | None) -> Path:

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import structlog
 
 from tapelight.app.baselines import profile_for, record_session, whole_session
 from tapelight.app.figures import Figures, counted
-from tapelight.app.frozen import State, blank, freeze
-from tapelight.app.runs import Run, open_run
+from tapelight.app.recording import Recording
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.market.view import complete_ns
@@ -32,15 +31,12 @@ from tapelight.model.records import (
 )
 from tapelight.model.session import PHASES, calendar, iso
 from tapelight.model.universe import Universe
-from tapelight.stores.journal.snapshots import write_snapshot
 
 log = structlog.get_logger()
 NS = 1_000_000_000
 CYCLE_NS = 50_000_000
 MOST_MARKS = 40
 """After a stall no more sub-second marks than this are made up for: whole seconds always."""
-SNAPSHOT_NS = 60 * NS
-FIRST_SNAPSHOT_NS = 20 * NS
 LATE_BY_ITS_WORD = np.uint64(mask_of((13, 30, 32)))
 """Sold last or out of sequence: the venue was late with these prints, not the feed."""
 LONGEST_MADE_UP_NS = 60 * NS
@@ -80,21 +76,20 @@ class Scanner:
         self._calendar = calendar_name
         self._early: list[Record] = []
         self._known = 0
-        self._run: Run | None = None
+        self.recording: Recording | None = None
+        self.on_roll: Callable[[Path], object] = lambda _running: None
+        """Called on a thread with the folder of each new session's run."""
         self._next_mark_ns = 0
         self._complete_ns = 0
         self._dirty = False
-        self._snapshot_due_ns = 0
         self._began_ns = 0
         self._recorded: dt.date | None = None
         self._holed: dt.date | None = None
         """The last session with a hole: no baseline."""
-        self._shadow: State | None = None
-        self._snapshot_task: asyncio.Task[Any] | None = None
 
     def put(self, record: Record) -> None:
         """Journal and apply one record, after the marks that were due before it."""
-        if self._run is None:
+        if self.recording is None:
             self._early = [*self._early[-MOST_EARLY:], record]
             if isinstance(record, FeedState):
                 self._feed_changed(record)
@@ -121,7 +116,7 @@ class Scanner:
     async def run_marks(self) -> None:
         """Make the marks that fall due while nothing arrives; runs until cancelled."""
         while True:
-            if self._run is not None:
+            if self.recording is not None:
                 self._mark_until(self.clock.now_ns())
                 delay = self.clock.wall_delay_s(self._next_mark_ns)
             else:
@@ -131,7 +126,7 @@ class Scanner:
     def _clock_set(self) -> None:
         """Open the journal at the first setting; at a later one go on from the new time."""
         now = self.clock.now_ns()
-        if self._run is None:
+        if self.recording is None:
             try:
                 self._open(now)
             except Unavailable as error:
@@ -140,18 +135,17 @@ class Scanner:
             self._next_mark_ns = (now // CYCLE_NS + 1) * CYCLE_NS
 
     def _open(self, now: int) -> None:
-        self._run = open_run(self._data, calendar(self._calendar), now)
+        self.recording = recording = Recording(self._data, calendar(self._calendar), now)
+        recording.on_roll = self.on_roll
+        recording.on_fault = self.figures.reject
         self._began_ns = now
-        self._snapshot_due_ns = now + FIRST_SNAPSHOT_NS
-        if self._run.notice:
-            log.warning("a new run", reason=self._run.notice)
-        if self._run.engine is not None:
-            self._go_on(self._run.engine)
+        if recording.opened.notice:
+            log.warning("a new run", reason=recording.opened.notice)
+        if recording.opened.engine is not None:
+            self._go_on(recording.opened.engine)
         else:
             self._take(CalendarChoice(self._calendar))
-            profile = profile_for(self._data, calendar(self._calendar), now, self.universe)
-            self._admit(profile)
-            self._take(profile)
+            self._take_profile(now)
         if self.engine.questions != self._questions:
             self._take(self._questions)
         self.on_open(self.engine)
@@ -159,6 +153,12 @@ class Scanner:
         for record in early:
             self._admit(record)
             self._take(record)
+
+    def _take_profile(self, now: int) -> None:
+        """Take the volume baseline that the recorded sessions before `now` give."""
+        profile = profile_for(self._data, calendar(self._calendar), now, self.universe)
+        self._admit(profile)
+        self._take(profile)
 
     def _go_on(self, engine: Engine) -> None:
         """Take over a run's state: what happened since its last mark is a hole until the snapshot."""
@@ -186,8 +186,8 @@ class Scanner:
             self._known = len(self.universe)
 
     def _take(self, record: Record) -> Cycle | None:
-        assert self._run is not None
-        self._run.writer.append(record)
+        assert self.recording is not None
+        self.recording.append(record)
         return self.engine.apply(record)
 
     def _measure(self, batch: Batch) -> None:
@@ -220,49 +220,29 @@ class Scanner:
                 self._mark(ts)
 
     def _mark(self, ts: int) -> None:
-        assert self._run is not None
+        assert self.recording is not None
         begin = self.clock.now_ns()
         self._dirty = False
+        if self.recording.roll(self.engine, ts):
+            self._take_profile(ts)
         cycle = self._take(Mark(ts, min(self._complete_ns, ts)))
         assert cycle is not None
         if cycle.whole:
-            self._run.writer.append(Digest(ts, self.engine.digest))
+            self.recording.append(Digest(ts, self.engine.digest))
             self._sample(ts)
-        self._run.writer.tick()
+        self.recording.writer.tick()
         self.figures.signals += len(cycle.signals)
         for listener in self.listeners:
             listener(cycle)
         self.figures.cycle_ns.append(self.clock.now_ns() - begin)
         if cycle.whole:
             self._end_session(ts)
-            if ts >= self._snapshot_due_ns:
-                self._snapshot()
+            self.recording.snapshot(self.engine, ts)
 
     def _sample(self, ts: int) -> None:
         counters = self.engine.table.counters
         self.figures.trades.sample(ts, int(counters[0]))
         self.figures.events.sample(ts, self.figures.events_in)
-
-    def _snapshot(self) -> None:
-        """Copy the state, write it on a thread; the next one is due a minute after."""
-        assert self._run is not None
-        if self._snapshot_task is not None and not self._snapshot_task.done():
-            return
-        if self._shadow is None:
-            self._in_thread(self._make_room())
-            return
-        self._snapshot_due_ns = self._next_mark_ns + SNAPSHOT_NS
-        self._run.writer.tick(force=True)
-        self._shadow = freeze(self.engine, self._shadow)
-        folder, seq = self._run.folder, self._run.writer.seq
-        self._in_thread(asyncio.to_thread(write_snapshot, folder, seq, self._shadow))
-
-    async def _make_room(self) -> None:
-        self._shadow = await asyncio.to_thread(blank, self.engine)
-
-    def _in_thread(self, work: Coroutine[Any, Any, Any]) -> None:
-        self._snapshot_task = asyncio.get_running_loop().create_task(work, name="snapshot")
-        self._snapshot_task.add_done_callback(self._snapshot_written)
 
     def _end_session(self, ts: int) -> None:
         """Keep the volumes of a session seen whole as a baseline, once, when it has ended."""
@@ -276,25 +256,18 @@ class Scanner:
             except OSError as error:
                 self.figures.reject("profile", str(error))
 
-    def _snapshot_written(self, task: "asyncio.Task[Any]") -> None:
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.figures.reject("snapshot", str(error))
-            log.error("no snapshot", reason=repr(error))
-
     def close(self) -> None:
         """Flush the journal."""
-        if self._run is not None:
-            self._run.writer.close()
+        if self.recording is not None:
+            self.recording.close()
 
     def status(self) -> dict[str, Any]:
         """Return what /health shows."""
         engine, figures = self.engine, self.figures
         table, feed = engine.table, self.feed_state
-        run = self._run
         rows = table.live
         age_ms = max(table.now_ns - complete_ns(table), 0) / 1e6
-        journal = run.writer.state if run else "closed"
+        closed = {"state": "closed", "detail": "", "bytes": 0, "seq": 0, "run": ""}
         counters = counted(table)
         return {
             "phase": PHASES[table.phase()],
@@ -328,11 +301,6 @@ class Scanner:
             "rejected_by_kind": dict(figures.rejected),
             "rejected_samples": dict(figures.samples),
             "feed_counts": dict(self.feed_counts()),
-            "journal": {
-                "state": journal.partition(":")[0],
-                "detail": journal.partition(": ")[2],
-                "bytes": run.writer.bytes if run else 0,
-                "seq": run.writer.seq if run else 0,
-            },
+            "journal": self.recording.status() if self.recording else closed,
             "digest": engine.digest,
         }

@@ -1,13 +1,16 @@
-"""Snapshot files: named arrays and bytes beside the segments, named by the journal's sequence.
+"""Snapshot files: named arrays and bytes beside the segments, named SEQUENCE-TIME.
 
-A file is a magic line, the items as one compressed stream, and the checksum of what stands before
-it. Written and read in pieces, so that 200 MB of windows cost no further memory.
+SEQUENCE is that of the journal's last record inside, TIME its last mark in ns. A run that goes
+on from the session before begins with a snapshot of sequence 0. A file is a magic line, the items
+as one compressed stream, and the checksum of what stands before it. Written and read in pieces,
+so that 200 MB of windows cost no further memory.
 """
 
 import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,10 +20,21 @@ import zstandard
 MAGIC = b"TAPELIGHT-SNAPSHOT-2\n"
 SUFFIX = ".tls"
 KEEP = 2
+"""The newest ones, for a restart. Of the older ones one in `SPACING_NS` stays, for the past."""
+SPACING_NS = 300_000_000_000
 PIECE = 1 << 20
 _CRC = struct.Struct("<I")
 _ITEM = struct.Struct("<HBQ")
 _BYTES, _ARRAY = range(2)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Tell what a snapshot file holds: the state after record `seq`, at the mark `ts_ns`."""
+
+    seq: int
+    ts_ns: int
+    path: Path
 
 
 class _Summed:
@@ -36,9 +50,9 @@ class _Summed:
         return self.handle.write(data)
 
 
-def write_snapshot(folder: Path, seq: int, state: Mapping[str, Any]) -> Path:
-    """Write the state after record `seq`, then drop all but the newest two; raises OSError."""
-    path = folder / f"{seq:012d}{SUFFIX}"
+def write_snapshot(folder: Path, seq: int, state: Mapping[str, Any], ts_ns: int = 0) -> Path:
+    """Write the state after record `seq` and thin out the older ones; raises OSError."""
+    path = folder / f"{seq:012d}-{ts_ns}{SUFFIX}"
     draft = path.with_suffix(".draft")
     try:
         with draft.open("wb") as handle:
@@ -49,9 +63,25 @@ def write_snapshot(folder: Path, seq: int, state: Mapping[str, Any]) -> Path:
         draft.unlink(missing_ok=True)
         raise
     draft.replace(path)
-    for old in _snapshots(folder)[:-KEEP]:
-        old.unlink()
+    _thin(places(folder))
     return path
+
+
+def _thin(found: list[Place]) -> None:
+    """Drop what lies nearer than `SPACING_NS` to the one before; the first and newest stay."""
+    kept_ns: int | None = None
+    for place in found[:-KEEP]:
+        if place.seq and kept_ns is not None and place.ts_ns - kept_ns < SPACING_NS:
+            place.path.unlink()
+        else:
+            kept_ns = place.ts_ns
+
+
+def drop_after(folder: Path, seq: int) -> None:
+    """Delete the snapshots of records that the journal has lost: others will bear their numbers."""
+    for place in places(folder):
+        if place.seq > seq:
+            place.path.unlink()
 
 
 def _write(handle: IO[bytes], state: Mapping[str, Any]) -> None:
@@ -71,28 +101,36 @@ def _write(handle: IO[bytes], state: Mapping[str, Any]) -> None:
     handle.write(_CRC.pack(summed.crc))
 
 
-def read_snapshot(folder: Path, at_most: int | None = None) -> tuple[int, dict[str, Any]] | None:
+def read_snapshot(
+    folder: Path, at_most: int | None = None, until_ns: int | None = None
+) -> tuple[int, dict[str, Any]] | None:
     """Return (sequence, state) of the newest sound snapshot, None when there is none.
 
     One above `at_most`, the journal's last record, is passed over: a kill may leave a snapshot
-    of records that had not reached their segment.
+    of records that had not reached their segment. So is one of a mark after `until_ns`.
     """
-    for path in reversed(_snapshots(folder)):
-        seq = int(path.stem)
-        if at_most is not None and seq > at_most:
+    for place in reversed(places(folder)):
+        if at_most is not None and place.seq > at_most:
             continue
-        state = _read(path)
+        if until_ns is not None and place.ts_ns > until_ns:
+            continue
+        state = read_state(place.path)
         if state is not None:
-            return seq, state
+            return place.seq, state
     return None
 
 
-def _snapshots(folder: Path) -> list[Path]:
-    """Return the snapshot files, oldest first."""
-    return sorted(p for p in folder.glob(f"*{SUFFIX}") if p.stem.isdigit())
+def places(folder: Path) -> list[Place]:
+    """Return the snapshot files of a run, oldest first."""
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        seq, _, ts = path.stem.partition("-")
+        if seq.isdigit() and ts.isdigit():
+            found.append(Place(int(seq), int(ts), path))
+    return sorted(found)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read_state(path: Path) -> dict[str, Any] | None:
     """Return a snapshot's state, None when the file is torn or corrupt."""
     length = path.stat().st_size - _CRC.size
     with path.open("rb") as handle:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import zstandard
@@ -19,6 +19,7 @@ from tapelight.model.batch import Batch, Quotes, Trades
 from tapelight.model.codec import encode
 from tapelight.model.records import Record
 from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, SUFFIX, pack_block, segments
+from tapelight.stores.journal.snapshots import write_snapshot
 
 FLUSH_S = 0.1
 QUEUE_BLOCKS = 256
@@ -36,10 +37,18 @@ class Writer:
     Batches between two other records are merged into one record. `append` returns at once; a
     block reaches the file within 0.1 s of `tick`, so that a kill loses at most that, and is
     forced to the disk each 5 s. After a failed write nothing more is taken: `state` says why.
-    Raises Unavailable when another process records into the same folder.
+    `begin`, where given, is the state (and its mark's time) before the first record: its snapshot
+    is on the disk before any block. Raises Unavailable when another process records into the
+    same folder.
     """
 
-    def __init__(self, folder: Path, seq: int = 0, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seq: int = 0,
+        segment_bytes: int = SEGMENT_BYTES,
+        begin: tuple[dict[str, Any], int] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(folder)
         self.folder = folder
@@ -47,8 +56,11 @@ class Writer:
         self.state = "ok"
         self.bytes = 0
         """Written since the start."""
+        self.written = seq
+        """Sequence of the last record that is in a file."""
         self.cpu_s = 0.0
         """CPU time of the writing thread."""
+        self._begin = begin
         self._batches: list[Batch] = []
         self._block: list[Record] = []
         self._first_seq = seq + 1
@@ -110,23 +122,29 @@ class Writer:
     def _run(self) -> None:
         compressor = zstandard.ZstdCompressor(level=1)
         file = _Segment(self.folder, self._segment_bytes)
+        if self._begin is not None:
+            state, ts_ns = self._begin
+            self._begin = None
+            self._guarded(lambda: write_snapshot(self.folder, 0, state, ts_ns))
+            del state
         while (item := self._queue.get()) is not None:
             if self.state == "ok":
                 first_seq, records = item
                 block = pack_block(first_seq, [encode(r) for r in records], compressor)
-                self._write(file, block)
+                self._write(file, block, first_seq + len(records) - 1)
             self.cpu_s = time.thread_time()
         self._guarded(file.close)
 
-    def _write(self, file: "_Segment", block: bytes) -> None:
+    def _write(self, file: "_Segment", block: bytes, last_seq: int) -> None:
         try:
             file.append(block)
             self.bytes += len(block)
+            self.written = last_seq
         except OSError as error:
             self.state = _failure(error)
             self._guarded(file.cut_back)
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _guarded(self, step: Callable[[], object]) -> None:
         """Do a last step on the file; the first failure is the one that is told."""
         try:
             step()
