@@ -2,11 +2,12 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tapelight.errors import ConfigError
@@ -53,8 +54,21 @@ class Source:
 def open_source(path: Path, calendar_name: str = "auto") -> Source:
     """Read a Parquet file; raises ConfigError that names a missing column."""
     frame = _read(path)
-    kind = "trades" if {"ts_ns", "price", "size"} & set(frame.columns) else "bars"
-    _require(frame, TRADE_COLUMNS if kind == "trades" else BAR_COLUMNS, path)
+    kind = kind_of(frame.columns, path)
+    source = read_source(frame, kind, path, None)
+    name = calendar_of(source.symbols) if calendar_name == "auto" else calendar_name
+    return replace(source, calendar=calendar(name))
+
+
+def kind_of(columns: list[str], path: Path) -> str:
+    """Return trades or bars by a file's columns; raises ConfigError that names a missing one."""
+    kind = "trades" if {"ts_ns", "price", "size"} & set(columns) else "bars"
+    _require(columns, TRADE_COLUMNS if kind == "trades" else BAR_COLUMNS, path)
+    return kind
+
+
+def read_source(frame: pl.DataFrame, kind: str, path: Path, cal: Calendar | None) -> Source:
+    """Return the sound rows of `frame` in time order; raises ConfigError when there are none."""
     rows = len(frame)
     try:
         frame = _sound_trades(frame) if kind == "trades" else _sound_bars(frame)
@@ -63,10 +77,10 @@ def open_source(path: Path, calendar_name: str = "auto") -> Source:
         raise ConfigError(f"{path} holds a column of the wrong type: {reason}.") from error
     if not len(frame):
         raise ConfigError(f"{path} holds no rows with a price: there is nothing to replay.")
-    symbols = sorted(frame["symbol"].unique().to_list())
-    name = _calendar_of(symbols) if calendar_name == "auto" else calendar_name
-    frame = frame.sort("at", maintain_order=True)
-    return Source(path.name, kind, frame, calendar(name), symbols, rows - len(frame))
+    symbols = frame["symbol"].unique().sort().to_list()
+    if not frame["at"].is_sorted():
+        frame = frame.sort("at", maintain_order=True)
+    return Source(path.name, kind, frame, cal or calendar("XNYS"), symbols, rows - len(frame))
 
 
 def _sound_trades(frame: pl.DataFrame) -> pl.DataFrame:
@@ -97,13 +111,13 @@ def _read(path: Path) -> pl.DataFrame:
         raise ConfigError(f"{path} can't be read as Parquet: {reason}.") from error
 
 
-def _require(frame: pl.DataFrame, columns: tuple[str, ...], path: Path) -> None:
-    lacking = [c for c in columns if c not in frame.columns]
+def _require(have: list[str], columns: tuple[str, ...], path: Path) -> None:
+    lacking = [c for c in columns if c not in have]
     if lacking:
         raise ConfigError(f"{path} lacks the column {lacking[0]!r}: it needs {', '.join(columns)}.")
 
 
-def _calendar_of(symbols: list[str]) -> str:
+def calendar_of(symbols: list[str]) -> str:
     """Return 24x7 where all symbols bear a venue of three letters or more (BTCUSDT.SPOT)."""
     venues = [s.rpartition(".")[2] if "." in s else "" for s in symbols]
     return "24x7" if all(v.isalpha() and len(v) >= 3 for v in venues) else "XNYS"
@@ -115,22 +129,35 @@ def records(source: Source, daily: Path | None = None) -> Iterator[Record]:
     yield Symbols(0, source.symbols)
     first = int(source.frame["at"][0])
     yield FeedState(first, f"replay {source.name}", "live")
-    days = _daily(daily, source.symbols) if daily is not None else None
+    days = daily_bars(daily, source.symbols) if daily is not None else None
     known: dt.date | None = None
     for batch, end_ns in _batches(source):
         session = latest_session(source.calendar, batch.ts_recv_ns - 1)
         if days is not None and session.date != known:
             known = session.date
-            yield References(known.isoformat(), _references(days, known, source.calendar))
+            yield References(known.isoformat(), references_before(days, known, source.calendar))
         yield batch
         yield Mark(end_ns, end_ns)
 
 
-def _batches(source: Source) -> Iterator[tuple[Batch, int]]:
-    """Yield batches with the whole second at which all of it is known."""
+def session_records(source: Source, rows: dict[str, int]) -> Iterator[Record]:
+    """Yield batches and marks of one session's rows; `rows` places every symbol in the table."""
+    place = np.array([rows[s] for s in source.symbols], np.int32)
+    for batch, end_ns in _batches(source, place):
+        yield batch
+        yield Mark(end_ns, end_ns)
+
+
+def _batches(
+    source: Source, place: npt.NDArray[np.int32] | None = None
+) -> Iterator[tuple[Batch, int]]:
+    """Yield batches with the whole second at which all of it is known.
+
+    `place` gives the table's row of each of the source's symbols; their own order when None.
+    """
     frame = source.frame
-    rows = dict(zip(source.symbols, range(len(source.symbols)), strict=True))
-    row = frame["symbol"].replace_strict(rows, return_dtype=pl.Int32).to_numpy()
+    row = frame["symbol"].cast(pl.Enum(source.symbols)).to_physical().to_numpy().astype(np.int32)
+    row = row if place is None else place[row]
     at = frame["at"].to_numpy()
     if source.kind == "trades":
         end, columns = (at // NS + 1) * NS, _trade_columns(frame, row, at)
@@ -191,10 +218,10 @@ class _Day:
     v: float
 
 
-def _daily(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[DayBar]]]:
+def daily_bars(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[DayBar]]]:
     """Return the daily bars of `symbols` by date, oldest first."""
     frame = _read(path)
-    _require(frame, DAILY_COLUMNS, path)
+    _require(frame.columns, DAILY_COLUMNS, path)
     try:
         columns = [pl.col("date").cast(pl.Date), *(pl.col(c).cast(pl.Float64) for c in "hlcv")]
         frame = frame.filter(pl.col("symbol").is_in(symbols)).select("symbol", *columns)
@@ -208,10 +235,10 @@ def _daily(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[DayBar]]]
     return list(days.items())
 
 
-def _references(
+def references_before(
     days: list[tuple[dt.date, list[DayBar]]], session: dt.date, cal: Calendar
 ) -> list[Reference]:
-    """Return what the daily bars dated before `session` say of each symbol."""
+    """Return what the daily bars dated before `session` say of each symbol: no later one."""
     fold = DailyFold(session - dt.timedelta(days=365), deep=True)
     for date, bars in days:
         if date < session:
