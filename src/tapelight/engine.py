@@ -10,10 +10,13 @@ import numpy as np
 from tapelight.market.intake import take
 from tapelight.market.table import Table
 from tapelight.market.view import View
-from tapelight.model.records import Digest, Mark, Questions, Record
+from tapelight.model.records import Digest, Disabled, Mark, Questions, Record, Strategies
+from tapelight.model.session import MINUTE_NS
 from tapelight.model.signals import Signal, witness
 from tapelight.scan.board import Board, Ranking
 from tapelight.scan.question import Question, read_question
+from tapelight.scan.roster import Roster
+from tapelight.scan.rule import StrategyRule
 from tapelight.scan.scan import Scan
 
 NS = 1_000_000_000
@@ -52,6 +55,7 @@ class Engine:
         self.boards: dict[str, Board] = {}
         self.scans: dict[str, Scan] = {}
         self.questions: Questions | None = None
+        self.roster = Roster()
         self.digest = hashlib.blake2b(digest_size=16).hexdigest()
         self.last_mark_ns = 0
         self.rolls = 0
@@ -63,6 +67,10 @@ class Engine:
                 return self._cycle(record)
             case Questions():
                 self._ask(record)
+            case Strategies():
+                self.roster.choose(record)
+            case Disabled():
+                self.roster.disable(record)
             case Digest():
                 pass
             case _:
@@ -81,7 +89,13 @@ class Engine:
         """Return all that remembers something between marks, by the name it has in a snapshot."""
         boards = {f"board.{name}": board for name, board in self.boards.items()}
         scans = {f"scan.{name}": scan for name, scan in self.scans.items()}
-        return {**boards, **scans}
+        strategies = {f"strategy.{name}": rule for name, rule in self.strategies.items()}
+        return {**boards, **scans, **strategies}
+
+    @property
+    def strategies(self) -> dict[str, StrategyRule]:
+        """Return the strategies that run, by name."""
+        return self.roster.rules
 
     def _cycle(self, mark: Mark) -> Cycle:
         table = self.table
@@ -91,7 +105,8 @@ class Engine:
             self._begin_session()
         whole = mark.ts_ns % NS == 0
         everything = View(table) if whole else None
-        signals = self._scan(everything)
+        found = self._scan(everything) + self._follow(mark.ts_ns)
+        signals = sorted(found, key=lambda s: (s.scan, s.symbol))
         rankings = self._rank(everything) if everything is not None else []
         table.forget_changes()
         self.last_mark_ns = mark.ts_ns
@@ -127,7 +142,14 @@ class Engine:
         for scan in self.scans.values():
             again = scan.held_rows(n)[rows] if whole or scan.pulsing else fresh
             signals += scan.evaluate(view, rows, fresh | again)
-        return sorted(signals, key=lambda s: (s.scan, s.symbol))
+        return signals
+
+    def _follow(self, ts_ns: int) -> list[Signal]:
+        """Ask the strategies; a second after each minute bars have closed."""
+        changed = np.zeros(self.table.n, np.bool_)
+        changed[self.table.changed()] = True
+        closed = (ts_ns - NS) // MINUTE_NS > (self.last_mark_ns - NS) // MINUTE_NS
+        return self.roster.evaluate(self.table, changed, ts_ns % NS == 0, closed)
 
     def _rank(self, view: View) -> list[Ranking]:
         return [board.evaluate(view) for board in self.boards.values()]

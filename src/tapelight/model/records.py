@@ -83,6 +83,31 @@ class Questions(msgspec.Struct, frozen=True, tag="questions"):
     texts: dict[str, str]
 
 
+class StrategyChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Say with which code and parameters a strategy runs."""
+
+    version: str
+    """Hash of its source text and parameters."""
+    parameters: str = ""
+    """TOML; what it does not name has its default."""
+    source: str = ""
+    """The text of a user's own strategy, so that a replay runs the same; empty for a shipped one."""
+
+
+class Strategies(msgspec.Struct, frozen=True, tag="strategies"):
+    """Bring all strategies that run, by name. Replaces the earlier set."""
+
+    chosen: dict[str, StrategyChoice]
+
+
+class Disabled(msgspec.Struct, frozen=True, tag="disabled"):
+    """Switch a strategy off: it took longer than its budget. Its code or parameters may change."""
+
+    ts_ns: int
+    name: str
+    reason: str
+
+
 class FeedState(msgspec.Struct, frozen=True, tag="feed"):
     """Say that a feed's state changed: connecting, live, gap (a hole opened), closed."""
 
@@ -172,6 +197,16 @@ class Profile:
 
 
 Message = (
-    Symbols | References | CalendarChoice | Rules | Questions | FeedState | Halt | Mark | Digest
+    Symbols
+    | References
+    | CalendarChoice
+    | Rules
+    | Questions
+    | Strategies
+    | Disabled
+    | FeedState
+    | Halt
+    | Mark
+    | Digest
 )
 Record = Message | Batch | Snapshot | History | Profile

@@ -81,6 +81,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The entry is void after this; 0 = with the session."""
     exit_ns: int = 0
     """Flat by then (time stop, or 5 minutes before the close)."""
+    signal_only: bool = False
+    """For people alone: never an order (shorts without borrow data, halts)."""
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):

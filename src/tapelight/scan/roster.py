@@ -1,0 +1,91 @@
+"""The strategies that run: chosen and switched off by records, asked at each mark."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tapelight.market.indicators import Ask
+from tapelight.market.table import Table
+from tapelight.market.tier import TWO
+from tapelight.market.view import View
+from tapelight.model.records import Disabled, Strategies
+from tapelight.model.signals import Signal
+from tapelight.scan.rule import StrategyRule
+from tapelight.scan.source import make_rule
+from tapelight.scan.strategy import Flags
+
+Work = Callable[[], list[Signal]]
+Watch = Callable[[str, Work], list[Signal]]
+
+
+def unwatched(_name: str, work: Work) -> list[Signal]:
+    """Do the work."""
+    return work()
+
+
+class Roster:
+    """Hold the strategies by name, and ask them."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, StrategyRule] = {}
+        self.chosen: Strategies | None = None
+        self.watch: Watch = unwatched
+        """Does each strategy's work, with its name: whoever measures time stands here."""
+
+    def choose(self, record: Strategies) -> None:
+        """Take the set of strategies; those whose code and parameters are the same go on."""
+        old, self.rules, self.chosen = self.rules, {}, record
+        for name, choice in sorted(record.chosen.items()):
+            kept = old.get(name)
+            same = kept is not None and kept.version == choice.version
+            self.rules[name] = kept if kept and same else make_rule(name, choice)
+
+    def disable(self, record: Disabled) -> None:
+        """Switch a strategy off until its code or parameters change."""
+        rule = self.rules.get(record.name)
+        if rule is not None:
+            rule.fault = record.reason
+
+    def asks(self) -> set[Ask]:
+        """Return the indicators that they look at."""
+        return {ask for rule in self.rules.values() for ask in rule.strategy.indicators()}
+
+    def evaluate(self, table: Table, changed: Flags, whole: bool, closed: bool) -> list[Signal]:
+        """Ask each strategy of its rows: in-play ones that changed, and those it follows.
+
+        The latter also at whole seconds, and all in-play rows when bars closed (`closed`), by
+        strategies that look at bars.
+        """
+        if not self.rules:
+            return []
+        n = table.n
+        in_play = table.tiers.levels(n) >= TWO
+        asked = {
+            name: self._asked(rule, n, changed, in_play, whole, closed)
+            for name, rule in self.rules.items()
+        }
+        rows = np.flatnonzero(np.logical_or.reduce(list(asked.values())))
+        if not len(rows):
+            return []
+        view = View(table, rows)
+        signals: list[Signal] = []
+        for name, rule in self.rules.items():
+            mine = asked[name][rows]
+            if mine.any():
+                work = _bound(rule, view, rows, mine)
+                signals += self.watch(name, work)
+        return signals
+
+    def _asked(
+        self, rule: StrategyRule, n: int, changed: Flags, in_play: Flags, whole: bool, closed: bool
+    ) -> Flags:
+        held = rule.held_rows(n)
+        if rule.fault:
+            return np.zeros(n, np.bool_)
+        fresh = changed | (in_play if closed and rule.on_closes else False)
+        wanted = in_play | held if rule.in_play_only else np.ones(n, np.bool_)
+        return np.asarray((fresh & wanted) | held if whole else fresh & wanted)
+
+
+def _bound(rule: StrategyRule, view: View, rows: np.ndarray, asked: Flags) -> Work:
+    return lambda: rule.evaluate(view, rows, asked)

@@ -1,0 +1,190 @@
+"""A strategy at work: gates, one live signal a symbol, re-arm, and the course of each signal."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.errors import TapelightError
+from tapelight.market.view import View
+from tapelight.model.session import REGULAR
+from tapelight.model.signals import Leaf, Signal
+from tapelight.scan.answers import Answers, leaf
+from tapelight.scan.course import NONE, empty_course, live_of
+from tapelight.scan.strategy import MAX_TARGETS, Entries, Flags, Look, Strategy
+
+FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    NameError,
+    OSError,
+    RuntimeError,
+    StopIteration,
+    TypeError,
+    ValueError,
+    Warning,
+    TapelightError,
+)
+"""What the code of a strategy may raise: it is then off, and the others go on."""
+
+
+class StrategyRule:
+    """Ask one strategy, remember its signals, and tell what becomes of them."""
+
+    pulsing = False
+
+    def __init__(self, name: str, strategy: Strategy, version: str) -> None:
+        self.name = name
+        self.strategy = strategy
+        self.version = version
+        """Hash of the code and its parameters."""
+        self.fault = ""
+        """Why it is off; empty while it runs."""
+        self.course = empty_course(0)
+        self.memory: dict[str, npt.NDArray[Any]] = {
+            name: np.zeros(0, type(first)) for name, first in strategy.memory.items()
+        }
+
+    @property
+    def on_closes(self) -> bool:
+        """Tell whether it is asked when bars close, though nothing traded since."""
+        return bool(self.strategy.candles) or bool(self.strategy.indicators())
+
+    @property
+    def in_play_only(self) -> bool:
+        """Tell whether it is asked of in-play rows alone: those of which bars are kept."""
+        return self.on_closes
+
+    def held_rows(self, n: int) -> Flags:
+        """Tell for each of the table's `n` rows whether it is to be asked at whole seconds."""
+        self._resize(n)
+        return np.asarray((self.course["state"] != NONE) | self.course["held"])
+
+    def evaluate(self, view: View, rows: npt.NDArray[np.intp], asked: Flags) -> list[Signal]:
+        """Ask the strategy of those of `rows` (the view's) that are `asked`.
+
+        Returns the signals that became true, and the states and exits of earlier ones. The view
+        may hold more rows: they change nothing here.
+        """
+        self._resize(view.table.n)
+        if self.fault or not self._awake(view, rows[asked]):
+            return []
+        course = self.course[rows]
+        look = self._look(view, rows, course)
+        entries = self._entries(look)
+        if entries is None:
+            return []
+        for name, values in entries.keep.items():
+            self.memory[name][rows[asked]] = values[asked]
+        answers = self._answers(view, look, course, entries)
+        signals = [*answers.follow(asked), *answers.enter(asked)]
+        self.course[rows] = course
+        return signals
+
+    def explain(self, view: View, at: int) -> tuple[Leaf, ...]:
+        """Return every leaf of the view's row `at` as it stands, those of the frame included."""
+        rows = np.arange(view.table.n) if view.index is None else view.index
+        self._resize(view.table.n)
+        course = self.course[rows]
+        look = self._look(view, rows, course)
+        entries = self._entries(look)
+        if entries is None:
+            return (Leaf("strategy is on", False, "is", True, False),)
+        answers = self._answers(view, look, course, entries)
+        asked = [*answers.conditions, *answers.turns]
+        return tuple(leaf(condition, at) for condition in asked)
+
+    def _answers(self, view: View, look: Look, course: np.ndarray, entries: Entries) -> Answers:
+        return Answers(self.name, self.version, self.strategy, view, look, course, entries)
+
+    def _awake(self, view: View, asked: npt.NDArray[np.intp]) -> bool:
+        """Tell whether it has anything to do: in its hours, or while a signal of a row lives."""
+        moment, params = view.moment, self.strategy.params
+        if (self.course["state"][asked] != NONE).any():
+            return True
+        if moment.phase != REGULAR:
+            return False
+        minutes = moment.since_open_min()
+        in_hours = minutes >= params.begin_min and (not params.end_min or minutes < params.end_min)
+        return bool(self.memory) or in_hours
+
+    def _look(self, view: View, rows: npt.NDArray[np.intp], course: np.ndarray) -> Look:
+        memory = {name: kept[rows] for name, kept in self.memory.items()}
+        return Look(view, memory, live_of(course))
+
+    def _entries(self, look: Look) -> Entries | None:
+        """Return the strategy's answer; one that fails or is malformed switches it off."""
+        try:
+            with np.errstate(all="ignore"):
+                entries = self.strategy.signals(look)
+            check_entries(entries, len(look), self.memory)
+        except FAULTS as error:
+            self.fault = f"{type(error).__name__}: {error}"
+            return None
+        return entries
+
+    def _resize(self, rows: int) -> None:
+        grown = rows - len(self.course)
+        if grown > 0:
+            self.course = np.concatenate([self.course, empty_course(grown)])
+            for name, first in self.strategy.memory.items():
+                more = np.full(grown, first, type(first))
+                self.memory[name] = np.concatenate([self.memory[name], more])
+
+    def freeze(self) -> dict[str, Any]:
+        """Return what it remembers: (rows,) arrays, and the fault as bytes."""
+        kept = {f"memory.{name}": values.copy() for name, values in self.memory.items()}
+        return {"course": self.course.copy(), "fault": self.fault.encode(), **kept}
+
+    def thaw(self, state: dict[str, Any]) -> None:
+        """Take back what `freeze` gave."""
+        self.course, self.fault = state["course"], bytes(state["fault"]).decode()
+        self.memory = {name: state[f"memory.{name}"] for name in self.memory}
+
+    def clear(self) -> None:
+        """Begin a new session: no signal lives, the memory is as declared. A fault stays."""
+        self.course = empty_course(len(self.course))
+        for name, first in self.strategy.memory.items():
+            self.memory[name][:] = first
+
+
+def check_entries(entries: Entries, n: int, memory: dict[str, npt.NDArray[Any]]) -> None:
+    """Raise ValueError or TypeError that names the first part of `entries` that is not as it must be."""
+    if not isinstance(entries, Entries):
+        raise TypeError(f"signals returned {type(entries).__name__}, it must return Entries")
+    if len(entries.targets) > MAX_TARGETS:
+        raise ValueError(f"{len(entries.targets)} targets, at most {MAX_TARGETS}")
+    for name, values, kinds in _parts(entries):
+        shape, kind = np.shape(values), np.asarray(values).dtype.kind
+        if shape != (n,) or kind not in kinds:
+            raise ValueError(f"{name} has shape {shape} and type {kind!r}, rows are {n}")
+    for name, values in entries.keep.items():
+        if name not in memory:
+            raise ValueError(f"keep names {name!r}, which memory does not declare")
+        if np.shape(values) != (n,):
+            raise ValueError(f"keep {name!r} has shape {np.shape(values)}, rows are {n}")
+
+
+def _parts(entries: Entries) -> Iterator[tuple[str, Any, str]]:
+    yield "side", entries.side, "i"
+    yield "entry", entries.entry, "f"
+    yield "stop", entries.stop, "f"
+    for number_, target in enumerate(entries.targets, 1):
+        yield f"target {number_}", target, "f"
+    for name, maybe, kinds in (("armed", entries.armed, "b"), ("trail", entries.trail, "f")):
+        if maybe is not None:
+            yield name, maybe, kinds
+    for name, times in (("expires_ns", entries.expires_ns), ("exit_ns", entries.exit_ns)):
+        if not isinstance(times, int):
+            yield name, times, "i"
+    for way in entries.exits:
+        yield f"exit {way.text!r}", way.true, "b"
+    for condition in entries.when:
+        yield f"condition {condition.name!r}", condition.true, "b"
+        yield f"value of {condition.name!r}", condition.value, "fbiuU"

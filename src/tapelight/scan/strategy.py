@@ -1,0 +1,291 @@
+"""Strategies: rules with memory, each one module of `scan/strategies/` with a pure `signals`.
+
+A strategy looks at some rows at one moment (`Look`) and says for each whether its conditions
+hold, and how it would trade (`Entries`). The frame around it (`scan.rule`) adds the common
+gates, keeps one live signal a symbol, and follows what becomes of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.market.text import Text
+from tapelight.market.view import Moment, View
+from tapelight.market.windows import price_ago
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Int64s = npt.NDArray[np.int64]
+Signs = npt.NDArray[np.int8]
+LONG, SHORT = 1, -1
+MAX_TARGETS = 4
+MINUTE_NS = 60_000_000_000
+
+
+def told(unit: str, doc: str, *, ge: float | None = None, le: float | None = None) -> msgspec.Meta:
+    """Describe a parameter: unit, one sentence, and bounds."""
+    return msgspec.Meta(ge=ge, le=le, description=doc, extra={"unit": unit})
+
+
+class Common(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Hold what every strategy can be told; a strategy's own parameters extend it."""
+
+    last_min: Annotated[float, told("$", "Least last price.", ge=0)] = 2.0
+    last_max: Annotated[float, told("$", "Highest last price.", ge=0)] = 200.0
+    adv20_min: Annotated[float, told("shares", "Least usual day, or else rvol_tod_or.", ge=0)] = 5e5
+    rvol_tod_or: Annotated[
+        float, told("", "A relative volume that makes up for a small adv20.", ge=0)
+    ] = 5.0
+    spread_pct_max: Annotated[float, told("%", "Widest spread.", ge=0)] = 0.5
+    trade_rate_min: Annotated[float, told("1/s", "Fewest prints a second.", ge=0)] = 0.5
+    risk_pct_min: Annotated[float, told("%", "Least risk R of the entry price.", ge=0)] = 0.3
+    risk_pct_max: Annotated[float, told("%", "Highest risk R of the entry price.", ge=0)] = 8.0
+    risk_spreads_min: Annotated[float, told("", "Least risk R in spreads.", ge=0)] = 3.0
+    begin_min: Annotated[float, told("min", "First entry, after the open.", ge=0)] = 0.0
+    end_min: Annotated[float, told("min", "Last entry, after the open; 0 = open end.", ge=0)] = 0.0
+    last_entry_min: Annotated[float, told("min", "Last entry, before the close.", ge=0)] = 5.0
+    flat_min: Annotated[float, told("min", "Flat this long before the close.", ge=0)] = 5.0
+    cooldown_s: Annotated[float, told("s", "Silence for a symbol after a signal.", ge=0)] = 0.0
+    tries: Annotated[int, told("", "Most signals a symbol and day; 0 = no limit.", ge=0)] = 0
+    mute_resume_s: Annotated[float, told("s", "Silence for a symbol after a resume.", ge=0)] = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """Hold one named leaf over the rows looked at: its value, what it is held to, its truth."""
+
+    name: str
+    value: npt.NDArray[Any]
+    op: str
+    bound: npt.NDArray[Any] | float | bool | str
+    true: Flags
+
+
+def at_least(name: str, value: Floats, bound: Floats | float) -> Condition:
+    """Ask `value >= bound`; null is not."""
+    return Condition(name, value, ">=", bound, np.asarray(value >= bound))
+
+
+def above(name: str, value: Floats, bound: Floats | float) -> Condition:
+    """Ask `value > bound`; null is not."""
+    return Condition(name, value, ">", bound, np.asarray(value > bound))
+
+
+def at_most(name: str, value: Floats, bound: Floats | float) -> Condition:
+    """Ask `value <= bound`; null is not."""
+    return Condition(name, value, "<=", bound, np.asarray(value <= bound))
+
+
+def below(name: str, value: Floats, bound: Floats | float) -> Condition:
+    """Ask `value < bound`; null is not."""
+    return Condition(name, value, "<", bound, np.asarray(value < bound))
+
+
+def is_true(name: str, value: Flags) -> Condition:
+    """Ask that a flag be set."""
+    return Condition(name, value, "is", True, value)
+
+
+def is_false(name: str, value: Flags) -> Condition:
+    """Ask that a flag be clear."""
+    return Condition(name, value, "is", False, ~value)
+
+
+def either(name: str, one: Condition, other: Condition) -> Condition:
+    """Ask that one of two hold; told with the first one's value and bound."""
+    return Condition(name, one.value, one.op, one.bound, one.true | other.true)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exit:
+    """Name a reason to leave a live signal, and the rows where it holds."""
+
+    reason: str
+    """invalid or time."""
+    text: str
+    true: Flags
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """Say for each row looked at whether to enter, and how; every array has the look's length.
+
+    Prices are $, NaN where there is none; times are ns of market time, 0 where there is none.
+    """
+
+    when: Sequence[Condition]
+    """All must hold, the common gates besides."""
+    side: Signs
+    """LONG or SHORT; 0 makes no signal."""
+    entry: Floats
+    """The trigger price of the stop-limit order."""
+    stop: Floats
+    targets: Sequence[Floats] = ()
+    """At most MAX_TARGETS; those on the wrong side of the entry are left out."""
+    armed: Flags | None = None
+    """Where the setup stands and only the trigger is missing: told as a state of its own."""
+    expires_ns: Int64s | int = 0
+    """The entry is void from then on."""
+    exit_ns: Int64s | int = 0
+    """The time stop."""
+    exits: Sequence[Exit] = ()
+    """Reasons to give up a live signal of the row."""
+    trail: Floats | None = None
+    """Where the stop follows once the first target is reached."""
+    keep: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    """New values of the strategy's memory."""
+
+
+class Strategy:
+    """Subclass this in a module of its own: the module's name is the strategy's name."""
+
+    Params: ClassVar[type[Common]] = Common
+    code: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    doc: ClassVar[str] = ""
+    sides: ClassVar[tuple[str, ...]] = ("long",)
+    enabled: ClassVar[bool] = False
+    """Whether it runs where the configuration says nothing."""
+    signal_only: ClassVar[bool] = False
+    """Whether it is told to people only, never traded."""
+    candles: ClassVar[tuple[tuple[str, int], ...]] = ()
+    """Closed bars it looks at: (timeframe, how many)."""
+    memory: ClassVar[Mapping[str, float | int]] = {}
+    """What it keeps for each row: name -> value at the session's start (its type is kept)."""
+    gated: ClassVar[frozenset[str]] = frozenset({"last", "liquidity", "spread_pct", "trade_rate"})
+    """Which of the common gates hold."""
+
+    def __init__(self, params: Any) -> None:
+        self.params = params
+
+    def indicators(self) -> Sequence[Any]:
+        """Return the indicators (`Ask`) that it looks at."""
+        return ()
+
+    def signals(self, look: "Look") -> Entries:
+        """Return what to enter, and where. Pure: it reads `look` and nothing else."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """Tell of each row's live signal; fields mean nothing where `state` is 0."""
+
+    state: npt.NDArray[np.uint8]
+    """0 none, 1 armed, 2 fired, 3 confirmed (the entry was traded)."""
+    side: Signs
+    entry: Floats
+    stop: Floats
+    risk: Floats
+    """R = |entry - stop| when it fired."""
+    fill: Floats
+    """The price at which the entry was confirmed."""
+    best: Floats
+    """The most favourable last price since."""
+    fired_ns: Int64s
+    filled_ns: Int64s
+
+
+class Look:
+    """Show a strategy some rows at one moment. All arrays are read-only, one element a row."""
+
+    def __init__(
+        self, view: View, memory: Mapping[str, npt.NDArray[Any]], live: Live, ns_of_day: int = 0
+    ) -> None:
+        self._view = view
+        self._memory = memory
+        self.live = live
+        self.day_ns = ns_of_day
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def __getitem__(self, column: str) -> Any:
+        """Return a column: float64, bool, or Text."""
+        return _sealed(self._view[column])
+
+    @property
+    def moment(self) -> Moment:
+        """Return market time, session and phase."""
+        return self._view.moment
+
+    @property
+    def now_ns(self) -> int:
+        """Return market time."""
+        return self._view.moment.now_ns
+
+    @property
+    def minutes(self) -> float:
+        """Return the minutes since the regular open."""
+        return self._view.moment.since_open_min()
+
+    def indicator(self, ask: Any) -> Floats:
+        """Return an indicator's value at the last closed bar; NaN where it is unknown."""
+        values: Floats = _sealed(self._view.indicator(ask))
+        return values
+
+    def candles(self, timeframe: str, count: int) -> Any:
+        """Return the last `count` closed bars, newest last: (rows, count) arrays, NaN unknown."""
+        return self._view.candles(timeframe, count)
+
+    def kept(self, name: str) -> Any:
+        """Return the strategy's own memory called `name`."""
+        return _sealed(self._memory[name])
+
+    def state(self, field_name: str) -> Any:
+        """Return a raw field of the rows (`market.row`): times in ns and the like."""
+        return _sealed(self._view.pick(self._view.table.rows[field_name]))
+
+    def past(self, seconds: int) -> Floats:
+        """Return last prices as each of the last `seconds` (at most 300) ended, (rows, seconds)."""
+        table = self._view.table
+        picked = [self._view.pick(price_ago(table.rings, table.now_s, s)) for s in range(seconds)]
+        return np.stack(picked, axis=1)
+
+    def of(self, symbol: str, column: str) -> float:
+        """Return one other symbol's value of a number column, NaN where it is not watched."""
+        row = self._view.table.universe.rows.get(symbol)
+        if row is None:
+            return float("nan")
+        view = self._view.once(f"symbol {symbol}", lambda v: View(v.table, np.array([row])))
+        return float(np.asarray(view[column])[0])
+
+    def candles_of(self, symbol: str, timeframe: str, count: int) -> Any:
+        """Return the last closed bars of another symbol as (1, count) arrays, None if not watched."""
+        row = self._view.table.universe.rows.get(symbol)
+        if row is None:
+            return None
+        view = self._view.once(f"symbol {symbol}", lambda v: View(v.table, np.array([row])))
+        return view.candles(timeframe, count)
+
+    def full(self, value: float) -> Floats:
+        """Return `value` for each row."""
+        return np.full(len(self), value)
+
+
+def _sealed(values: Any) -> Any:
+    """Return a view that can't be written: what is shown to one strategy is shown to all."""
+    if isinstance(values, Text):
+        return values
+    shown = np.asarray(values).view()
+    shown.flags.writeable = False
+    return shown
+
+
+def tick_of(price: Floats) -> Floats:
+    """Return the least price step: $0.01 from $1, $0.0001 below."""
+    return np.where(price >= 1.0, 0.01, 0.0001)
+
+
+def multiples(entry: Floats, stop: Floats, *times: float) -> tuple[Floats, ...]:
+    """Return the prices at the given multiples of R beyond the entry."""
+    return tuple(entry + r * (entry - stop) for r in times)
+
+
+def longs(look: Look) -> Signs:
+    """Return LONG for each row."""
+    return np.full(len(look), LONG, np.int8)
