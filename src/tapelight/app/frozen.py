@@ -14,7 +14,7 @@ from tapelight.market.table import Table
 from tapelight.market.windows import Rings
 from tapelight.model import codec
 from tapelight.model.conditions import ConditionRules
-from tapelight.model.records import Profile, Questions, Reference, References
+from tapelight.model.records import Profile, Questions, Reference, References, Strategies
 from tapelight.model.session import latest_session, session_after
 
 State = dict[str, Any]
@@ -45,6 +45,7 @@ class Scalars(msgspec.Struct, kw_only=True):
     last_mark_ns: int
     engine_rolls: int
     questions: Questions | None
+    strategies: Strategies | None = None
 
 
 def freeze(engine: Engine, reuse: State | None = None) -> State:
@@ -116,6 +117,7 @@ def _scalars(engine: Engine) -> Scalars:
         last_mark_ns=engine.last_mark_ns,
         engine_rolls=engine.rolls,
         questions=engine.questions,
+        strategies=engine.roster.chosen,
     )
 
 
@@ -129,9 +131,11 @@ def thaw(state: State) -> Engine:
         raise Rejected("The snapshot is of another version.")
     engine = Engine(s.calendar)
     _thaw_table(engine.table, s, state)
-    if s.questions is not None:
+    for asked in (s.questions, s.strategies):
+        if asked is None:
+            continue
         try:
-            engine.apply(s.questions)
+            engine.apply(asked)
         except ConfigError as error:
             raise Rejected(f"The snapshot asks what this version does not know: {error}") from error
     _thaw_parts(engine, state)
