@@ -1,0 +1,10 @@
+-- title = "Green to red"
+-- kind = "events"
+-- doc = "Opened above the previous close and has just fallen below it."
+-- number = 29.05
+-- phases = ["regular"]
+-- cooldown_s = 900.0
+-- text = "green to red"
+SELECT symbol, last, prev_close, open, chg_pct, gap_pct, vol, rvol_tod, spread_pct, trade_rate
+FROM market
+WHERE last < prev_close AND open > prev_close AND rvol_tod >= 1.5 AND trade_rate >= 0.5
