@@ -24,9 +24,25 @@ class BarStore:
         self._chunks: dict[int, Chunk] = {}
         self._past: dict[int, Chunk] = {}
         self._past_until = -1
+        self._watches: list[list[Chunk]] = []
+        self._row_index: dict[int, tuple[Chunk, npt.NDArray[np.int32]]] = {}
+
+    def watch(self) -> list[Chunk]:
+        """Return a list to which all bars that come, and those that change, are appended.
+
+        A bar in it is whole, a later one of the same row and minute replaces it. Whoever
+        watches empties the list.
+        """
+        self._watches.append([])
+        return self._watches[-1]
+
+    def _tell(self, bars: Chunk) -> None:
+        for watch in self._watches:
+            watch.append(bars)
 
     def add(self, bars: Chunk) -> None:
         """Add closed bars; one that exists is replaced."""
+        self._tell(bars)
         for minute in np.unique(bars["minute"]).tolist():
             fresh = bars[bars["minute"] == minute]
             if minute <= self._past_until:
@@ -49,6 +65,7 @@ class BarStore:
     def set_past(self, row: int, bars: Chunk) -> None:
         """Let `bars` (oldest first) be all that is known of a row up to the last of them."""
         if len(bars):
+            self._tell(bars)
             self._past[row] = bars
             self._past_until = max(self._past_until, int(bars["minute"][-1]))
 
@@ -96,6 +113,25 @@ class BarStore:
         fresh = np.array([bar for bar in later if bar is not None], BAR)
         return fresh if past is None else np.concatenate([past, fresh])
 
+    def of_rows(self, rows: npt.NDArray[np.intp]) -> Chunk:
+        """Return the bars of `rows` (ascending), in no order."""
+        found = [np.zeros(0, BAR)]
+        for minute, chunk in self._chunks.items():
+            known = self._rows_in(minute, chunk)
+            at = np.searchsorted(known, rows)
+            at = at[known[np.minimum(at, len(known) - 1)] == rows] if len(known) else at[:0]
+            bars = chunk[at]
+            found.append(bars[self._counts(minute, bars["row"])] if self._past else bars)
+        found += [self._past[row] for row in rows.tolist() if row in self._past]
+        return np.concatenate(found)
+
+    def _rows_in(self, minute: int, chunk: Chunk) -> npt.NDArray[np.int32]:
+        """Return a chunk's rows side by side: gathering them anew is what a look-up costs."""
+        kept = self._row_index.get(minute)
+        if kept is None or kept[0] is not chunk:
+            kept = self._row_index[minute] = (chunk, np.ascontiguousarray(chunk["row"]))
+        return kept[1]
+
     def all(self) -> Chunk:
         """Return every bar, in no order."""
         chunks = [c[self._counts(minute, c["row"])] for minute, c in self._chunks.items()]
@@ -114,6 +150,9 @@ class BarStore:
         self._chunks.clear()
         self._past.clear()
         self._past_until = -1
+        self._row_index.clear()
+        for watch in self._watches:
+            watch.clear()
 
 
 def _found(chunk: Chunk, key: str, value: int) -> np.void | None:
