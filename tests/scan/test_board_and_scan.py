@@ -7,7 +7,7 @@ import pytest
 from market.tape import Tape
 from tapelight.app.questions import read_questions
 from tapelight.errors import ConfigError
-from tapelight.model.signals import Signal
+from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.question import DEFAULT_GATE, Header, read_question
 
 HEAD = '-- title = "t"\n-- gate = "none"\n'
@@ -144,6 +144,7 @@ def test_a_signal_says_what_it_saw() -> None:
     assert signal == Signal(
         id=signal.id, scan="s", symbol="A", state="fired", ts_ns=ts, mark=ts,
         values={"symbol": "A", "last": 10.1}, text="above ten",
+        why=(Leaf("last", 10.1, ">", 10.0, True),), event_ns=tape.ns("10:00:00.01"),
     )  # fmt: skip
     again = scan("last > 10", '-- text = "above ten"\n')
     again.trade("10:00:00.01", 10.1)

@@ -19,6 +19,10 @@ DEFAULT_GATE = (
     "type IN ('CS','ADR') AND last >= 1 AND (spread_pct IS NULL OR spread_pct <= 1.5) AND NOT stale"
 )
 NO_GATE = "none"
+ASIDES = ("armed", "confirm", "invalid")
+"""Conditions of the header: what comes before a signal and after it."""
+SPANS = ("cooldown_s", "rearm_pct", "burst_s", "expires_s")
+OF_EVENTS = (*ASIDES, "expires_s", "burst_s", "hysteresis")
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,6 +41,18 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """events: how long the scan keeps silent for a symbol after it fired."""
     rearm_pct: float = 0.0
     """events: how far, in percent, last must have moved from the last firing."""
+    hysteresis: bool = False
+    """events: fire again only after the condition, its bounds let out by a fifth, was false."""
+    burst_s: float = 0.0
+    """events: a symbol's signals within so long of the first are one group, and counted."""
+    armed: str = ""
+    """events: the condition of being near the trigger: armed when it begins."""
+    confirm: str = ""
+    """events: the condition that confirms a signal."""
+    invalid: str = ""
+    """events: the condition that invalidates a signal."""
+    expires_s: float = 0.0
+    """events: how long a signal waits for either; to the session's end when 0."""
     text: str = ""
     """events: the sentence of the signal."""
     sound: int = 0
@@ -52,6 +68,19 @@ class Question(msgspec.Struct, frozen=True):
     query: Query
     version: str
     """Hash of the file's text."""
+    armed: Query | None = None
+    confirm: Query | None = None
+    invalid: Query | None = None
+
+    @property
+    def lives(self) -> bool:
+        """Tell whether a signal goes on after it fired: until it is confirmed, expired ..."""
+        return bool(self.confirm or self.invalid or self.header.expires_s)
+
+    def queries(self) -> tuple[Query, ...]:
+        """Return everything that it asks."""
+        rest = (self.armed, self.confirm, self.invalid)
+        return (self.query, *(query for query in rest if query is not None))
 
 
 def read_question(name: str, text: str) -> Question:
@@ -59,12 +88,31 @@ def read_question(name: str, text: str) -> Question:
     try:
         header = _header(text)
         query = compile_query(_sql(text), _gate(header))
+        asides = {key: _aside(query, key, header) for key in ASIDES}
     except ConfigError as error:
         raise ConfigError(f"{name}.sql: {error}") from error
     if not header.title:
         header = msgspec.structs.replace(header, title=name.replace("_", " ").capitalize())
     version = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    return Question(name, header, query, version)
+    return Question(name, header, query, version, **asides)
+
+
+def _aside(query: Query, key: str, header: Header) -> Query | None:
+    """Compile a condition of the header; it may use the names that the query gives.
+
+    Only the armed one has the gate: what has fired goes on whatever the spread does.
+    """
+    condition = str(getattr(header, key))
+    if not condition:
+        return None
+    gate = _gate(header) if key == "armed" else ""
+    try:
+        compiled = compile_query(f"SELECT {query.aliases} FROM market WHERE {condition}", gate)
+    except ConfigError as error:
+        raise ConfigError(f"{key} = {condition!r}: {error}") from error
+    if compiled.order or compiled.limit is not None:
+        raise ConfigError(f"{key} = {condition!r}: write one condition, as after WHERE.")
+    return compiled
 
 
 def _sql(text: str) -> str:
@@ -84,6 +132,12 @@ def _header(text: str) -> Header:
         raise ConfigError(_header_fault(str(error), lines)) from error
     if header.kind not in ("board", "events"):
         raise ConfigError(f"kind is {header.kind!r}; it is board or events.")
+    strange = next((key for key in OF_EVENTS if getattr(header, key)), None)
+    if header.kind == "board" and strange is not None:
+        raise ConfigError(f'{strange} is for scans: a board fires nothing; write kind = "events".')
+    negative = next((key for key in SPANS if not getattr(header, key) >= 0), None)
+    if negative is not None:
+        raise ConfigError(f"{negative} is {getattr(header, negative)}; give 0 or more.")
     unknown = next((p for p in header.phases if p not in PHASES), None)
     if unknown is not None:
         raise ConfigError(f"phases has {unknown!r}; they are {', '.join(PHASES)}.")

@@ -1,52 +1,68 @@
 """Scans: conditions that fire a signal when they become true."""
 
-import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.session import PHASES
 from tapelight.model.signals import Signal
+from tapelight.scan.life import Burst, Life, Live, places
+from tapelight.scan.lifecycle import Flags, Lifecycle
 from tapelight.scan.question import Question
-from tapelight.scan.sql import cells
+from tapelight.scan.sql import Query
+from tapelight.scan.telling import Rows, Teller, changed
+from tapelight.scan.wording import span
 
 NS = 1_000_000_000
 NEVER = np.int64(0)
 
 
 class Scan:
-    """Remember for each row whether the condition held, and when it last fired."""
+    """Remember for each row whether the condition held, and when it last fired.
+
+    Of the few rows that are armed or whose signals go on, `life` remembers the rest.
+    """
 
     def __init__(self, question: Question) -> None:
         self.question = question
-        self.held: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.held: Flags = np.zeros(0, np.bool_)
         self.fired_ns: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.fired_price: npt.NDArray[np.float64] = np.zeros(0)
+        self.life = Life()
+        self.teller = Teller(question)
+        self._lifecycle = Lifecycle(self.teller, self.life)
 
     @property
     def name(self) -> str:
         """Return the file's name."""
         return self.question.name
 
-    def held_rows(self, n: int) -> npt.NDArray[np.bool_]:
-        """Tell for each of the table's `n` rows whether the condition held when last asked."""
+    def held_rows(self, n: int) -> Flags:
+        """Tell for each of the table's `n` rows whether it is to be asked at whole seconds again.
+
+        That is where the condition held when last asked, and where a signal goes on.
+        """
         self._resize(n)
-        return self.held
+        if self.life.idle:
+            return self.held
+        again = self.held.copy()
+        again[self.life.rows()] = True
+        return again
 
     @property
     def pulsing(self) -> bool:
         """Tell whether it asks what is true only until the next mark: a new high, the opening."""
         return self.question.query.pulsing
 
-    def evaluate(
-        self, view: View, rows: npt.NDArray[np.intp], asked: npt.NDArray[np.bool_]
-    ) -> list[Signal]:
-        """Ask the condition of those of `rows` (the view's) that are `asked`.
+    def evaluate(self, view: View, rows: Rows, asked: Flags) -> list[Signal]:
+        """Ask the condition of those of `rows` (the view's, ascending) that are `asked`.
 
-        Returns a signal for each rising edge. The view may hold more rows, which other scans
-        ask for: they change nothing here.
+        Returns a signal for each rising edge, and a record for each change of an earlier one. The
+        view may hold more rows, which other scans ask for: they change nothing here.
 
         A stale or provisional row makes no signal, and what held before goes on holding: what
         became true in a hole is told when it closes, what was told is not told again.
@@ -54,24 +70,28 @@ class Scan:
         self._resize(view.table.n)
         query, header = self.question.query, self.question.header
         phase = PHASES[view.moment.phase]
+        sound = view.once("sound", _sound)
         if query.where is None or (header.phases and phase not in header.phases):
             self.held[rows[asked]] = False
-            return []
-        sound = view.once("sound", _sound)
+            self.life.armed.clear()
+            return [] if self.life.idle else self._lifecycle.step(view, rows, asked, sound)
+        may = sound & asked
         held = self.held[rows]
         true = query.where(view)
-        edge = true & sound & ~held & asked
-        self.held[rows] = np.where(sound & asked, true, held)
-        edges = np.flatnonzero(edge)
-        if not len(edges):
-            return []
-        fires = edges[self._armed(view, rows, edges)]
-        return self._fire(view, rows, fires) if len(fires) else []
+        edges = np.flatnonzero(true & ~held & may)
+        self.held[rows] = np.where(may, true, held)
+        told = [] if self.life.idle else self._lifecycle.step(view, rows, asked, sound)
+        if len(edges):
+            told += self._fire(view, rows, edges[self.free(view, rows, edges)])
+        if self.question.armed is not None:
+            told += self._arm(self.question.armed, view, rows, may, true)
+        return told
 
-    def _armed(
-        self, view: View, rows: npt.NDArray[np.intp], at: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.bool_]:
-        """Tell for the view's rows `at` whether cooldown is over and the price has moved on."""
+    def free(self, view: View, rows: Rows, at: Rows) -> Flags:
+        """Tell for the view's places `at` whether nothing keeps the row from firing again.
+
+        Cooldown is over, the price has moved on, and with hysteresis the condition was let go.
+        """
         header = self.question.header
         fired = self.fired_ns[rows[at]]
         rested = view.moment.now_ns - fired >= header.cooldown_s * NS
@@ -80,33 +100,86 @@ class Scan:
             with np.errstate(all="ignore"):
                 ratio = np.asarray(view["last"])[at] / self.fired_price[rows[at]]
             moved = ~(100.0 * np.abs(ratio - 1.0) < header.rearm_pct)
+        if self.life.spent:
+            moved &= [row not in self.life.spent for row in rows[at].tolist()]
         return np.asarray((fired == NEVER) | (rested & moved))
 
-    def _fire(
-        self, view: View, rows: npt.NDArray[np.intp], at: npt.NDArray[np.intp]
-    ) -> list[Signal]:
-        now = view.moment.now_ns
-        self.fired_ns[rows[at]] = now
-        self.fired_price[rows[at]] = np.asarray(view["last"])[at]
-        names = [named.name for named in self.question.query.select]
-        columns = cells(self.question.query, view, at)
-        return [
-            self._signal(symbol, now, dict(zip(names, values, strict=True)))
-            for symbol, values in zip(view.symbols(at), zip(*columns, strict=True), strict=True)
-        ]
+    def _fire(self, view: View, rows: Rows, at: Rows) -> list[Signal]:
+        if not len(at):
+            return []
+        now, life, fired = view.moment.now_ns, self.life, rows[at].tolist()
+        self.fired_ns[fired] = now
+        self.fired_price[fired] = np.asarray(view["last"])[at]
+        told = self._lifecycle.fired_again(view, rows, at)
+        born = [life.armed.pop(row, now) for row in fired]
+        made = self.teller.records(view, at, born, "fired", self.question.query)
+        for record, row, birth in zip(made, fired, born, strict=True):
+            signal = Live(row, birth, now)
+            life.told.add(signal)
+            if self.question.lives:
+                life.live[row] = signal
+            if self.question.header.hysteresis:
+                life.spent[row] = None
+            told.append(self._grouped(record, signal))
+        return told
 
-    def _signal(self, symbol: str, now: int, values: dict[str, Any]) -> Signal:
-        key = f"{self.name}|{self.question.version}|{symbol}|{now}"
-        return Signal(
-            id=hashlib.blake2b(key.encode(), digest_size=10).hexdigest(),
-            scan=self.name,
-            symbol=symbol,
-            state="fired",
-            ts_ns=now,
-            mark=now,
-            values=values,
-            text=self.question.header.text or self.question.header.title,
+    def _grouped(self, record: Signal, signal: Live) -> Signal:
+        """Count a signal among those that its symbol gave within `burst_s` of the first."""
+        span_ns = self.question.header.burst_s * NS
+        if not span_ns:
+            return record
+        burst = self.life.bursts.get(signal.row)
+        if burst is None or signal.fired_ns - burst.first_ns > span_ns:
+            burst = Burst(signal.row, signal.born_ns, signal.fired_ns, 0)
+        self.life.bursts[signal.row] = burst = burst._replace(repeats=burst.repeats + 1)
+        lasted = span((signal.fired_ns - burst.first_ns) / NS)
+        return changed(
+            record,
+            group=self.teller.id_of(record.symbol, burst.born_ns),
+            count=burst.repeats,
+            reason=f"fired {burst.repeats}x in {lasted}" if burst.repeats > 1 else "",
         )
+
+    def _arm(self, query: Query, view: View, rows: Rows, may: Flags, true: Flags) -> list[Signal]:
+        """Let rows that came near be armed; those that went away are so no longer, quietly.
+
+        Near is left as a board is: when the condition with its bounds let out is false.
+        """
+        assert query.where is not None
+        assert query.leave is not None
+        life, armed = self.life, self.life.armed
+        known = places(rows, may, armed)
+        if len(known):
+            for row in rows[known[~query.leave(view)[known] | true[known]]].tolist():
+                del armed[row]
+        near = np.flatnonzero(query.where(view) & may & ~true)
+        fresh = [row not in armed and row not in life.live for row in rows[near].tolist()]
+        near = near[np.array(fresh, np.bool_)]
+        near = near[self.free(view, rows, near)]
+        now = view.moment.now_ns
+        armed.update(dict.fromkeys(rows[near].tolist(), now))
+        return self.teller.records(view, near, [now] * len(near), "armed", query)
+
+    def retract(
+        self,
+        table: Table,
+        reason: str,
+        ids: Collection[str] = (),
+        rows: Collection[int] = (),
+        since_ns: int = 0,
+    ) -> list[Signal]:
+        """Take back signals of this session: those of `ids`, and of `rows` since `since_ns`.
+
+        Returns a record of each. What is taken back is live no longer; where it was the row's last
+        signal, cooldown, re-arm and burst begin anew: it never was.
+        """
+        gone, records = self._lifecycle.retract(table, reason, ids, rows, since_ns)
+        for signal in gone:
+            if self.fired_ns[signal.row] == signal.fired_ns:
+                self.fired_ns[signal.row], self.fired_price[signal.row] = NEVER, np.nan
+                self.life.spent.pop(signal.row, None)
+                self.life.bursts.pop(signal.row, None)
+        return records
 
     def _resize(self, rows: int) -> None:
         grown = rows - len(self.held)
@@ -116,25 +189,28 @@ class Scan:
             self.fired_price = np.concatenate([self.fired_price, np.full(grown, np.nan)])
 
     def freeze(self) -> dict[str, Any]:
-        """Return what it remembers: (rows,) arrays."""
+        """Return what it remembers: (rows,) arrays, and the tables of `life`."""
         return {
             "held": self.held.copy(),
             "fired_ns": self.fired_ns.copy(),
             "fired_price": self.fired_price.copy(),
+            **self.life.freeze(),
         }
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Take back what `freeze` gave."""
         self.held, self.fired_ns = state["held"], state["fired_ns"]
         self.fired_price = state["fired_price"]
+        self.life.thaw(state)
 
     def clear(self) -> None:
-        """Begin a new session: nothing holds, nothing has fired."""
+        """Begin a new session: nothing holds, nothing has fired; what is live will expire."""
         self.held[:] = False
         self.fired_ns[:] = NEVER
         self.fired_price[:] = np.nan
+        self.life.end_session()
 
 
-def _sound(view: View) -> npt.NDArray[np.bool_]:
+def _sound(view: View) -> Flags:
     """Return which rows may make a signal."""
     return ~np.asarray(view["stale"]) & ~np.asarray(view["provisional"])

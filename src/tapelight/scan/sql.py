@@ -68,6 +68,8 @@ class Query:
     """Whether it uses a column that is true only until the next mark."""
     conditions: tuple[Condition, ...] = ()
     """WHERE and the gate, for `scan.leaves`."""
+    aliases: str = "1"
+    """The columns that it names itself, as after SELECT."""
 
 
 @lru_cache(maxsize=512)
@@ -85,7 +87,11 @@ def compile_query(text: str, gate: str = "") -> Query:
     used = tuple(compiler.used)
     pulsing = any(columns()[name].pulse for name in used)
     written = tuple(_conditions(compiler, tree, gate))
-    return Query(text, select, where, leave, order, _limit(tree), used, pulsing, written)
+    named = [e.sql("duckdb") for e in tree.expressions if isinstance(e, exp.Alias)]
+    return Query(
+        text, select, where, leave, order, _limit(tree), used, pulsing, written,
+        ", ".join(named) or "1",
+    )  # fmt: skip
 
 
 def _conditions(compiler: Compiler, tree: exp.Select, gate: str) -> Iterator[Condition]:
