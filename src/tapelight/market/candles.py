@@ -47,12 +47,16 @@ def no_candles(rows: int, count: int) -> Candles:
 
 
 def session_candles(bars: np.ndarray, session: Session) -> np.ndarray:
-    """Return stored BARs as one-minute CANDLEs of the session, sorted by row and minute."""
+    """Return stored BARs as one-minute CANDLEs of the session, sorted by row and minute.
+
+    A bar whose volume nobody told counts none.
+    """
     made = np.zeros(len(bars), CANDLE)
     made["row"] = bars["row"]
     made["minute"] = bars["minute"] - session.start_ns // MINUTE_NS
     for name in PRICES:
         made[name] = bars[name]
+    made["volume"][np.isnan(made["volume"])] = 0.0
     return made[np.lexsort((made["minute"], made["row"]))]
 
 

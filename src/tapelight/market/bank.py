@@ -1,0 +1,280 @@
+"""The bank: TA-Lib's streaming handles of many rows, moved on bar by bar.
+
+A value is a pure function of the row's closed bars: a handle that was opened over all of them
+and one that was moved on through them agree bit for bit. So the bank may be dropped and filled
+anew at any time, in this process or in another.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import call
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.market.candles import CANDLE, PRICES
+from tapelight.market.indicators import (
+    PERIODS,
+    TIMEFRAMES,
+    Ask,
+    arguments,
+    bars_needed,
+    indicator_functions,
+)
+
+Bars = Mapping[str, np.ndarray]
+"""CANDLEs by timeframe, sorted by row and minute."""
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Hold what the bank needs to know of one cut, and what it is asked."""
+
+    cut_ns: int
+    due_ns: int
+    """The market time at which the values are to be seen."""
+    asks: tuple[Ask, ...]
+    reopened: Rows
+    """Rows of which `whole` holds all bars: their handles are opened anew."""
+    whole: Bars
+    fresh: Bars
+    """Bars that closed since the last cut, one a row at the most, of rows not reopened."""
+    dropped: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Hold the values of series of one timeframe: `values[i, j]` of series i in row j."""
+
+    asks: tuple[Ask, ...]
+    rows: Rows
+    values: npt.NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Series:
+    """Move one function with its parameters on, over one timeframe; it may answer several asks."""
+
+    open: Callable[..., Any]
+    inputs: tuple[str, ...]
+    need: int
+    period: float
+    """What stands in for the input `periods`."""
+    outputs: list[tuple[int, int]]
+    """Index of the ask among its timeframe's, and of the function's output."""
+    handles: dict[int, Callable[..., Any]] = field(default_factory=dict)
+    """Of each row, its handle's `update`."""
+
+    def begin(self, row: int, bars: np.ndarray) -> Any:
+        """Open the handle of a row over all its bars and return its value, None if they are few."""
+        if len(bars) < self.need:
+            self.handles.pop(row, None)
+            return None
+        handle = self.open(*self._columns(bars))
+        self.handles[row] = handle.update
+        return handle.value
+
+    def _columns(self, bars: np.ndarray) -> list[np.ndarray]:
+        return [
+            np.full(len(bars), self.period) if name == PERIODS else np.ascontiguousarray(bars[name])
+            for name in self.inputs
+        ]
+
+    def move(self, rows: list[int], columns: "Columns") -> tuple[Any, list[Any]]:
+        """Move the open handles of `rows` on by a bar each; return which, and their values."""
+        updates = [self.handles.get(row) for row in rows]
+        if None not in updates:
+            return slice(None), list(map(call, updates, *columns.lists(self)))
+        at = [i for i, update in enumerate(updates) if update is not None]
+        given = [[column[i] for i in at] for column in columns.lists(self)]
+        return at, list(map(call, [updates[i] for i in at], *given))
+
+    def peek(self, rows: list[int], columns: "Columns") -> tuple[Any, list[Any]]:
+        """Return which of `rows` have an open handle, and their values with a bar not closed."""
+        updates: list[Any] = [self.handles.get(row) for row in rows]
+        at = [i for i, update in enumerate(updates) if update is not None]
+        given = [[column[i] for i in at] for column in columns.lists(self)]
+        return at, [updates[i].__self__.peek(*bar) for i, *bar in zip(at, *given, strict=True)]
+
+
+class Columns:
+    """Give the columns of bars as lists of floats, each made once."""
+
+    def __init__(self, bars: np.ndarray) -> None:
+        self._bars = bars
+        self._done: dict[str, list[float]] = {}
+
+    def lists(self, series: Series) -> list[list[float]]:
+        """Return the inputs of a series."""
+        return [self._list(name, series.period) for name in series.inputs]
+
+    def _list(self, name: str, period: float) -> list[float]:
+        if name == PERIODS:
+            return [period] * len(self._bars)
+        if name not in self._done:
+            self._done[name] = self._bars[name].tolist()
+        return self._done[name]
+
+
+class Frame:
+    """Move all series of one timeframe on."""
+
+    def __init__(self, asks: tuple[Ask, ...]) -> None:
+        self.asks = asks
+        self.series = _series(asks)
+        self.longest = max(s.need for s in self.series)
+        self._early: dict[int, np.ndarray] = {}
+        """Bars of rows in which some series is not open yet."""
+
+    def reopen(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
+        """Open all series of `rows` over their bars; return (asks, rows) values."""
+        values = np.full((len(self.asks), len(rows)), np.nan)
+        begins = np.searchsorted(bars["row"], rows)
+        ends = np.searchsorted(bars["row"], rows, "right")
+        for j, (row, begin, end) in enumerate(zip(rows, begins, ends, strict=True)):
+            mine = bars[begin:end]
+            self._early.pop(row, None)
+            if len(mine) < self.longest:
+                self._early[row] = mine.copy()
+            for series in self.series:
+                _put(values, series, j, series.begin(row, mine))
+        return values
+
+    def move(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
+        """Move all series of `rows` on by the bar that each has in `bars`."""
+        values = np.full((len(self.asks), len(rows)), np.nan)
+        columns = Columns(bars)
+        for series in self.series:
+            at, moved = series.move(rows, columns)
+            if moved:
+                _put(values, series, at, moved)
+        for j, row in enumerate(rows):
+            if row in self._early:
+                self._warm(row, bars[j : j + 1], values, j)
+        return values
+
+    def _warm(self, row: int, bar: np.ndarray, values: npt.NDArray[np.float64], j: int) -> None:
+        """Open the series of a row that has just as many bars as they need."""
+        mine = np.concatenate([self._early[row], bar])
+        for series in self.series:
+            if series.need == len(mine):
+                _put(values, series, j, series.begin(row, mine))
+        if len(mine) < self.longest:
+            self._early[row] = mine
+        else:
+            del self._early[row]
+
+    def peek(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
+        """Return (asks, rows) values with a bar that is not closed, moving nothing."""
+        values = np.full((len(self.asks), len(rows)), np.nan)
+        columns = Columns(bars)
+        for series in self.series:
+            at, peeked = series.peek(rows, columns)
+            if peeked:
+                _put(values, series, at, peeked)
+        return values
+
+    def drop(self, rows: list[int]) -> None:
+        """Forget rows."""
+        for row in rows:
+            self._early.pop(row, None)
+            for series in self.series:
+                series.handles.pop(row, None)
+
+
+class Bank:
+    """Reckon the series that are asked for over the rows whose bars it was given."""
+
+    def __init__(self) -> None:
+        self._asks: tuple[Ask, ...] = ()
+        self._frames: dict[str, Frame] = {}
+
+    def reckon(self, work: Work) -> list[Values]:
+        """Take a cut's bars and return the values that they change.
+
+        Other asks than last time need all rows reopened.
+        """
+        if work.asks != self._asks:
+            self._asks = work.asks
+            self._frames = _frames(work.asks)
+        found: list[Values] = []
+        dropped, reopened = work.dropped.tolist(), work.reopened.tolist()
+        for name, frame in self._frames.items():
+            frame.drop(dropped)
+            if reopened:
+                opened = frame.reopen(reopened, work.whole.get(name, np.zeros(0, CANDLE)))
+                found.append(Values(frame.asks, work.reopened, _known(opened)))
+            fresh = work.fresh.get(name)
+            if fresh is not None and len(fresh):
+                rows = fresh["row"].astype(np.intp)
+                found.append(Values(frame.asks, rows, _known(frame.move(rows.tolist(), fresh))))
+        return found
+
+    def peek(self, bars: Bars) -> list[Values]:
+        """Return the values with bars that are not closed, one a row and timeframe."""
+        found: list[Values] = []
+        for name, frame in self._frames.items():
+            rows = bars[name]["row"].astype(np.intp)
+            if len(rows):
+                peeked = frame.peek(rows.tolist(), bars[name])
+                found.append(Values(frame.asks, rows, _known(peeked)))
+        return found
+
+
+def _frames(asks: tuple[Ask, ...]) -> dict[str, Frame]:
+    return {
+        name: Frame(mine)
+        for name in TIMEFRAMES
+        if (mine := tuple(a for a in asks if a.timeframe == name))
+    }
+
+
+def _series(asks: tuple[Ask, ...]) -> list[Series]:
+    """Return the series that answer `asks`: outputs of one function with one handle."""
+
+    def what(numbered: tuple[int, Ask]) -> tuple[str, tuple[float, ...]]:
+        return indicator_functions()[numbered[1].name].function, numbered[1].params
+
+    found: list[Series] = []
+    for (function, params), group in groupby(sorted(enumerate(asks), key=what), key=what):
+        numbered = list(group)
+        infos = [indicator_functions()[one.name] for _, one in numbered]
+        opener = getattr(importlib.import_module("talib.stream"), function)
+        given = arguments(infos[0], params)
+        found.append(
+            Series(
+                open=_with(opener, given),
+                inputs=infos[0].inputs,
+                need=bars_needed(function, params),
+                period=params[0] if PERIODS in infos[0].inputs else 0.0,
+                outputs=[(i, info.output) for (i, _), info in zip(numbered, infos, strict=True)],
+            )
+        )
+    return found
+
+
+def _with(opener: Callable[..., Any], given: dict[str, Any]) -> Callable[..., Any]:
+    return lambda *bars: opener(*bars, **given)
+
+
+def _put(values: npt.NDArray[np.float64], series: Series, at: Any, moved: Any) -> None:
+    """Let what a series gave stand in the rows of its asks; None is unknown."""
+    if moved is None:
+        return
+    given = np.asarray(moved, np.float64)
+    for i, output in series.outputs:
+        several = given.ndim > np.ndim(values[i, at])
+        values[i, at] = given[..., output] if several else given
+
+
+def _known(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return values with NaN for what is no number: a division by nothing."""
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+__all__ = ["PRICES", "Bank", "Values", "Work"]
