@@ -23,7 +23,6 @@ from tapelight.market.baseline import market_curve
 from tapelight.model.records import (
     CalendarChoice,
     FeedState,
-    Questions,
     Record,
     Reference,
     References,
@@ -106,7 +105,10 @@ def session_source(tape: TapeFile, session: Session, until_ns: int | None = None
 
 
 def tape_records(
-    tape: TapeFile, asked: Sequence[Session], questions: Questions, until_ns: int | None = None
+    tape: TapeFile,
+    asked: Sequence[Session],
+    questions: Sequence[Record],
+    until_ns: int | None = None,
 ) -> Iterator[Record]:
     """Yield the records of the sessions `asked` (consecutive), the one before folded unasked.
 
@@ -131,7 +133,7 @@ def tape_records(
         if session is None:
             continue
         if session is asked[0]:
-            yield questions
+            yield from questions
         source = session_source(tape, session, until_ns)
         if source is None:
             continue

@@ -1,0 +1,131 @@
+"""One tape through the engine: its signals, what followed them, and the market by the minute."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.app.backtest.follow import FOLLOWED, LONG, Follower, is_fire
+from tapelight.app.backtest.grid import GridPen
+from tapelight.app.backtest.tapes import Asking, Tape
+from tapelight.engine import Cycle, Engine
+from tapelight.market.view import View
+from tapelight.model.session import PHASES, Session
+from tapelight.model.signals import Signal
+from tapelight.scan.sql import cells, compile_query
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Say what one process does: play a tape, ask the questions, follow the signals."""
+
+    tape: Tape
+    asking: Asking
+    name: str = ""
+    """The scan or strategy whose condition a control must not meet; empty draws no grid."""
+    by: tuple[str, ...] = ()
+    """Columns (or expressions of them) noted for each fire."""
+    side: int = LONG
+    folder: Path = Path()
+    """Where grids, and a file for each session done, are written."""
+
+
+@dataclass(slots=True)
+class DayResult:
+    """Hold what one session brought."""
+
+    date: str
+    signals: list[Signal] = field(default_factory=list)
+    """Entries that fired and exits, in the order of `followed`."""
+    followed: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, FOLLOWED))
+    noted: dict[str, list[Any]] = field(default_factory=dict)
+    """By the id of a fire: phase, then the values of `Job.by`."""
+    grid: Path | None = None
+    session: Session | None = None
+    marks: int = 0
+
+
+def run_job(job: Job) -> list[DayResult]:
+    """Play the job's tape; return a result for each session in which the scan was asked."""
+    engine, records = job.tape.play(job.asking)
+    watch = Watch(job, engine)
+    for record in records:
+        cycle = engine.apply(record)
+        if cycle is not None:
+            watch.on_cycle(cycle)
+    watch.end_session()
+    return watch.results
+
+
+class Watch:
+    """Look on while an engine plays: it changes nothing there."""
+
+    def __init__(self, job: Job, engine: Engine) -> None:
+        self.results: list[DayResult] = []
+        self._job = job
+        self._engine = engine
+        self._follower = Follower(job.side)
+        self._pen = GridPen()
+        self._result: DayResult | None = None
+        noted = ", ".join(f"({text}) AS by{i}" for i, text in enumerate(job.by))
+        self._noted = compile_query(f"SELECT {noted} FROM market") if job.by else None
+
+    def on_cycle(self, cycle: Cycle) -> None:
+        """Take what a mark brought."""
+        table, job = self._engine.table, self._job
+        session = table.session
+        if session is None or not (self._engine.scans or self._engine.strategies):
+            return
+        if self._result is None or self._result.session != session:
+            self.end_session()
+            self._result = DayResult(session.date.isoformat(), session=session)
+        self._result.marks += 1
+        fires = [s for s in cycle.signals if is_fire(s)]
+        if fires:
+            self._note(fires, self._result)
+        self._follower.on_mark(cycle.mark.ts_ns, cycle.signals, table)
+        if job.name:
+            rows = [table.universe.rows[s.symbol] for s in fires if s.scan == job.name]
+            held = held_rows(self._engine, job.name)
+            self._pen.on_mark(cycle.mark.ts_ns, table, held, rows)
+
+    def _note(self, fires: list[Signal], result: DayResult) -> None:
+        table = self._engine.table
+        rows = np.array([table.universe.rows[s.symbol] for s in fires], np.intp)
+        view = View(table, rows)
+        phase = PHASES[view.moment.phase]
+        values: list[list[Any]] = []
+        if self._noted is not None:
+            values = cells(self._noted, view, np.arange(len(rows)))
+        for i, signal in enumerate(fires):
+            result.noted[signal.id] = [phase, *(column[i] for column in values)]
+
+    def end_session(self) -> None:
+        """Close the running session's result."""
+        result = self._result
+        if result is None or result.session is None:
+            return
+        self._follower.end()
+        result.signals, result.followed = self._follower.take()
+        if self._job.name:
+            grid = self._pen.grid(self._engine.table, result.session)
+            result.grid = grid.save(self._job.folder)
+        if self._job.folder != Path():
+            (self._job.folder / f"{result.date}.done").touch()
+        self.results.append(result)
+        self._result = None
+
+
+def held_rows(engine: Engine, name: str) -> npt.NDArray[np.bool_]:
+    """Return for each row whether the condition of a scan or strategy held when last asked."""
+    n = engine.table.n
+    rule = engine.strategies.get(name)
+    if rule is not None:
+        rule.held_rows(n)
+        held: npt.NDArray[np.bool_] = rule.course["held"][:n]
+        return held
+    scan = engine.scans[name]
+    scan.held_rows(n)
+    return scan.held[:n]
