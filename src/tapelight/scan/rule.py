@@ -58,8 +58,11 @@ class StrategyRule:
 
     @property
     def in_play_only(self) -> bool:
-        """Tell whether it is asked of in-play rows alone: those of which bars are kept."""
-        return self.on_closes
+        """Tell whether it is asked of in-play rows alone: those of which bars are kept.
+
+        What it remembers must know the whole day, so one with memory is asked of all rows.
+        """
+        return self.on_closes and not self.memory
 
     def held_rows(self, n: int) -> Flags:
         """Tell for each of the table's `n` rows whether it is to be asked at whole seconds."""

@@ -68,8 +68,8 @@ def shipped_source(name: str) -> str:
 
 def parameters(strategy: type[Strategy]) -> list[Parameter]:
     """Return a strategy's parameters, its own first."""
-    hints = get_type_hints(strategy.Params, include_extras=True)
-    defaults = {f.name: f.default for f in msgspec.structs.fields(strategy.Params)}
+    hints = get_type_hints(strategy.takes, include_extras=True)
+    defaults = {f.name: f.default for f in msgspec.structs.fields(strategy.takes)}
     own = [name for name in defaults if name not in Common.__struct_fields__]
     shared = [name for name in defaults if name in Common.__struct_fields__]
     return [_parameter(name, hints[name], defaults[name]) for name in (*own, *shared)]
@@ -116,13 +116,13 @@ def _known(name: str) -> type[Strategy]:
 
 def _params(kind: type[Strategy], text: str) -> Common:
     values = tomllib.loads(text)
-    known = kind.Params.__struct_fields__
+    known = kind.takes.__struct_fields__
     for key in values:
         if key not in known:
             near = get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
             raise ConfigError(f"unknown parameter {key!r}, {hint}")
-    return msgspec.convert(values, kind.Params)
+    return msgspec.convert(values, kind.takes)
 
 
 def _fault(kind: type[Strategy], error: Exception) -> str:

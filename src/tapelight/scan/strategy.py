@@ -143,7 +143,7 @@ class Entries:
 class Strategy:
     """Subclass this in a module of its own: the module's name is the strategy's name."""
 
-    Params: ClassVar[type[Common]] = Common
+    takes: ClassVar[type[Common]] = Common
     code: ClassVar[str] = ""
     title: ClassVar[str] = ""
     doc: ClassVar[str] = ""
@@ -279,6 +279,11 @@ def _sealed(values: Any) -> Any:
 def tick_of(price: Floats) -> Floats:
     """Return the least price step: $0.01 from $1, $0.0001 below."""
     return np.where(price >= 1.0, 0.01, 0.0001)
+
+
+def ticks(price: Floats, count: int) -> Floats:
+    """Return the price `count` ticks on, as the decimal that a print of it would bring."""
+    return np.asarray(np.round(price + count * tick_of(price), 4))
 
 
 def multiples(entry: Floats, stop: Floats, *times: float) -> tuple[Floats, ...]:
