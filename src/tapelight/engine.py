@@ -90,7 +90,7 @@ class Engine:
         boards = {f"board.{name}": board for name, board in self.boards.items()}
         scans = {f"scan.{name}": scan for name, scan in self.scans.items()}
         strategies = {f"strategy.{name}": rule for name, rule in self.strategies.items()}
-        return {**boards, **scans, **strategies}
+        return {"news": self.table.news, **boards, **scans, **strategies}
 
     @property
     def strategies(self) -> dict[str, StrategyRule]:

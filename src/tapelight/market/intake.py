@@ -70,6 +70,8 @@ def take_message(table: Table, message: rec.Message) -> None:
             take_feed_state(table, message)
         case rec.Halt():
             take_halt(table, message)
+        case rec.News():
+            table.news.take(message)
         case _:
             raise Bug(f"The table takes no {type(message).__name__}.")
 

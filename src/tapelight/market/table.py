@@ -8,6 +8,8 @@ from tapelight.market.bars import BarStore
 from tapelight.market.baseline import Baseline
 from tapelight.market.candles import CandleStore
 from tapelight.market.indicators import Indicators
+from tapelight.market.memory import Memory
+from tapelight.market.news import NewsStore
 from tapelight.market.reference import ReferenceTable
 from tapelight.market.row import GAP, ROW, SPLIT, WINDOW_SUMS, closes, empty_rows, roll_rows
 from tapelight.market.text import Words
@@ -45,8 +47,10 @@ class Table:
         self.bars = BarStore()
         self.candles = CandleStore()
         self.indicators = Indicators()
+        self.memory = Memory()
         self.tiers = TierRows()
         self.baseline = Baseline()
+        self.news = NewsStore()
         self.spill = fold.new_spill(rows, EVENTS)
         self.counters: npt.NDArray[np.int64] = np.zeros(fold.N_COUNTERS, np.int64)
         self.session: Session | None = None

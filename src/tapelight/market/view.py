@@ -14,7 +14,8 @@ from tapelight.market.indicators import Ask
 from tapelight.market.table import Table
 from tapelight.market.text import Text
 from tapelight.market.windows import price_ago
-from tapelight.model.session import PHASES, Session
+from tapelight.model.session import PHASES, Session, session_before
+from tapelight.model.universe import Universe
 
 NS = 1_000_000_000
 T = TypeVar("T")
@@ -85,6 +86,15 @@ class View:
         kept: T = self._shared[key]
         return kept
 
+    def reckoned(self, key: str) -> Any:
+        """Return what `once` keeps under `key`; None where nobody has asked yet."""
+        return self._shared.get(key)
+
+    @property
+    def root(self) -> "View":
+        """Return the view that this is a part of: itself."""
+        return self
+
     def _input(self, name: str) -> Any:
         if name in columns():
             return self[name]
@@ -95,6 +105,8 @@ class View:
             "moment": lambda: self.moment,
             "usual": lambda: Usual(self),
             "ind": lambda: Ind(self),
+            "candles": lambda: self.candles,
+            "news": lambda: Newsroom(self),
         }
         return source[name]()
 
@@ -175,7 +187,8 @@ class Ref:
         """Return the symbols themselves."""
         table = self._view.table
         codes = np.arange(table.n, dtype=np.int32)
-        return Text(self._view.pick(codes), tuple(table.universe.symbols))
+        universe = table.universe
+        return Text(self._view.pick(codes), tuple(universe.symbols), universe.rows)
 
     def halt_code(self) -> Text:
         """Return the codes of the present halts."""
@@ -250,3 +263,44 @@ class Ind:
         """Return why each row is in its tier."""
         whole = self._view.table.tiers.reasons(self._view.table.n)
         return whole if self._view.index is None else whole.take(self._view.index)
+
+
+class Newsroom:
+    """Read the news of the rows: null where no source of news has spoken."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._store = view.table.news
+
+    def age_min(self) -> Column:
+        """Return the minutes since the newest article; null without one."""
+        latest: npt.NDArray[np.int64] = self._view.pick(self._store.latest_ns(self._universe()))
+        age = np.maximum(self._view.moment.now_ns - latest, 0) / NS / 60
+        return np.where(latest > 0, age, np.nan)
+
+    def since(self, since_ns: int) -> Column:
+        """Return the number of articles since a time."""
+        picked: Column = self._view.pick(self._store.counts(self._universe(), since_ns))
+        return picked
+
+    def since_close(self) -> Column:
+        """Return the number of articles since the previous session's regular close."""
+        session = self._view.moment.session
+        if session is None:
+            return np.full(len(self._view), np.nan)
+        return self.since(session_before(self._view.table.calendar, session).close_ns)
+
+    def headline(self) -> Text:
+        """Return the newest headline."""
+        return self._text(0)
+
+    def tags(self) -> Text:
+        """Return what the newest headline is about."""
+        return self._text(1)
+
+    def _text(self, which: int) -> Text:
+        whole = self._store.newest(self._universe())[which].text(self._view.table.n)
+        return whole if self._view.index is None else whole.take(self._view.index)
+
+    def _universe(self) -> Universe:
+        return self._view.table.universe

@@ -130,6 +130,67 @@ class Halt(msgspec.Struct, frozen=True, tag="halt"):
     resume_ns: int = 0
 
 
+class Article(msgspec.Struct, frozen=True):
+    """Hold a news article: plain text, the symbols that it names, what it is about."""
+
+    id: str
+    published_ns: int
+    headline: str
+    symbols: tuple[str, ...]
+    source: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class News(msgspec.Struct, frozen=True, tag="news"):
+    """Bring articles that were not known before; none says that the source is there."""
+
+    ts_ns: int
+    articles: tuple[Article, ...] = ()
+
+
+class Pin(msgspec.Struct, frozen=True, tag="pin"):
+    """Keep a symbol in tier 2 whatever it does, or no longer."""
+
+    symbol: str
+    pinned: bool = True
+
+
+class TierGate(msgspec.Struct, frozen=True, tag="gate"):
+    """Replace the gate of tier 2."""
+
+    where: str = ""
+    """A condition over columns of tier 1; empty for the default one."""
+    most: int = 2_000
+    """Rows in tier 2 at the most; of more the ones with most dollars traded are taken."""
+    stay_s: float = 600.0
+    """How long a row stays after its last reason, seconds."""
+
+
+class TierWorkers(msgspec.Struct, frozen=True, tag="tier_workers"):
+    """Say on how many worker processes tier 2 is reckoned; 0: in the engine itself, at each cut."""
+
+    count: int
+
+
+class TierValues(msgspec.Struct, frozen=True):
+    """Hold values of series of one timeframe, row by row within each series."""
+
+    series: tuple[str, ...]
+    """The series' keys, such as rsi(14, 1m)."""
+    rows: bytes
+    """int32."""
+    values: bytes
+    """float64, shape (series, rows)."""
+
+
+class TierResult(msgspec.Struct, frozen=True, tag="tier"):
+    """Bring what a worker reckoned of the state at `cut_ns`; seen from the first mark at `due_ns`."""
+
+    cut_ns: int
+    due_ns: int
+    parts: tuple[TierValues, ...]
+
+
 class Mark(msgspec.Struct, frozen=True, tag="mark"):
     """Close a cycle: everything up to here is in, ask what is due at market time `ts_ns`.
 
@@ -206,6 +267,11 @@ Message = (
     | Disabled
     | FeedState
     | Halt
+    | News
+    | Pin
+    | TierGate
+    | TierWorkers
+    | TierResult
     | Mark
     | Digest
 )

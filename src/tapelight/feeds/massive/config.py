@@ -45,6 +45,8 @@ class MassiveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How many of the most active symbols get today's minute bars at each connection."""
     history_sessions: int = 260
     """Past sessions read for 52-week, ATR and moving averages; 0 reads only the last 20."""
+    news_s: float = 15.0
+    """How often news is asked for, in seconds of the wall; 0: never."""
 
     def __repr__(self) -> str:
         """Return the settings without the key."""
@@ -73,6 +75,8 @@ def check(config: MassiveConfig) -> MassiveConfig:
         raise ConfigError(
             "feed.massive.api_key is empty: put the key of your Massive account there."
         )
+    if config.news_s < 0:
+        raise ConfigError("feed.massive.news_s must not be below 0: 15 is usual, 0 asks never.")
     if config.silence_s <= 0 or config.quiet_silence_s <= 0:
         raise ConfigError("feed.massive.silence_s must be above 0: 5 is usual.")
     return config

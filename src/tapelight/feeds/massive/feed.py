@@ -51,6 +51,7 @@ class MassiveFeed:
             async with beside() as tasks:
                 tasks.create_task(run.connections(), name="massive stream")
                 tasks.create_task(run.almanac.keep(run.filled), name="massive references")
+                tasks.create_task(run.newsroom.keep(run.live), name="massive news")
         finally:
             self._run = None
             run.say("closed", "")

@@ -20,6 +20,8 @@ from tapelight.feeds.massive.payloads import (
     MarketStatus,
     MinuteBar,
     MinuteBars,
+    NewsItem,
+    NewsItems,
     ShortInterests,
     SimulatorClock,
     Splits,
@@ -166,6 +168,11 @@ class Library:
         """Return what the ticker's own page tells."""
         path = f"/v3/reference/tickers/{quote(symbol, safe='')}"
         return (await self._rest.get(path, TickerDetails)).results
+
+    async def news(self, since: str) -> list[NewsItem]:
+        """Return the articles published since a time (2024-06-24T18:33:53Z), oldest first."""
+        params: Params = {"published_utc.gte": since, "order": "asc", "limit": 1000}
+        return await self._rest.pages("/v2/reference/news", NewsItems, params)
 
     async def _day(self, session: Session, *, adjusted: bool = True) -> list[DayBar]:
         path = f"/v2/aggs/grouped/locale/us/market/stocks/{session.date.isoformat()}"

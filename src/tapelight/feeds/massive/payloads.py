@@ -220,3 +220,30 @@ class FullSnapshot(Struct):
     """Hold /v2/snapshot/locale/us/markets/stocks/tickers."""
 
     tickers: list[TickerSnapshot] = []
+
+
+class Publisher(Struct):
+    """Hold who published an article."""
+
+    name: str = ""
+
+
+class NewsItem(Struct, gc=False):
+    """Hold one of /v2/reference/news.
+
+    {"id": "8ec6...", "publisher": {"name": "Investing.com"}, "title": "Markets are ...",
+    "published_utc": "2024-06-24T18:33:53Z", "article_url": "https://...", "tickers": ["UBS"]}
+    """
+
+    id: str
+    title: str
+    published_utc: str
+    tickers: list[str] = []
+    publisher: Publisher | None = None
+
+
+class NewsItems(Struct):
+    """Hold a page of /v2/reference/news."""
+
+    results: list[NewsItem] = []
+    next_url: str | None = None

@@ -13,6 +13,7 @@ from tapelight.feeds.massive.config import MassiveConfig, Secret
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.feeds.massive.library import Library
 from tapelight.feeds.massive.line import Evicted, Granted, Line
+from tapelight.feeds.massive.newsroom import Newsroom
 from tapelight.feeds.massive.payloads import TickerSnapshot
 from tapelight.feeds.massive.rest import Rest
 from tapelight.feeds.massive.snapshot import Lines, lines_of, most_active, snapshot_of
@@ -54,6 +55,7 @@ class Run:
         self._library = Library(rest)
         self._decoder = Decoder(sink.universe)
         self.almanac = Almanac(config, sink, self._library, self._calendar, self._decoder.rows)
+        self.newsroom = Newsroom(self._library, sink, self._calendar, config.news_s)
         self._backfill: Backfill | None = None
         self._connections = 0
         self._hole_ns = 0

@@ -35,6 +35,8 @@ _EXCHANGES = {
     18: ("Cboe BYX", "BATY", "Y"), 19: ("Cboe BZX", "BATS", "Z"),
     20: ("MIAX Pearl", "EPRL", "H"), 21: ("Members Exchange", "MEMX", "U"),
 }  # fmt: skip
+SECOND = 1_000_000_000
+RUNS_WITH_NEWS = 0.5
 _HEADLINES = (
     "{name} raises its outlook for the year", "{name} reports quarterly results",
     "{name} announces a contract award", "{name} prices a public offering",
@@ -148,20 +150,22 @@ def split(simulation: Simulation, row: int) -> Json:
 
 
 def news(simulation: Simulation) -> list[Json]:
-    """Return what was published up to now on today's gappers, newest first."""
+    """Return what was published up to now on gappers and on every second run, newest first."""
     plan = simulation.tape.day.plan
     before = session_before(simulation.calendar, plan.session).close_ns
     rng = np.random.default_rng([simulation.options.seed, 7, plan.session.date.toordinal()])
-    rows = plan.gaps.rows.tolist()
+    gappers = plan.gaps.rows
     latest = plan.session.open_ns - 3_600_000_000_000
-    times = np.sort(rng.integers(before, latest, len(rows)) // 1_000_000_000 * 1_000_000_000)
-    picks = rng.integers(0, len(_HEADLINES), len(rows)).tolist()
-    articles = [
-        _article(simulation, row, at, _HEADLINES[pick])
-        for row, at, pick in zip(rows, times.tolist(), picks, strict=True)
-        if at <= simulation.now_ms * MS
+    overnight = rng.integers(before, latest, len(gappers))
+    runs = np.flatnonzero(rng.random(len(plan.moves.row)) < RUNS_WITH_NEWS)
+    rows = np.concatenate([gappers, plan.moves.row[runs]])
+    times = np.concatenate([overnight, plan.moves.start_ms[runs] * MS]) // SECOND * SECOND
+    picks = rng.integers(0, len(_HEADLINES), len(rows))
+    order = np.argsort(times, kind="stable")[::-1]
+    return [
+        _article(simulation, int(rows[k]), int(times[k]), _HEADLINES[picks[k]])
+        for k in order[times[order] <= simulation.now_ms * MS].tolist()
     ]
-    return articles[::-1]
 
 
 def _article(simulation: Simulation, row: int, at_ns: int, headline: str) -> Json:

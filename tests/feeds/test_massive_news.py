@@ -1,0 +1,80 @@
+"""News of the Massive feed: what is new, once, as plain text; and the simulator's own."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from feeds.massive_service import NOW_NS, massive_service
+from feeds import simulator_service
+from feeds.test_massive_feed import running
+from tapelight.model.records import News
+
+NEWS = "/v2/reference/news"
+CLOSE = "2026-11-19T21:00:00Z"
+ITEM = {
+    "id": "8ec638777ca03b553ae516761c2a22ba2fdd2f37befae3ab6fdab74e9e5193eb",
+    "publisher": {"name": "Investing.com", "homepage_url": "https://www.investing.com/"},
+    "title": "FDA clears <i>Acme&#39;s</i> device",
+    "author": "Sam Boughedda",
+    "published_utc": "2026-11-20T14:30:00Z",
+    "article_url": "https://uk.investing.com/news/acme",
+    "tickers": ["ACME", "ACM"],
+    "insights": [{"ticker": "ACME", "sentiment": "positive"}],
+}
+
+
+async def test_articles_are_put_once_and_plain() -> None:
+    asked: list[dict[str, list[str]]] = []
+    second = ITEM | {"id": "two", "published_utc": "2026-11-20T14:34:00Z", "title": "Two"}
+    broken = ITEM | {"id": "three", "published_utc": "yesterday"}
+    wide = ITEM | {"id": "four", "tickers": [f"S{i}" for i in range(40)]}
+
+    def answer(query: dict[str, list[str]]) -> Any:
+        asked.append(query)
+        return {"results": [ITEM] if len(asked) == 1 else [ITEM, second, broken, wide]}
+
+    async with (
+        massive_service(answers={NEWS: answer}) as service,
+        running(service, news_s=0.05) as (_, tape),
+    ):
+        await tape.until(lambda t: len(t.of(News)) == 2)
+        first, more = tape.of(News)
+    assert first.ts_ns >= NOW_NS
+    (article,) = first.articles
+    assert article.headline == "FDA clears Acme's device"
+    assert article.symbols == ("ACM", "ACME")
+    assert (article.source, article.tags) == ("Investing.com", ("FDA",))
+    assert article.published_ns == 1_795_185_000 * 10**9
+    assert [(a.id, a.symbols) for a in more.articles] == [("two", ("ACM", "ACME")), ("four", ())]
+    assert ("news", "three: published_utc 'yesterday'") in tape.rejected
+    assert asked[0]["published_utc.gte"] == [CLOSE]
+    assert asked[1]["published_utc.gte"] == ["2026-11-20T14:28:00Z"]
+
+
+async def test_a_plan_without_news_is_asked_once() -> None:
+    asked = asyncio.Event()
+
+    def refuse(_query: dict[str, list[str]]) -> Any:
+        assert not asked.is_set()
+        asked.set()
+        return (403, {"status": "NOT_AUTHORIZED"}, {})
+
+    async with (
+        massive_service(answers={NEWS: refuse}) as service,
+        running(service, news_s=0.01) as (_, tape),
+    ):
+        await asyncio.wait_for(asked.wait(), 10)
+        await tape.until(lambda t: bool(t.states) and t.states[-1] == "live")
+        assert tape.of(News) == []
+
+
+async def test_the_simulator_publishes_overnight_and_with_runs() -> None:
+    async with simulator_service.running(symbols=400, start="10:30:00") as port:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            params = {"limit": 1000, "order": "asc", "apiKey": "demo"}
+            items = (await client.get(NEWS, params=params)).json()["results"]
+    times = [item["published_utc"] for item in items]
+    assert times == sorted(times)
+    assert sum(t < "2026-11-20T14:30:00Z" for t in times) >= 3
+    assert sum("2026-11-20T14:30:00Z" <= t <= "2026-11-20T15:31:00Z" for t in times) >= 3
