@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from feeds.massive_service import NOW_NS, massive_service
 from feeds import simulator_service
+from feeds.massive_service import NOW_NS, massive_service
 from feeds.test_massive_feed import running
 from tapelight.model.records import News
 
@@ -70,10 +70,12 @@ async def test_a_plan_without_news_is_asked_once() -> None:
 
 
 async def test_the_simulator_publishes_overnight_and_with_runs() -> None:
-    async with simulator_service.running(symbols=400, start="10:30:00") as port:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            params = {"limit": 1000, "order": "asc", "apiKey": "demo"}
-            items = (await client.get(NEWS, params=params)).json()["results"]
+    async with (
+        simulator_service.running(symbols=400, start="10:30:00") as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        params = {"limit": 1000, "order": "asc", "apiKey": "demo"}
+        items = (await client.get(NEWS, params=params)).json()["results"]
     times = [item["published_utc"] for item in items]
     assert times == sorted(times)
     assert sum(t < "2026-11-20T14:30:00Z" for t in times) >= 3
