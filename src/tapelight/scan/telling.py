@@ -42,7 +42,6 @@ class Teller:
         values = zip(*cells(self.question.query, view, at), strict=True)
         why = self.leaves(query, view, at)
         prints = table.rows["print_ns"][index].tolist()
-        symbols = [table.universe.symbols[row] for row in index.tolist()]
         return [
             Signal(
                 id=self.id_of(symbol, birth),
@@ -57,7 +56,7 @@ class Teller:
                 event_ns=event,
             )
             for symbol, birth, cell, seen, event in zip(
-                symbols, born, values, why, prints, strict=True
+                view.symbols(at), born, values, why, prints, strict=True
             )
         ]
 
