@@ -11,7 +11,8 @@ from market.tape import Tape
 from tapelight.errors import ConfigError
 from tapelight.market.view import View
 from tapelight.model.records import Reference
-from tapelight.scan.sql import DEFAULT_COLUMNS, MAX_LIMIT, MAX_TEXT, answer, compile_query
+from tapelight.scan.parse import MAX_LIMIT, MAX_TEXT
+from tapelight.scan.sql import DEFAULT_COLUMNS, answer, compile_query
 
 NUMBERS = ("last", "bid", "prev_close", "vol", "float_shares", "adv20")
 FLAGS = ("halted", "provisional", "new_hod")
@@ -199,10 +200,10 @@ def test_a_view_of_some_rows(tape: Tape) -> None:
         ("", "exactly one SELECT"),
         ("SELECT 1 FROM market; SELECT 2 FROM market", "exactly one SELECT"),
         ("DROP TABLE market", "exactly one SELECT"),
-        ("SELECT lst FROM market", "'lst', did you mean last? (line 1, column 10)"),
+        ("SELECT lst FROM market", "'lst', did you mean last? (line 1, column 8)"),
         ("SELECT last FROM market WHERE chg_pc > 1", "did you mean chg_pct?"),
         ("SELECT last FROM market WHERE zzzzz > 1", "tapelight list columns"),
-        ("SELECT last FROM market\nWHERE nope > 1", "(line 2, column 10)"),
+        ("SELECT last FROM market\nWHERE nope > 1", "(line 2, column 7)"),
         ("SELECT last FROM", "does not parse"),
         ("SELECT last FROM market WHERE (last > 1", "does not parse"),
         ("SELECT 'x FROM market", "does not parse"),
@@ -218,7 +219,7 @@ def test_a_view_of_some_rows(tape: Tape) -> None:
         ("SELECT last FROM market UNION SELECT 1", "exactly one SELECT"),
         ("SELECT (SELECT 1 FROM market) FROM market", "no query inside"),
         ("SELECT last FROM market WHERE last IN (SELECT 1)", "no query inside"),
-        ("SELECT count(*) FROM market", "Count is not part"),
+        ("SELECT count(*) FROM market", "count is not part of the scan language"),
         ("SELECT sum(last) OVER () FROM market", "is not part of the scan language"),
         ("SELECT getenv('HOME') FROM market", "is not part of the scan language"),
         ("SELECT foo(last) FROM market", "foo is not part"),
@@ -228,7 +229,6 @@ def test_a_view_of_some_rows(tape: Tape) -> None:
         ("SELECT last FROM market WHERE symbol", "this is a text"),
         ("SELECT symbol + 1 AS x FROM market", "A number is needed here, this is a text"),
         ("SELECT last FROM market WHERE symbol > 'A'", "Text knows only"),
-        ("SELECT last FROM market WHERE symbol = type", "with a word in quotes"),
         ("SELECT last FROM market WHERE last = 'x'", "A text column is needed"),
         ("SELECT last FROM market WHERE halted = 1", "A flag is a condition by itself"),
         ("SELECT last FROM market WHERE last IN (last)", "IN needs a list of literals"),

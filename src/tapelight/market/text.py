@@ -1,7 +1,7 @@
 """Text columns: codes into a list of words, so that a comparison is one look-up in integers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,22 @@ class Text:
 
     codes: Codes
     words: tuple[str, ...]
+    code_of: Mapping[str, int] | None = field(default=None, compare=False)
+    """The code of each word, and of words that came later; None where nobody keeps it."""
 
     def where(self, test: Callable[[str], bool]) -> Bools:
         """Return for each row whether its word passes `test`; null never does."""
         passes = np.array([*(test(w) for w in self.words), False], np.bool_)
+        return np.asarray(passes[self.codes])
+
+    def among(self, wanted: Iterable[str]) -> Bools:
+        """Return for each row whether its word is one of `wanted`."""
+        passes = np.zeros(len(self.words) + 1, np.bool_)
+        codes = self.code_of
+        if codes is None:
+            codes = {word: code for code, word in enumerate(self.words)}
+        found = [codes.get(word, -1) for word in wanted]
+        passes[[code for code in found if 0 <= code < len(self.words)]] = True
         return np.asarray(passes[self.codes])
 
     def known(self) -> Bools:
@@ -28,7 +40,7 @@ class Text:
 
     def take(self, rows: npt.NDArray[np.intp]) -> "Text":
         """Return the words of `rows` alone."""
-        return Text(self.codes[rows], self.words)
+        return Text(self.codes[rows], self.words, self.code_of)
 
     def values(self) -> list[str | None]:
         """Return the words, None for null."""
@@ -60,8 +72,23 @@ class Words:
 
     def text(self, n: int) -> Text:
         """Return the first `n` rows as they are now."""
-        return Text(self.codes[:n], tuple(self._words))
+        return Text(self.codes[:n], tuple(self._words), self._code_of)
 
     def clear(self) -> None:
         """Make every row null."""
         self.codes[:] = -1
+
+
+def nothing(n: int) -> Text:
+    """Return a text column that is null in each of `n` rows."""
+    return Text(np.full(n, -1, np.int32), ())
+
+
+def joined(texts: Sequence[Text]) -> tuple[list[Codes], tuple[str, ...]]:
+    """Return the codes of several text columns in one list of words, and the list."""
+    code_of: dict[str, int] = {}
+    found = []
+    for text in texts:
+        codes = [code_of.setdefault(word, len(code_of)) for word in text.words]
+        found.append(np.array([*codes, -1], np.int32)[text.codes])
+    return found, tuple(code_of)

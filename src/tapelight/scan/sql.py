@@ -7,26 +7,24 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from tapelight.errors import ConfigError
 from tapelight.market.column import columns
+from tapelight.market.indicators import Ask
+from tapelight.market.memory import Kept
 from tapelight.market.text import Text
 from tapelight.market.view import View
-from tapelight.scan.compile import ACCEPTED, RELAX, Compiler, Expr, Test, refuse
+from tapelight.scan.compile import RELAX, Compiler, Expr, Names
+from tapelight.scan.expr import shared, walk
+from tapelight.scan.filter import Filter
+from tapelight.scan.parse import limit_of, ordered, parse, parse_gate
+from tapelight.scan.refuse import written
 
-MAX_TEXT = 4_000
-MAX_NODES = 2_000
-MAX_DEPTH = 64
-MAX_LIMIT = 20_000
-_CLAUSES = {"kind", "expressions", "from_", "where", "order", "limit"}
-_READ = frozenset(
-    "this expression expressions low high ifs default true negate table alias desc quoted "
-    "is_string ignore_nulls safe typed query".split()
-)
-"""The parts of a parsed node that the compiler looks at: any other one would be passed over."""
+MAX_COST_US = 25_000.0
+"""What one evaluation of a question may cost over 11,000 rows."""
+OWN_US = 15.0
+"""What a question costs besides its expressions."""
 DEFAULT_COLUMNS = (
     "symbol last chg_pct gap_pct vol rvol_tod rvol_5m float_shares float_rot spread_pct "
     "trade_rate hod_dist_pct vwap_dist_pct atr_used halted ssr stale provisional"
@@ -59,39 +57,100 @@ class Query:
 
     text: str
     select: tuple[Named, ...]
-    where: Test | None
-    leave: Test | None
+    where: Filter | None
+    leave: Filter | None
     order: tuple[tuple[Expr, bool], ...]
     limit: int | None
     used: tuple[str, ...]
+    """Columns of the table, in alphabetical order."""
     pulsing: bool
     """Whether it uses a column that is true only until the next mark."""
     conditions: tuple[Condition, ...] = ()
     """WHERE and the gate, for `scan.leaves`."""
     aliases: str = "1"
     """The columns that it names itself, as after SELECT."""
+    indicators: tuple[Ask, ...] = ()
+    """What it asks of tier 2, itself and by its columns."""
+    kept: tuple[Kept, ...] = ()
+    """What the table remembers for it."""
+    cost_us: float = 0.0
+    """What it is reckoned to cost over 11,000 rows, columns and indicators not counted."""
+
+    @property
+    def everywhere(self) -> bool:
+        """Tell whether it may become true of a row that has not changed: asked of all each second."""
+        return bool(self.kept or self.indicators)
 
 
-@lru_cache(maxsize=512)
-def compile_query(text: str, gate: str = "") -> Query:
-    """Compile one SELECT; `gate` is a further condition. Raises ConfigError that says what is wrong."""
-    tree = _parse(text)
-    _check_shape(tree)
-    compiler = Compiler()
+@lru_cache(maxsize=4096)
+def compile_query(
+    text: str, gate: str = "", names: Names | None = None, kept: bool = False
+) -> Query:
+    """Compile one SELECT; raises ConfigError that says what is wrong.
+
+    `gate` is a further condition, `names` are the columns of other questions. `kept` says that the
+    table keeps what the query remembers, as it does for saved questions.
+    """
+    tree = parse(text)
+    compiler = Compiler(0.0, names, kept)
     select = tuple(_select(compiler, tree))
-    compiler.aliases.update({n.name: n.expr for n in select if n.name not in columns()})
-    relaxed = Compiler(RELAX)
+    _alias(compiler, select)
+    relaxed = Compiler(RELAX, names, kept)
     relaxed.aliases = compiler.aliases
-    where, leave = _test(compiler, tree, gate), _test(relaxed, tree, gate)
-    order = tuple((compiler.value(o.this), bool(o.args.get("desc"))) for o in _ordered(tree))
-    used = tuple(compiler.used)
-    pulsing = any(columns()[name].pulse for name in used)
-    written = tuple(_conditions(compiler, tree, gate))
+    where, leave = _filter(compiler, tree, gate), _filter(relaxed, tree, gate)
+    order = tuple((compiler.value(o.this), bool(o.args.get("desc"))) for o in ordered(tree))
+    tests = where.tests if where else ()
+    asked = [*(named.expr for named in select), *tests, *(by for by, _ in order)]
+    needs = _Needs(asked)
     named = [e.sql("duckdb") for e in tree.expressions if isinstance(e, exp.Alias)]
     return Query(
-        text, select, where, leave, order, _limit(tree), used, pulsing, written,
-        ", ".join(named) or "1",
+        text.strip(), select, where, leave, order, limit_of(tree), needs.columns, needs.pulsing(),
+        tuple(_conditions(compiler, tree, gate)), ", ".join(named) or "1", needs.indicators(),
+        needs.kept, _affordable(needs.cost_us),
     )  # fmt: skip
+
+
+def _alias(compiler: Compiler, select: tuple[Named, ...]) -> None:
+    for named in select:
+        if named.name not in columns():
+            compiler.aliases.setdefault(named.name, named.expr)
+
+
+class _Needs:
+    """Collect what expressions ask for."""
+
+    def __init__(self, roots: list[Expr]) -> None:
+        graph = list(walk(roots))
+        needs = [e.need for e in graph]
+        self.columns = tuple(sorted({n for n in needs if isinstance(n, str)}))
+        self.kept = tuple({n.key: n for n in needs if isinstance(n, Kept)}.values())
+        self.asks = [n for n in needs if isinstance(n, Ask)]
+        self.cost_us = OWN_US + sum(e.cost_us for e in graph)
+
+    def pulsing(self) -> bool:
+        """Tell whether a column is true only until the next mark."""
+        return any(columns()[name].pulse for name in self.columns)
+
+    def indicators(self) -> tuple[Ask, ...]:
+        """Return the indicators asked for, by name or by a column, in the order of their keys."""
+        asks, seen, waiting = set(self.asks), set[str](), list(self.columns)
+        while waiting:
+            name = waiting.pop()
+            info = columns().get(name)
+            if info is not None and name not in seen:
+                seen.add(name)
+                asks.update(info.indicators)
+                waiting += info.inputs
+        return tuple(sorted(asks, key=lambda ask: ask.key))
+
+
+def _affordable(cost_us: float) -> float:
+    if cost_us > MAX_COST_US:
+        raise ConfigError(
+            f"The query would cost about {cost_us / 1000:.0f} ms each time; "
+            f"{MAX_COST_US / 1000:.0f} ms are allowed: ask for less in one question."
+        )
+    return round(cost_us, 1)
 
 
 def _conditions(compiler: Compiler, tree: exp.Select, gate: str) -> Iterator[Condition]:
@@ -99,60 +158,7 @@ def _conditions(compiler: Compiler, tree: exp.Select, gate: str) -> Iterator[Con
     if where:
         yield Condition(where.this, compiler)
     if gate:
-        yield Condition(_gate(gate), Compiler(), gate=True)
-
-
-def _parse(text: str) -> exp.Select:
-    if len(text) > MAX_TEXT:
-        raise ConfigError(f"The query has {len(text):,} characters; {MAX_TEXT:,} are allowed.")
-    try:
-        trees = [t for t in sqlglot.parse(text, read="duckdb") if t is not None]
-    except SqlglotError as error:
-        raise ConfigError(f"The query does not parse: {_first_line(error)}") from error
-    except RecursionError as error:
-        raise ConfigError("The query is nested too deeply: use fewer brackets.") from error
-    if len(trees) != 1 or not isinstance(trees[0], exp.Select):
-        raise ConfigError("Give exactly one SELECT ... FROM market ... statement.")
-    return trees[0]
-
-
-def _first_line(error: SqlglotError) -> str:
-    details = getattr(error, "errors", None)
-    if details:
-        first = details[0]
-        return (
-            f"{first['description'].split(': <')[0]} (line {first['line']}, column {first['col']})."
-        )
-    return str(error).splitlines()[0]
-
-
-def _check_shape(tree: exp.Select) -> None:
-    for clause, value in tree.args.items():
-        if value and clause not in _CLAUSES:
-            raise ConfigError(f"{clause.strip('_').upper()} is not part of the scan language.")
-    source = tree.args.get("from_")
-    if source is None or not isinstance(source.this, exp.Table) or source.this.sql() != "market":
-        raise ConfigError("A query asks one table: write FROM market.")
-    nodes = 0
-    for node in tree.walk():
-        nodes += 1
-        if isinstance(node, exp.Select) and node is not tree:
-            raise ConfigError("A query has no query inside it.")
-        unread = next((k for k, v in node.args.items() if v and k not in _READ), None)
-        if unread is not None and isinstance(node, ACCEPTED):
-            raise refuse(node, f"{unread.strip('_').upper()} is not part of the scan language")
-    if nodes > MAX_NODES:
-        raise ConfigError(f"The query has {nodes:,} parts; {MAX_NODES:,} are allowed.")
-    if _depth(tree) > MAX_DEPTH * 2:
-        raise ConfigError(f"The query is nested more than {MAX_DEPTH * 2} deep.")
-
-
-def _depth(tree: exp.Expr) -> int:
-    deepest, level = 0, [tree]
-    while level:
-        deepest += 1
-        level = [child for node in level for child in node.iter_expressions()]
-    return deepest
+        yield Condition(parse_gate(gate), Compiler(), gate=True)
 
 
 def _select(compiler: Compiler, tree: exp.Select) -> list[Named]:
@@ -174,53 +180,29 @@ def _select(compiler: Compiler, tree: exp.Select) -> list[Named]:
 
 def _named(compiler: Compiler, node: exp.Expr) -> Named:
     inner = node.this if isinstance(node, exp.Alias) else node
-    compiled = compiler.value(inner)
+    compiled = shared(compiler.value(inner))
     if isinstance(inner, exp.Column) and not isinstance(node, exp.Alias):
         info = columns().get(inner.name)
         return Named(inner.name, info.unit if info else "", info.doc if info else "", compiled)
-    return Named(node.alias_or_name or inner.sql(), "", inner.sql(), compiled)
+    text = written(inner)
+    name = node.alias if isinstance(node, exp.Alias) else text
+    return Named(name, "", text, compiled)
 
 
-def _test(compiler: Compiler, tree: exp.Select, gate: str) -> Test | None:
-    """Return WHERE and the gate as one test; the gate is reckoned once a view for all questions."""
+def _filter(compiler: Compiler, tree: exp.Select, gate: str) -> Filter | None:
+    """Return the gate and WHERE as one filter; the gate is reckoned once a view for all."""
+    tests: list[Expr] = []
+    if gate:
+        try:
+            passes = Compiler(compiler.relax).condition(parse_gate(gate))
+        except ConfigError as error:
+            raise ConfigError(f"In the gate: {error}") from error
+        tests.append(shared(passes))
     where = tree.args.get("where")
-    own = compiler.condition(where.this) if where else None
-    if not gate:
-        return own
-    alone = Compiler(compiler.relax)
-    passes = alone.condition(_gate(gate))
-    compiler.used.update(alone.used)
-    key = f"gate {compiler.relax} {gate}"
-    if own is None:
-        return lambda view: view.once(key, passes)
-    return lambda view: view.once(key, passes) & own(view)
-
-
-def _gate(text: str) -> exp.Expr:
-    tree = _parse(f"SELECT 1 FROM market WHERE {text}")
-    _check_shape(tree)
-    where = tree.args.get("where")
-    if where is None or tree.args.get("order") or tree.args.get("limit"):
-        raise ConfigError("A gate is one condition, as after WHERE: write no more than that.")
-    condition: exp.Expr = where.this
-    return condition
-
-
-def _ordered(tree: exp.Select) -> list[exp.Ordered]:
-    order = tree.args.get("order")
-    return list(order.expressions) if order else []
-
-
-def _limit(tree: exp.Select) -> int | None:
-    limit = tree.args.get("limit")
-    if limit is None:
-        return None
-    number = limit.expression
-    if not isinstance(number, exp.Literal) or number.is_string or not number.name.isdigit():
-        raise refuse(limit, "LIMIT needs a whole number")
-    if int(number.name) > MAX_LIMIT:
-        raise refuse(limit, f"LIMIT is at most {MAX_LIMIT:,}")
-    return int(number.name)
+    if where:
+        own = compiler.condition(where.this)
+        tests += [shared(test) for test in own.every or (own,)]
+    return Filter(tuple(tests)) if tests else None
 
 
 def ranked(query: Query, view: View, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

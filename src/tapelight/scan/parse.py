@@ -1,0 +1,125 @@
+"""The text of a query parsed and checked against a closed list of parts."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.errors import SqlglotError
+from sqlglot.parsers.duckdb import DuckDBParser
+
+from tapelight.errors import ConfigError
+from tapelight.scan.compile import ACCEPTED
+from tapelight.scan.refuse import refuse
+
+MAX_TEXT = 4_000
+MAX_NODES = 2_000
+MAX_DEPTH = 64
+MAX_LIMIT = 20_000
+_CLAUSES = {"kind", "expressions", "from_", "where", "order", "limit"}
+_READ = frozenset(
+    "this expression expressions low high ifs default true negate table alias desc quoted "
+    "is_string ignore_nulls safe typed query".split()
+)
+"""The parts of a parsed node that the compiler looks at: any other one would be passed over."""
+
+
+class ScanSql(DuckDB):
+    """Read the scan language: SQL in which a function is a name with arguments, and no more."""
+
+    class Parser(DuckDBParser):
+        """Parse every function call alike: the compiler knows which there are."""
+
+        FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {}
+        NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
+
+
+def parse(text: str) -> exp.Select:
+    """Return the tree of one SELECT over `market`, of accepted parts alone."""
+    tree = _read(text)
+    _check_shape(tree)
+    return tree
+
+
+def _read(text: str) -> exp.Select:
+    if len(text) > MAX_TEXT:
+        raise ConfigError(f"The query has {len(text):,} characters; {MAX_TEXT:,} are allowed.")
+    try:
+        trees = [t for t in sqlglot.parse(text, dialect=ScanSql) if t is not None]
+    except SqlglotError as error:
+        raise ConfigError(f"The query does not parse: {_first_line(error)}") from error
+    except RecursionError as error:
+        raise ConfigError("The query is nested too deeply: use fewer brackets.") from error
+    if len(trees) != 1 or not isinstance(trees[0], exp.Select):
+        raise ConfigError("Give exactly one SELECT ... FROM market ... statement.")
+    return trees[0]
+
+
+def _first_line(error: SqlglotError) -> str:
+    details = getattr(error, "errors", None)
+    if details:
+        first = details[0]
+        return (
+            f"{first['description'].split(': <')[0]} (line {first['line']}, column {first['col']})."
+        )
+    return str(error).splitlines()[0]
+
+
+def _check_shape(tree: exp.Select) -> None:
+    for clause, value in tree.args.items():
+        if value and clause not in _CLAUSES:
+            raise ConfigError(f"{clause.strip('_').upper()} is not part of the scan language.")
+    source = tree.args.get("from_")
+    if source is None or not isinstance(source.this, exp.Table) or source.this.sql() != "market":
+        raise ConfigError("A query asks one table: write FROM market.")
+    nodes = 0
+    for node in tree.walk():
+        nodes += 1
+        if isinstance(node, exp.Select) and node is not tree:
+            raise ConfigError("A query has no query inside it.")
+        unread = next((k for k, v in node.args.items() if v and k not in _READ), None)
+        if unread is not None and isinstance(node, ACCEPTED):
+            raise refuse(node, f"{unread.strip('_').upper()} is not part of the scan language")
+    if nodes > MAX_NODES:
+        raise ConfigError(f"The query has {nodes:,} parts; {MAX_NODES:,} are allowed.")
+    if _depth(tree) > MAX_DEPTH * 2:
+        raise ConfigError(f"The query is nested more than {MAX_DEPTH * 2} deep.")
+
+
+def _depth(tree: exp.Expr) -> int:
+    deepest, level = 0, [tree]
+    while level:
+        deepest += 1
+        level = [child for node in level for child in node.iter_expressions()]
+    return deepest
+
+
+def parse_gate(text: str) -> exp.Expr:
+    """Return one condition; raises ConfigError for more than that."""
+    tree = parse(f"SELECT 1 FROM market WHERE {text}")
+    where = tree.args.get("where")
+    if where is None or tree.args.get("order") or tree.args.get("limit"):
+        raise ConfigError("A gate is one condition, as after WHERE: write no more than that.")
+    condition: exp.Expr = where.this
+    return condition
+
+
+def ordered(tree: exp.Select) -> list[exp.Ordered]:
+    """Return what ORDER BY names."""
+    order = tree.args.get("order")
+    return list(order.expressions) if order else []
+
+
+def limit_of(tree: exp.Select) -> int | None:
+    """Return LIMIT."""
+    limit = tree.args.get("limit")
+    if limit is None:
+        return None
+    number = limit.expression
+    if not isinstance(number, exp.Literal) or number.is_string or not number.name.isdigit():
+        raise refuse(limit, "LIMIT needs a whole number")
+    if int(number.name) > MAX_LIMIT:
+        raise refuse(limit, f"LIMIT is at most {MAX_LIMIT:,}")
+    return int(number.name)
