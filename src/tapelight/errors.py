@@ -17,5 +17,9 @@ class Rejected(TapelightError):
     """Count it and go on: one message, row or request is bad."""
 
 
+class Missing(Rejected):
+    """Answer that what is asked for isn't there: a time, a scan, a symbol."""
+
+
 class Bug(TapelightError):
     """Stop: an invariant of our own does not hold."""

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tapelight.stores.journal import snapshots
 from tapelight.stores.journal.snapshots import (
     drop_after,
     places,
@@ -32,10 +33,22 @@ def test_a_snapshot_comes_back_by_value(tmp_path: Path) -> None:
 MINUTE_NS = 60_000_000_000
 
 
-def test_the_newest_two_stay_and_one_in_five_minutes(tmp_path: Path) -> None:
-    for minute in range(13):
-        write_snapshot(tmp_path, 100 * minute, STATE, minute * MINUTE_NS)
-    assert [p.ts_ns // MINUTE_NS for p in places(tmp_path)] == [0, 5, 10, 11, 12]
+def written(folder: Path, minutes: range) -> list[int]:
+    for minute in minutes:
+        write_snapshot(folder, 100 * minute, STATE, minute * MINUTE_NS)
+    return [p.ts_ns // MINUTE_NS for p in places(folder)]
+
+
+def test_the_newest_two_stay_and_one_in_two_minutes(tmp_path: Path) -> None:
+    assert written(tmp_path, range(10)) == [0, 2, 4, 6, 8, 9]
+
+
+def test_beyond_their_budget_the_older_ones_stand_further_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = write_snapshot(tmp_path, 0, STATE).stat().st_size
+    monkeypatch.setattr(snapshots, "BUDGET_BYTES", 4 * size)
+    assert written(tmp_path, range(1, 12)) == [0, 4, 8, 10, 11]
 
 
 def test_the_first_of_a_run_stays_for_good(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ MAGIC = b"TAPELIGHT-SNAPSHOT-2\n"
 SUFFIX = ".tls"
 KEEP = 2
 """The newest ones, for a restart. Of the older ones one in `SPACING_NS` stays, for the past."""
-SPACING_NS = 300_000_000_000
+SPACING_NS = 120_000_000_000
+BUDGET_BYTES = 3_000_000_000
+"""Of all snapshots of a run: beyond, the older ones stand further apart."""
 PIECE = 1 << 20
 _CRC = struct.Struct("<I")
 _ITEM = struct.Struct("<HBQ")
@@ -69,9 +71,11 @@ def write_snapshot(folder: Path, seq: int, state: Mapping[str, Any], ts_ns: int 
 
 def _thin(found: list[Place]) -> None:
     """Drop what lies nearer than `SPACING_NS` to the one before; the first and newest stay."""
+    held = sum(place.path.stat().st_size for place in found)
+    spacing_ns = SPACING_NS * (1 + held // BUDGET_BYTES)
     kept_ns: int | None = None
     for place in found[:-KEEP]:
-        if place.seq and kept_ns is not None and place.ts_ns - kept_ns < SPACING_NS:
+        if place.seq and kept_ns is not None and place.ts_ns - kept_ns < spacing_ns:
             place.path.unlink()
         else:
             kept_ns = place.ts_ns

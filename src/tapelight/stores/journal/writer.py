@@ -56,8 +56,8 @@ class Writer:
         self.state = "ok"
         self.bytes = 0
         """Written since the start."""
-        self.written = seq
-        """Sequence of the last record that is in a file."""
+        self._written = seq
+        self._wrote = threading.Condition()
         self.cpu_s = 0.0
         """CPU time of the writing thread."""
         self._begin = begin
@@ -108,6 +108,11 @@ class Writer:
         except queue.Full:
             self.state = "failed: the disk is too slow for the journal; give another --data"
 
+    def wait_for(self, seq: int, timeout_s: float) -> bool:
+        """Wait until record `seq` is in a file; tell whether it is. Call it on a thread."""
+        with self._wrote:
+            return self._wrote.wait_for(lambda: self._written >= seq, timeout_s)
+
     def close(self) -> None:
         """Write what is left and stop the thread."""
         self.tick(force=True)
@@ -139,7 +144,9 @@ class Writer:
         try:
             file.append(block)
             self.bytes += len(block)
-            self.written = last_seq
+            with self._wrote:
+                self._written = last_seq
+                self._wrote.notify_all()
         except OSError as error:
             self.state = _failure(error)
             self._guarded(file.cut_back)

@@ -1,0 +1,271 @@
+"""As of: the engine at any past second of a recorded day, from snapshot and journal."""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from tapelight.app.frozen import State, thaw
+from tapelight.app.runs import runs_of
+from tapelight.app.views import EngineBoards
+from tapelight.engine import Engine
+from tapelight.errors import Missing, Rejected, Unavailable
+from tapelight.model.records import Digest, Mark, Questions, Record, Strategies
+from tapelight.model.session import Calendar, iso, latest_session, session_after
+from tapelight.model.signals import Signal
+from tapelight.scan.board import Ranking
+from tapelight.stores.journal.segments import read_records, segments
+from tapelight.stores.journal.snapshots import places, read_snapshot
+
+NS = 1_000_000_000
+SILENT_NS = 2 * NS
+"""A running recording has a mark each second: one that ends this long before is over."""
+CURSORS = 2
+"""Engines that are kept, to go on from: each holds up to 250 MB."""
+NAMES = 8
+"""Questions asked lately: one engine answers all of them."""
+THAW_NS = 20 * NS
+"""Market time replayed in the time that a snapshot takes to be read."""
+
+Check = Callable[[], None]
+
+
+class Stopped(Unavailable):
+    """End a question about the past: it took too long, or nobody waits for it any more."""
+
+
+def unhurried() -> None:
+    """Let the work go on."""
+
+
+def newest_in(state: State) -> list[Signal]:
+    """Return the signals before a snapshot that are kept with it, the newest first."""
+    return msgspec.msgpack.decode(state.get("newest", b"\x90"), type=list[Signal])
+
+
+def packed(newest: Sequence[Signal]) -> State:
+    """Return the newest signals as an item of a snapshot."""
+    return {"newest": msgspec.msgpack.encode(list(newest))}
+
+
+class Cursor:
+    """Stand in a run's journal with an engine; go on to later times, never back.
+
+    Only the `asked` boards, scans and strategies are evaluated: nothing else depends on them.
+    """
+
+    def __init__(self, folder: Path, state: State | None, seq: int, asked: frozenset[str]) -> None:
+        self.folder = folder
+        self.asked = asked
+        self.engine = Engine() if state is None else thaw(state)
+        self.boards = EngineBoards(self.engine)
+        if state is not None:
+            self.boards.newest = deque(newest_in(state), self.boards.newest.maxlen)
+        self._narrow()
+        self._seq = seq
+        self._records: Iterator[Record] | None = None
+        self._ahead: list[Record] = []
+        """Read and not yet applied: what follows the last mark, up to the next one."""
+
+    @property
+    def mark_ns(self) -> int:
+        """Return the mark at which the engine stands."""
+        return self.engine.last_mark_ns
+
+    def go_to(self, at_ns: int, check: Check = unhurried) -> bool:
+        """Apply what came up to the last mark at or before `at_ns`.
+
+        Returns False where the journal ends before it. `check` is called at each mark and may
+        raise to end the work.
+        """
+        while (cycle := self._next_cycle()) is not None:
+            mark = cycle[-1]
+            assert isinstance(mark, Mark)
+            if mark.ts_ns > at_ns:
+                return True
+            check()
+            self._ahead = []
+            for record in cycle:
+                self._apply(record)
+        return False
+
+    def _next_cycle(self) -> list[Record] | None:
+        """Return the records up to the next mark; None where the journal ends before it."""
+        if self._ahead and isinstance(self._ahead[-1], Mark):
+            return self._ahead
+        if self._records is None:
+            self._records = read_records(self.folder, self._seq)
+        for record in self._records:
+            self._seq += 1
+            self._ahead.append(record)
+            if isinstance(record, Mark):
+                return self._ahead
+        self._records = None
+        return None
+
+    def _apply(self, record: Record) -> None:
+        cycle = None if isinstance(record, Digest) else self.engine.apply(record)
+        if isinstance(record, Questions | Strategies):
+            self._narrow()
+        if cycle is not None:
+            self.boards.keep(cycle.rankings, cycle.signals)
+
+    def _narrow(self) -> None:
+        """Leave the questions alone that nobody asks."""
+        engine = self.engine
+        for asked in (engine.boards, engine.scans, engine.strategies):
+            for name in [n for n in asked if n not in self.asked]:
+                del asked[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """Hold the market as of a past mark: what a question about the past is asked of."""
+
+    engine: Engine
+    boards: EngineBoards
+    """The rankings of the last whole second, and the newest signals."""
+    run: str
+    """DATE/NUMBER of the recording."""
+
+    @property
+    def mark_ns(self) -> int:
+        """Return the last mark at or before the time asked for."""
+        return self.engine.last_mark_ns
+
+    def ranking(self, name: str) -> Ranking:
+        """Return the ranking of a board, as of the last whole second; raises KeyError."""
+        return self.boards.rankings[name]
+
+
+class AsOf:
+    """Give the engine as of any recorded time; keeps a few engines, so that scrubbing is fast."""
+
+    def __init__(self, data: Path, calendar: Calendar) -> None:
+        self._data = data
+        self._calendar = calendar
+        self._cursors: list[Cursor] = []
+        """The one used last comes last."""
+        self._names: list[str] = []
+
+    def engine_at(self, at_ns: int, asked: frozenset[str] = frozenset()) -> Engine:
+        """Return the engine after the last mark at or before `at_ns`; raises Missing."""
+        return self.at(at_ns, asked).engine
+
+    def at(self, at_ns: int, asked: frozenset[str] = frozenset(), check: Check = unhurried) -> Then:
+        """Return the market as of `at_ns`, with the questions `asked` evaluated up to it.
+
+        Raises Missing where no journal holds that time, and what `check` raises.
+        """
+        folder = run_at(self._data, self._calendar, at_ns)
+        cursor = self._cursor(folder, at_ns, asked)
+        self._cursors = [c for c in self._cursors if c is not cursor]
+        try:
+            goes_on = cursor.go_to(at_ns, check)
+        except Stopped:
+            self._keep(cursor)
+            raise
+        self._keep(cursor)
+        if not goes_on and at_ns - cursor.mark_ns >= SILENT_NS:
+            raise Missing(
+                f"Nothing is recorded at {iso(at_ns)}: the journal {_name(folder)} ends at "
+                f"{iso(cursor.mark_ns)}.{_days(self._data)}"
+            )
+        return Then(cursor.engine, cursor.boards, _name(folder))
+
+    def _keep(self, cursor: Cursor) -> None:
+        self._cursors = [*self._cursors, cursor][-CURSORS:]
+
+    def _cursor(self, folder: Path, at_ns: int, asked: frozenset[str]) -> Cursor:
+        """Return the engine that is nearest before `at_ns`: one that is kept, or a snapshot's."""
+        second_ns = at_ns // NS * NS
+        snapshot_ns = max((p.ts_ns for p in places(folder) if p.ts_ns < second_ns), default=0)
+        fit = [
+            c for c in self._cursors
+            if c.folder == folder and asked <= c.asked
+            and snapshot_ns - THAW_NS <= c.mark_ns <= at_ns
+        ]  # fmt: skip
+        if fit:
+            return max(fit, key=lambda c: c.mark_ns)
+        self._names = [*(n for n in self._names if n not in asked), *sorted(asked)][-NAMES:]
+        return begin_before(folder, second_ns, frozenset(self._names) | asked)
+
+
+def begin_before(folder: Path, second_ns: int, asked: frozenset[str]) -> Cursor:
+    """Return a cursor at the last snapshot before a whole second, or at the run's beginning.
+
+    The second's own mark is then replayed: a board is asked at it.
+    """
+    until_ns = second_ns - 1
+    while (found := read_snapshot(folder, until_ns=until_ns)) is not None:
+        seq, state = found
+        try:
+            return Cursor(folder, state, seq, asked)
+        except Rejected:
+            if seq == 0:
+                raise
+            until_ns = min(p.ts_ns for p in places(folder) if p.seq == seq) - 1
+    return Cursor(folder, None, 0, asked)
+
+
+def run_at(data: Path, calendar: Calendar, at_ns: int) -> Path:
+    """Return the run that recorded `at_ns`: the last that had begun; raises Missing."""
+    session = latest_session(calendar, at_ns)
+    days = {session.date, session_after(calendar, at_ns).date}
+    runs = [r for day in sorted(days) for r in runs_of(data, day.isoformat()) if segments(r)]
+    begun = [(begin, run) for run in runs if 0 < (begin := begin_of(run)) <= at_ns]
+    if begun:
+        return max(begun)[1]
+    first = f", the first of the day is {iso(begin_of(runs[0]))}" if runs else ""
+    raise Missing(f"Nothing is recorded at {iso(at_ns)}{first}.{_days(data)}")
+
+
+def begin_of(run: Path) -> int:
+    """Return the market time at which a run begins, 0 when it has no mark yet."""
+    base_ns = next((p.ts_ns for p in places(run) if p.seq == 0), 0)
+    return base_ns or _first_mark(run) or 0
+
+
+@lru_cache(maxsize=256)
+def _known_first_mark(run: Path) -> int:
+    for record in read_records(run):
+        if isinstance(record, Mark):
+            return record.ts_ns
+    raise LookupError
+
+
+def _first_mark(run: Path) -> int | None:
+    try:
+        return _known_first_mark(run)
+    except LookupError:
+        return None
+
+
+def _name(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def recorded_days(data: Path) -> list[str]:
+    """Return the dates that hold a journal, oldest first."""
+    found = (p for p in (data / "journal").glob("*") if p.is_dir() and _is_date(p.name))
+    return sorted(p.name for p in found if any(segments(run) for run in runs_of(data, p.name)))
+
+
+def _is_date(name: str) -> bool:
+    try:
+        dt.date.fromisoformat(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _days(data: Path) -> str:
+    days = recorded_days(data)
+    if not days:
+        return " No day is recorded yet."
+    more = f" and {len(days) - 10} before" if len(days) > 10 else ""
+    return f" Recorded are {', '.join(days[-10:])}{more}."

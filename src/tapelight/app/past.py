@@ -1,0 +1,234 @@
+"""Questions about the past, answered by a process of their own: the live loop never waits."""
+
+import asyncio
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tapelight.app.asof import AsOf, Stopped, Then
+from tapelight.app.loop import die_with_parent
+from tapelight.app.views import EngineMarket
+from tapelight.errors import ConfigError, Missing, Unavailable
+from tapelight.model.session import calendar, iso, latest_session, parse_time
+from tapelight.ports import Json, Row
+from tapelight.stores.journal.writer import Writer
+
+T = TypeVar("T")
+LIMIT_S = 30.0
+"""How long one question may take."""
+WAITING = 8
+"""Questions that may wait for the process; one more is told to come again."""
+IDLE_S = 600.0
+"""After so long without a question the process ends, and gives its memory back."""
+FLUSH_S = 2.0
+RECENT_NS = 10_000_000_000
+"""What is older than this has reached its file long ago."""
+NICE = 5
+SLOTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Tell of the running recording: the market time, and the writer whose records may wait."""
+
+    now_ns: int
+    writer: Writer | None = None
+
+
+class Past:
+    """Answer questions about any recorded second, the running day's included.
+
+    Questions are functions `answer(then, *arguments)` of a module's top level: they run in the
+    worker process, on the market as of the time asked for. At most `WAITING` wait; one whose
+    asker is gone is given up.
+    """
+
+    def __init__(
+        self, data: Path, calendar_name: str, live: Callable[[], Live], limit_s: float = LIMIT_S
+    ) -> None:
+        self._data = data
+        self._calendar = calendar(calendar_name)
+        self._live = live
+        self._limit_s = limit_s
+        self._context = multiprocessing.get_context("spawn")
+        self._given_up = self._context.Array("Q", SLOTS)
+        self._pool: ProcessPoolExecutor | None = None
+        self._waiting = 0
+        self._ticket = 0
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def board(self, name: str, at: str) -> Mapping[str, Json]:
+        """Return a board as the gateway gave it at the last whole second at or before `at`."""
+        return await self.ask(at, board_then, name, asked=frozenset([name]))
+
+    async def query(self, sql: str, at: str) -> Sequence[Row]:
+        """Answer a SELECT over the market as of `at`."""
+        return await self.ask(at, query_then, sql)
+
+    async def symbol(self, symbol: str, at: str) -> Row:
+        """Return every column of a symbol as of `at`; raises Missing when it was not watched."""
+        return await self.ask(at, symbol_then, symbol)
+
+    async def ask(
+        self,
+        at: str,
+        answer: Callable[..., T],
+        *arguments: Any,
+        asked: frozenset[str] = frozenset(),
+    ) -> T:
+        """Return `answer(then, *arguments)` with the market as of the time `at`.
+
+        `asked` names the boards, scans and strategies that are evaluated up to then. Raises
+        ConfigError for what is no past time, Missing for what isn't recorded, Unavailable when
+        too many questions wait or this one takes too long.
+        """
+        if self._waiting >= WAITING:
+            raise Unavailable(
+                f"{WAITING} questions about the past wait already: ask again in a few seconds."
+            )
+        at_ns = self._moment(at)
+        self._waiting += 1
+        self._ticket += 1
+        task = Task(self._ticket, at_ns, asked, self._limit_s)
+        try:
+            await self._flushed(at_ns)
+            return await self._run(task, answer, arguments)
+        finally:
+            self._waiting -= 1
+            self._rest()
+
+    def _moment(self, at: str) -> int:
+        now_ns = self._live().now_ns
+        # A + that was not escaped reaches the server as a blank.
+        at_ns = parse_time(at.replace(" ", "+"), latest_session(self._calendar, now_ns))
+        if at_ns > now_ns:
+            raise ConfigError(f"at={at} lies in the future: it is {iso(now_ns)}.")
+        return at_ns
+
+    async def _flushed(self, at_ns: int) -> None:
+        """Let the journal's thread write what the running day has up to now."""
+        live = self._live()
+        if live.writer is None or live.now_ns - at_ns > RECENT_NS:
+            return
+        live.writer.tick(force=True)
+        await asyncio.to_thread(live.writer.wait_for, live.writer.seq, FLUSH_S)
+
+    async def _run(self, task: "Task", answer: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        loop = asyncio.get_running_loop()
+        pool = self._open()
+        try:
+            return await loop.run_in_executor(pool, work, task, answer, arguments)
+        except asyncio.CancelledError:
+            self._given_up[task.ticket % SLOTS] = task.ticket
+            raise
+        except BrokenProcessPool as error:
+            self._close(pool)
+            raise Unavailable(
+                "The process that answers for the past has ended: ask again."
+            ) from error
+
+    def _open(self) -> ProcessPoolExecutor:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if self._pool is None:
+            settings = (str(self._data), self._calendar.name, self._given_up)
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=self._context, initializer=begin, initargs=settings
+            )
+        return self._pool
+
+    def _rest(self) -> None:
+        """Let the process end when nobody asks for a while."""
+        pool = self._pool
+        if pool is not None and not self._waiting:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(IDLE_S, self._close, pool)
+
+    def _close(self, pool: ProcessPoolExecutor) -> None:
+        if self._pool is pool:
+            self._pool = None
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._pool is not None:
+            self._given_up[:] = [2**63] * SLOTS
+            self._close(self._pool)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Say what the worker is asked: a ticket, the time, the questions to evaluate, its limit."""
+
+    ticket: int
+    at_ns: int
+    asked: frozenset[str]
+    limit_s: float
+
+
+class _Worker:
+    """Hold what the worker process keeps between questions."""
+
+    def __init__(self, data: Path, calendar_name: str, given_up: Any) -> None:
+        self.past = AsOf(data, calendar(calendar_name))
+        self.given_up = given_up
+
+
+_worker: _Worker | None = None
+
+
+def begin(data: str, calendar_name: str, given_up: Any) -> None:
+    """Set the worker process up."""
+    global _worker  # noqa: PLW0603 - the state of a process is its module's
+    die_with_parent()
+    os.nice(NICE)
+    _worker = _Worker(Path(data), calendar_name, given_up)
+
+
+def work(task: Task, answer: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    """Answer one question in the worker process."""
+    assert _worker is not None
+    given_up = _worker.given_up
+    deadline = time.monotonic() + task.limit_s
+
+    def check() -> None:
+        if given_up[task.ticket % SLOTS] >= task.ticket:
+            raise Stopped("Nobody waits for this answer any more.")
+        if time.monotonic() > deadline:
+            raise Stopped(
+                f"The answer takes more than {task.limit_s:g} s: ask again, the work goes on "
+                "from where it stands."
+            )
+
+    check()
+    return answer(_worker.past.at(task.at_ns, task.asked, check), *arguments)
+
+
+def board_then(then: Then, name: str) -> Mapping[str, Json]:
+    """Return a board's state in the gateway's form."""
+    known = {**then.engine.boards, **then.engine.scans}
+    if name not in known:
+        raise Missing(f"There was no board {name!r} at {iso(then.mark_ns)}.")
+    return {**then.boards.board(name), "run": then.run, "as_of_ns": then.mark_ns}
+
+
+def query_then(then: Then, sql: str) -> list[dict[str, Json]]:
+    """Answer a SELECT."""
+    return [dict(row) for row in EngineMarket(then.engine, dict).query(sql)]
+
+
+def symbol_then(then: Then, symbol: str) -> dict[str, Json]:
+    """Return every column of a symbol."""
+    try:
+        return dict(EngineMarket(then.engine, dict).symbol(symbol))
+    except KeyError:
+        raise Missing(f"{symbol!r} was not watched at {iso(then.mark_ns)}.") from None
