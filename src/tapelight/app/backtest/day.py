@@ -38,7 +38,9 @@ class DayResult:
 
     date: str
     signals: list[Signal] = field(default_factory=list)
-    """Entries that fired and exits, in the order of `followed`."""
+    """Entries that fired, in the order of `followed`."""
+    later: list[Signal] = field(default_factory=list)
+    """What became of them: later states, and a strategy's exits."""
     followed: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, FOLLOWED))
     noted: dict[str, list[Any]] = field(default_factory=dict)
     """By the id of a fire: phase, then the values of `Job.by`."""
@@ -85,6 +87,8 @@ class Watch:
         fires = [s for s in cycle.signals if is_fire(s)]
         if fires:
             self._note(fires, self._result)
+        if len(fires) < len(cycle.signals):
+            self._result.later += [s for s in cycle.signals if not is_fire(s)]
         self._follower.on_mark(cycle.mark.ts_ns, cycle.signals, table)
         if job.name:
             rows = [table.universe.rows[s.symbol] for s in fires if s.scan == job.name]

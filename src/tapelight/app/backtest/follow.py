@@ -43,7 +43,6 @@ FOLLOWED = np.dtype(
         ("seen_half", "f8"),
         ("hole", "?"),  # a hole is open
         ("holed", "?"),  # one was open since the mark
-        ("leaving", "?"),  # an exit: its first price is all that is asked
     ]
 )
 _UNKNOWN = [n for n in FOLLOWED.names or () if FOLLOWED[n].base == np.dtype("f8") and n != "side"]
@@ -52,11 +51,6 @@ _UNKNOWN = [n for n in FOLLOWED.names or () if FOLLOWED[n].base == np.dtype("f8"
 def is_fire(signal: Signal) -> bool:
     """Tell whether a signal counts: it fired, as an entry."""
     return signal.state == "fired" and signal.kind == "entry"
-
-
-def is_exit(signal: Signal) -> bool:
-    """Tell whether a signal ends a strategy's entry."""
-    return signal.kind == "exit" and signal.state == "fired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +92,7 @@ class Follower:
             self._rolls = table.rolls
         if len(self._open) and self._next_due_ns < ts_ns:
             self._settle(self._open["due_ns"] < ts_ns)
-        self._admit([s for s in signals if is_fire(s) or is_exit(s)], table)
+        self._admit([s for s in signals if is_fire(s)], table)
         if not len(self._open):
             return
         self._sample(table)
@@ -138,14 +132,13 @@ class Follower:
         fresh["row"] = [table.universe.rows[s.symbol] for s in signals]
         fresh["side"] = [_side(s, self._side) for s in signals]
         fresh["ts_ns"] = ts
-        fresh["leaving"] = [is_exit(s) for s in signals]
         fresh["due_ns"] = NEVER
         if session is not None:
             fresh["session_ns"] = session.start_ns
             fresh["due_ns"][:, :-1] = ts[:, None] + np.array([*HORIZONS_S.values()]) * NS
             fresh["due_ns"][:, -1] = session.close_ns
             late = (fresh["due_ns"] <= ts[:, None]) | (fresh["due_ns"] > session.end_ns)
-            fresh["due_ns"][late | fresh["leaving"][:, None]] = NEVER
+            fresh["due_ns"][late] = NEVER
             self._next_due_ns = min(self._next_due_ns, int(fresh["due_ns"].min()))
         self._signals += signals
         self._open = np.concatenate([self._open, fresh])
@@ -172,10 +165,6 @@ class Follower:
         f["high"][inside] = np.fmax(f["high"], high)[inside]
         f["low"][inside] = np.fmin(f["low"], low)[inside]
         f["seen"], f["seen_ns"] = last, last_ns
-        left = f["leaving"] & inside
-        if left.any():
-            self._done.append(f[left])
-            self._open = f[~left]
 
     def _settle(self, due: npt.NDArray[np.bool_]) -> None:
         """Note the price at the horizons that are `due`, (followed, N), by what was seen last."""
@@ -191,7 +180,7 @@ class Follower:
             f[f"low_{name}"][now] = f["low"][now]
         f["due_ns"][due] = NEVER
         self._next_due_ns = int(f["due_ns"].min(initial=NEVER))
-        ended = (f["due_ns"] == NEVER).all(axis=1) & ~f["leaving"]
+        ended = (f["due_ns"] == NEVER).all(axis=1)
         if ended.any():
             self._done.append(f[ended])
             self._open = f[~ended]
@@ -247,7 +236,6 @@ def outcomes(
             quoted=bool(not np.isnan(one["entry_half"])),
         )
         for signal, one, date, g, n, e in columns
-        if is_fire(signal)
     ]  # fmt: skip
 
 

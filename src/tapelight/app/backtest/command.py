@@ -1,0 +1,90 @@
+"""`tapelight backtest`: ask a scan of recorded days, and report what followed each signal."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tapelight.app.backtest.asking import Subject, subject
+from tapelight.app.backtest.day import DayResult, Job
+from tapelight.app.backtest.follow import LONG, SHORT, Costs
+from tapelight.app.backtest.result import Backtest, fires_table, with_control
+from tapelight.app.backtest.tapes import FileSessions, Span, Tape, file_tapes, journals
+from tapelight.app.backtest.work import default_workers, play
+from tapelight.errors import ConfigError
+from tapelight.model.session import calendar
+from tapelight.scan.sql import compile_query
+
+ALL_DAYS = Span()
+SIDES = {"long": LONG, "short": SHORT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestOptions:
+    """Say what to test, over which days, and where the report goes."""
+
+    name: str | None = None
+    sql: Path | None = None
+    data: Path
+    own: Path
+    """The folder of own questions."""
+    span: Span = ALL_DAYS
+    parquet: Path | None = None
+    daily: Path | None = None
+    by: tuple[str, ...] = ()
+    side: str = "long"
+    half_spread_bps: float = Costs().half_bps
+    workers: int = 0
+    """0 takes one a core."""
+    quiet: bool = False
+
+
+def run_backtest(options: BacktestOptions) -> Backtest:
+    """Play the tapes and return what was found; raises ConfigError for what can't be asked."""
+    _check(options)
+    workers = options.workers or default_workers()
+    tapes = find_tapes(options, workers)
+    what = subject(options.name, options.sql, options.own, tapes)
+    for text in options.by:
+        compile_query(f"SELECT {text} FROM market")
+    with tempfile.TemporaryDirectory(prefix="tapelight-backtest-") as folder:
+        jobs = [
+            Job(tape, what.asking, what.name, options.by, SIDES[options.side], Path(folder))
+            for tape in tapes
+        ]
+        sessions = sum(len(t.sessions) if isinstance(t, FileSessions) else 1 for t in tapes)
+        days = play(jobs, workers, Path(folder), sessions, options.quiet)
+        return _assemble(what, days, tapes, options)
+
+
+def _assemble(
+    what: Subject, days: list[DayResult], tapes: list[Tape], options: BacktestOptions
+) -> Backtest:
+    first = tapes[0]
+    zone = calendar(first.tape.calendar if isinstance(first, FileSessions) else "XNYS").zone
+    costs = Costs(options.half_spread_bps)
+    fires = fires_table(days, options.by, costs, zone)
+    fires, kind = with_control(fires, [d.grid for d in days if d.grid is not None])
+    return Backtest(
+        name=what.name, title=what.title, text=what.text, sessions=[d.date for d in days],
+        fires=fires, control_kind=kind, costs=costs, by=options.by,
+        notes=what.notes, marks=sum(d.marks for d in days),
+    )  # fmt: skip
+
+
+def _check(options: BacktestOptions) -> None:
+    """Refuse what contradicts itself; raises ConfigError."""
+    if options.daily is not None and options.parquet is None:
+        raise ConfigError("--daily goes with --parquet FILE: a journal brings its own references.")
+    if options.side not in SIDES:
+        raise ConfigError(f"--side is {options.side!r}: give long or short.")
+    if not options.half_spread_bps >= 0:
+        raise ConfigError(f"--half-spread-bps is {options.half_spread_bps}: give 0 or more.")
+    if options.workers < 0:
+        raise ConfigError(f"--workers is {options.workers}: give 1 or more.")
+
+
+def find_tapes(options: BacktestOptions, parts: int) -> list[Tape]:
+    """Return the tapes of the chosen days, oldest first; raises ConfigError when there are none."""
+    if options.parquet is not None:
+        return list(file_tapes(options.parquet, options.daily, options.span, parts))
+    return list(journals(options.data, options.span))

@@ -1,0 +1,80 @@
+"""The summary on a terminal."""
+
+import io
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from tapelight.app.backtest.result import Backtest, Line, buckets, lines
+from tapelight.model.outcomes import Interval
+
+WIDTH = 110
+
+
+def told(found: Backtest) -> str:
+    """Return the summary as text."""
+    sessions = found.sessions
+    span = f"{sessions[0]} to {sessions[-1]}" if len(sessions) > 1 else "".join(sessions)
+    head = [
+        f"{found.title}: {len(found.fires):,} fires in {len(sessions)} sessions, {span}",
+        *found.notes,
+    ]
+    out = io.StringIO()
+    console = Console(file=out, width=WIDTH, highlight=False)
+    console.print("\n".join(head), markup=False)
+    if len(found.fires):
+        console.print(_grid("all fires", lines(found.fires)))
+        for column in found.by:
+            console.print(_grid(f"by {column}", buckets(found.fires, column)))
+    console.print(_fine_print(found), style="dim", markup=False)
+    return out.getvalue()
+
+
+def _fine_print(found: Backtest) -> str:
+    quoted = int(found.fires["quoted"].sum()) if len(found.fires) else 0
+    return (
+        f"Returns in % after half a spread at entry and exit; {quoted:,} of {len(found.fires):,} "
+        f"spreads are recorded quotes, the others {found.costs.half_bps:g} bp a side. "
+        f"Control: {found.control_kind}."
+    )
+
+
+def _grid(title: str, rows: Sequence[Line]) -> Grid:
+    grid = Grid(title=title, title_justify="left")
+    for name in (
+        "bucket",
+        "horizon",
+        "n",
+        "median %",
+        "95 %",
+        "hit rate",
+        "95 %",
+        "edge %",
+        "95 %",
+    ):
+        grid.add_column(name, justify="left" if name == "bucket" else "right")
+    for line in rows:
+        grid.add_row(
+            line.bucket, line.horizon, f"{line.n:,}", number(line.median.value),
+            between(line.median), share(line.hit_rate.value),
+            between(line.hit_rate, 100.0, 0), number(line.edge.value), between(line.edge),
+        )  # fmt: skip
+    return grid
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a signed number, a dash for None."""
+    return "-" if value is None else f"{value:+.{digits}f}"
+
+
+def share(value: float | None) -> str:
+    """Return a share in percent."""
+    return "-" if value is None else f"{100.0 * value:.0f} %"
+
+
+def between(interval: Interval, scale: float = 1.0, digits: int = 2) -> str:
+    """Return an interval's bounds."""
+    if interval.low is None or interval.high is None:
+        return "-"
+    return f"{scale * interval.low:.{digits}f} .. {scale * interval.high:.{digits}f}"
