@@ -10,14 +10,28 @@ import numpy as np
 from tapelight.market.intake import take
 from tapelight.market.table import Table
 from tapelight.market.view import View
-from tapelight.model.records import Digest, Disabled, Mark, Questions, Record, Strategies
+from tapelight.model.records import (
+    Digest,
+    Disabled,
+    Mark,
+    Pin,
+    Questions,
+    Record,
+    Strategies,
+    TierGate,
+    TierResult,
+    TierWorkers,
+)
 from tapelight.model.session import MINUTE_NS
 from tapelight.model.signals import Signal, witness
 from tapelight.scan.board import Board, Ranking
-from tapelight.scan.question import Question, read_question
+from tapelight.scan.compile import Names
+from tapelight.scan.question import Question
+from tapelight.scan.questions import read_set
 from tapelight.scan.roster import Roster
 from tapelight.scan.rule import StrategyRule
 from tapelight.scan.scan import Scan
+from tapelight.scan.tiers import Tiers
 
 NS = 1_000_000_000
 SHARED_ABOVE = 3
@@ -52,9 +66,12 @@ class Engine:
 
     def __init__(self, calendar: str = "XNYS") -> None:
         self.table = Table(calendar)
+        self.tiers = Tiers(self.table)
         self.boards: dict[str, Board] = {}
         self.scans: dict[str, Scan] = {}
         self.questions: Questions | None = None
+        self.names = Names()
+        """What the questions name, for a query asked once."""
         self.roster = Roster()
         self.digest = hashlib.blake2b(digest_size=16).hexdigest()
         self.last_mark_ns = 0
@@ -69,8 +86,11 @@ class Engine:
                 self._ask(record)
             case Strategies():
                 self.roster.choose(record)
+                self._want()
             case Disabled():
                 self.roster.disable(record)
+            case Pin() | TierGate() | TierWorkers() | TierResult():
+                self.tiers.take(record)
             case Digest():
                 pass
             case _:
@@ -79,18 +99,31 @@ class Engine:
 
     def _ask(self, questions: Questions) -> None:
         """Take the set of boards and scans; those whose text is unchanged keep their memory."""
-        read = [read_question(name, text) for name, text in sorted(questions.texts.items())]
-        self.questions = questions
+        found = read_set(questions.texts)
+        read, self.names, self.questions = found.questions, found.names, questions
         boards, scans = self.boards, self.scans
         self.boards = {q.name: _kept(boards.get(q.name), q, Board) for q in read if _is_board(q)}
         self.scans = {q.name: _kept(scans.get(q.name), q, Scan) for q in read if not _is_board(q)}
+        self._want()
+        self.table.memory.want(kept for q in read for query in q.queries() for kept in query.kept)
+
+    def _want(self) -> None:
+        """Let the indicators be reckoned that questions and strategies ask for, and no others."""
+        asking: list[Board | Scan] = [*self.boards.values(), *self.scans.values()]
+        queries = (query for one in asking for query in one.question.queries())
+        self.tiers.want({ask for query in queries for ask in query.indicators} | self.roster.asks())
 
     def parts(self) -> dict[str, Part]:
         """Return all that remembers something between marks, by the name it has in a snapshot."""
         boards = {f"board.{name}": board for name, board in self.boards.items()}
         scans = {f"scan.{name}": scan for name, scan in self.scans.items()}
         strategies = {f"strategy.{name}": rule for name, rule in self.strategies.items()}
-        return {"news": self.table.news, **boards, **scans, **strategies}
+        kept: dict[str, Part] = {
+            "news": self.table.news,
+            "memory": self.table.memory,
+            "tiers": self.tiers,
+        }
+        return {**kept, **boards, **scans, **strategies}
 
     @property
     def strategies(self) -> dict[str, StrategyRule]:
@@ -105,9 +138,12 @@ class Engine:
             self._begin_session()
         whole = mark.ts_ns % NS == 0
         everything = View(table) if whole else None
+        self.tiers.step(mark.ts_ns, everything)
         found = self._scan(everything) + self._follow(mark.ts_ns)
         signals = sorted(found, key=lambda s: (s.scan, s.symbol))
         rankings = self._rank(everything) if everything is not None else []
+        if everything is not None:
+            table.memory.sample(everything, table.now_s)
         table.forget_changes()
         self.last_mark_ns = mark.ts_ns
         self._witness(mark, rankings, signals)

@@ -13,6 +13,7 @@ import msgspec
 
 from tapelight.errors import ConfigError
 from tapelight.model.session import PHASES
+from tapelight.scan.compile import Names
 from tapelight.scan.sql import Query, compile_query
 
 DEFAULT_GATE = (
@@ -83,12 +84,15 @@ class Question(msgspec.Struct, frozen=True):
         return (self.query, *(query for query in rest if query is not None))
 
 
-def read_question(name: str, text: str) -> Question:
-    """Read a board or scan from its file's text; raises ConfigError that names file and fault."""
+def read_question(name: str, text: str, names: Names | None = None) -> Question:
+    """Read a board or scan from its file's text; raises ConfigError that names file and fault.
+
+    `names` are the columns of other questions that it may use.
+    """
     try:
         header = _header(text)
-        query = compile_query(_sql(text), _gate(header))
-        asides = {key: _aside(query, key, header) for key in ASIDES}
+        query = compile_query(_sql(text), _gate(header), names, kept=True)
+        asides = {key: _aside(query, key, header, names) for key in ASIDES}
     except ConfigError as error:
         raise ConfigError(f"{name}.sql: {error}") from error
     if not header.title:
@@ -97,7 +101,18 @@ def read_question(name: str, text: str) -> Question:
     return Question(name, header, query, version, **asides)
 
 
-def _aside(query: Query, key: str, header: Header) -> Query | None:
+def written_parts(text: str) -> list[str]:
+    """Return all that a file asks: its query and the conditions of its header, as written."""
+    lines = [line for line in text.splitlines() if line.startswith("--")]
+    asides = [line.partition("=")[2].strip(" \"'") for line in lines if _key(line) in ASIDES]
+    return [_sql(text), *asides]
+
+
+def _key(line: str) -> str:
+    return line.removeprefix("--").partition("=")[0].strip()
+
+
+def _aside(query: Query, key: str, header: Header, names: Names | None) -> Query | None:
     """Compile a condition of the header; it may use the names that the query gives.
 
     Only the armed one has the gate: what has fired goes on whatever the spread does.
@@ -107,7 +122,8 @@ def _aside(query: Query, key: str, header: Header) -> Query | None:
         return None
     gate = _gate(header) if key == "armed" else ""
     try:
-        compiled = compile_query(f"SELECT {query.aliases} FROM market WHERE {condition}", gate)
+        text = f"SELECT {query.aliases} FROM market WHERE {condition}"
+        compiled = compile_query(text, gate, names, kept=True)
     except ConfigError as error:
         raise ConfigError(f"{key} = {condition!r}: {error}") from error
     if compiled.order or compiled.limit is not None:
@@ -116,7 +132,8 @@ def _aside(query: Query, key: str, header: Header) -> Query | None:
 
 
 def _sql(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
+    """Return the query alone; the header's lines stay empty, so that faults name the file's."""
+    return "\n".join("" if line.startswith("--") else line for line in text.splitlines())
 
 
 def _header(text: str) -> Header:
