@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from tapelight.errors import ConfigError
 from tapelight.market.memory import DELTA
