@@ -13,10 +13,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tapelight.feeds.simulator import aggregates, reference
+from tapelight.feeds.simulator.chains import Chains, chosen
 from tapelight.feeds.simulator.market import MS
 from tapelight.feeds.simulator.recent import Recent
 from tapelight.feeds.simulator.simulation import Simulation
 from tapelight.feeds.simulator.snapshot import movers, snapshot_bytes
+from tapelight.model.options import format_contract
 from tapelight.model.session import NEW_YORK
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -52,6 +54,7 @@ class Rest:
         self._rows = simulation.row_of
         self._listed = reference.listed(simulation)
         self._quota = Quota()
+        self._chains = Chains(simulation)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes, each behind the API key."""
@@ -73,11 +76,12 @@ class Rest:
             "/v3/reference/exchanges": self.exchanges,
             "/v2/reference/news": self.news,
             "/v3/trades/{ticker}": self.trades,
+            "/v3/snapshot/options/{ticker}": self.chain,
+            "/v3/snapshot/options/{ticker}/{contract}": self.contract,
+            "/simulator/volatility/{ticker}": self.volatility,
         }
         routes: list[BaseRoute] = [Route(path, self._guard(h)) for path, h in table.items()]
-        others = ("/v3/snapshot/options/{rest:path}", "/v3/quotes/{rest:path}")
-        routes += [Route(path, self._guard(_not_entitled)) for path in others]
-        return routes
+        return [*routes, Route("/v3/quotes/{rest:path}", self._guard(_not_entitled))]
 
     def _guard(self, handler: Handler) -> Handler:
         key = self._simulation.options.api_key
@@ -243,6 +247,33 @@ class Rest:
             found.reverse()
         return answer(_results(found))
 
+    async def chain(self, request: Request) -> Response:
+        """Answer a page of one underlying's option chain, 10 contracts unless told, 250 at most."""
+        row, query = self._row(request), request.query_params
+        found = chosen(self._chains.listed(row), query) if row is not None else []
+        first, limit = int(query.get("cursor", 0)), min(max(1, int(query.get("limit", 10))), 250)
+        part = found[first : first + limit]
+        body = _results(self._chains.snapshots(row, part) if row is not None else [])
+        if first + limit < len(found):
+            body["next_url"] = _following(request, first + limit, limit)
+        return answer(body)
+
+    async def contract(self, request: Request) -> Response:
+        """Answer one option contract."""
+        row, symbol = self._row(request), request.path_params["contract"]
+        listed = self._chains.listed(row) if row is not None else []
+        found = [c for c in listed if format_contract(c, padded=False) == symbol]
+        if row is None or not found:
+            return missing("NotFound", "Options contract not found.")
+        return answer(_results(self._chains.snapshots(row, found)[0]))
+
+    async def volatility(self, request: Request) -> Response:
+        """Answer the 30-day volatility of past sessions: no real service has this."""
+        row = self._row(request)
+        if row is None or not self._chains.listed(row):
+            return missing("NotFound", "Ticker not found.")
+        return answer(self._chains.history(row))
+
     def _row(self, request: Request) -> int | None:
         return self._rows.get(request.path_params["ticker"])
 
@@ -259,8 +290,7 @@ class Rest:
         part = rows[first : first + limit]
         body = _results([form(self._simulation, row) for row in part])
         if first + limit < len(rows):
-            url = request.url.include_query_params(cursor=first + limit, limit=limit)
-            body["next_url"] = str(url.remove_query_params("apiKey"))
+            body["next_url"] = _following(request, first + limit, limit)
         return answer(body)
 
 
@@ -326,6 +356,12 @@ def _bars(symbol: str, bars: Sequence[aggregates.Bar], adjusted: bool) -> Respon
     if bars:
         body["results"] = bars
     return answer(body)
+
+
+def _following(request: Request, first: int, limit: int) -> str:
+    """Return the address of the page that begins at `first`, without the key."""
+    url = request.url.include_query_params(cursor=first, limit=limit)
+    return str(url.remove_query_params("apiKey"))
 
 
 def _adjusted(request: Request) -> bool:
