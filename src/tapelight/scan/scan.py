@@ -101,7 +101,8 @@ class Scan:
                 ratio = np.asarray(view["last"])[at] / self.fired_price[rows[at]]
             moved = ~(100.0 * np.abs(ratio - 1.0) < header.rearm_pct)
         if self.life.spent:
-            moved &= [row not in self.life.spent for row in rows[at].tolist()]
+            let_go = [row not in self.life.spent for row in rows[at].tolist()]
+            moved &= np.array(let_go, np.bool_)
         return np.asarray((fired == NEVER) | (rested & moved))
 
     def _fire(self, view: View, rows: Rows, at: Rows) -> list[Signal]:
