@@ -157,7 +157,8 @@ class Engine:
     def _scan(self, everything: View | None) -> list[Signal]:
         """Ask the scans of the rows that changed; at whole seconds also of those that held.
 
-        Where a scan asks for a pulse, which the mark ends, what held is asked at each mark.
+        Where a scan asks for a pulse, which the mark ends, what held is asked at each mark; where it
+        asks for what moves by itself, a delta or a rank, all rows are asked at whole seconds.
         """
         n, whole = self.table.n, everything is not None
         changed = np.zeros(n, np.bool_)
@@ -166,6 +167,8 @@ class Engine:
         for scan in self.scans.values():
             if whole or scan.pulsing:
                 looked_at |= scan.held_rows(n)
+            if whole and scan.everywhere:
+                looked_at[:] = True
         rows = np.flatnonzero(looked_at)
         if not len(rows):
             return []
@@ -173,11 +176,12 @@ class Engine:
             view, rows = everything, np.arange(n)
         else:
             view = View(self.table, rows)
-        fresh = changed[rows]
         signals: list[Signal] = []
         for scan in self.scans.values():
-            again = scan.held_rows(n)[rows] if whole or scan.pulsing else fresh
-            signals += scan.evaluate(view, rows, fresh | again)
+            asked = changed
+            if whole or scan.pulsing:
+                asked = changed | (scan.everywhere if whole else False) | scan.held_rows(n)
+            signals += scan.evaluate(view, rows, asked if view is everything else asked[rows])
         return signals
 
     def _follow(self, ts_ns: int) -> list[Signal]:

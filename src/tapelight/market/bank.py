@@ -100,6 +100,12 @@ class Series:
         given = [[column[i] for i in at] for column in columns.lists(self)]
         return at, [updates[i].__self__.peek(*bar) for i, *bar in zip(at, *given, strict=True)]
 
+    def stand(self, rows: list[int]) -> tuple[Any, list[Any]]:
+        """Return which of `rows` have an open handle, and their values as they are."""
+        updates: list[Any] = [self.handles.get(row) for row in rows]
+        at = [i for i, update in enumerate(updates) if update is not None]
+        return at, [updates[i].__self__.value for i in at]
+
 
 class Columns:
     """Give the columns of bars as lists of floats, each made once."""
@@ -169,13 +175,18 @@ class Frame:
             del self._early[row]
 
     def peek(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
-        """Return (asks, rows) values with a bar that is not closed, moving nothing."""
+        """Return (asks, rows) values with the bar that is not closed, of rows that have one."""
         values = np.full((len(self.asks), len(rows)), np.nan)
-        columns = Columns(bars)
+        columns, place = Columns(bars), {row: j for j, row in enumerate(rows)}
+        forming = bars["row"].tolist()
+        quiet = sorted(set(rows) - set(forming))
         for series in self.series:
-            at, peeked = series.peek(rows, columns)
-            if peeked:
-                _put(values, series, at, peeked)
+            for some, (at, found) in (
+                (forming, series.peek(forming, columns)),
+                (quiet, series.stand(quiet)),
+            ):
+                if found:
+                    _put(values, series, [place[some[i]] for i in at], found)
         return values
 
     def drop(self, rows: list[int]) -> None:
@@ -214,15 +225,12 @@ class Bank:
                 found.append(Values(frame.asks, rows, _known(frame.move(rows.tolist(), fresh))))
         return found
 
-    def peek(self, bars: Bars) -> list[Values]:
-        """Return the values with bars that are not closed, one a row and timeframe."""
-        found: list[Values] = []
-        for name, frame in self._frames.items():
-            rows = bars[name]["row"].astype(np.intp)
-            if len(rows):
-                peeked = frame.peek(rows.tolist(), bars[name])
-                found.append(Values(frame.asks, rows, _known(peeked)))
-        return found
+    def peek(self, rows: Rows, bars: Bars) -> list[Values]:
+        """Return the values of `rows` with the bars that are not closed, where they have one."""
+        return [
+            Values(frame.asks, rows, _known(frame.peek(rows.tolist(), bars[name])))
+            for name, frame in self._frames.items()
+        ]
 
 
 def _frames(asks: tuple[Ask, ...]) -> dict[str, Frame]:
