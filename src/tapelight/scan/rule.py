@@ -119,7 +119,7 @@ class StrategyRule:
 
     def _look(self, view: View, rows: npt.NDArray[np.intp], course: np.ndarray) -> Look:
         memory = {name: kept[rows] for name, kept in self.memory.items()}
-        return Look(view, memory, live_of(course))
+        return Look(view, memory, live_of(course), self.memory)
 
     def _entries(self, look: Look) -> Entries | None:
         """Return the strategy's answer; one that fails or is malformed switches it off."""

@@ -42,7 +42,7 @@ class Parameter(msgspec.Struct, frozen=True):
     """Describe one parameter of a strategy."""
 
     name: str
-    default: float
+    default: float | str
     unit: str
     doc: str
     least: float | None

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.market.text import Text
-from tapelight.market.view import Moment, View
+from tapelight.market.view import Moment, Usual, View
 from tapelight.market.windows import price_ago
 
 Floats = npt.NDArray[np.float64]
@@ -194,12 +194,16 @@ class Look:
     """Show a strategy some rows at one moment. All arrays are read-only, one element a row."""
 
     def __init__(
-        self, view: View, memory: Mapping[str, npt.NDArray[Any]], live: Live, ns_of_day: int = 0
+        self,
+        view: View,
+        memory: Mapping[str, npt.NDArray[Any]],
+        live: Live,
+        market: Mapping[str, npt.NDArray[Any]],
     ) -> None:
         self._view = view
         self._memory = memory
+        self._market = market
         self.live = live
-        self.day_ns = ns_of_day
 
     def __len__(self) -> int:
         return len(self._view)
@@ -232,9 +236,41 @@ class Look:
         """Return the last `count` closed bars, newest last: (rows, count) arrays, NaN unknown."""
         return self._view.candles(timeframe, count)
 
+    def first_bar(self, timeframe: str, count: int) -> tuple[Flags, Floats, Floats, Floats]:
+        """Return the regular session's first bar, looked for among the last `count` closed ones.
+
+        Whether it is there, and its open, close and volume; NaN where it is not.
+        """
+        bars = self.candles(timeframe, count)
+        first = bars.minute == self.open_minute
+        there = first.any(axis=1)
+        values = (np.where(first, one, 0.0) for one in (bars.open, bars.close, bars.volume))
+        begin, end, volume = (np.where(there, one.sum(axis=1), np.nan) for one in values)
+        return there, begin, end, volume
+
     def kept(self, name: str) -> Any:
         """Return the strategy's own memory called `name`."""
         return _sealed(self._memory[name])
+
+    def top(self, name: str, count: int) -> float:
+        """Return the `count`-th greatest of the memory called `name` over all rows, else the least."""
+        known = self._market[name][~np.isnan(self._market[name])]
+        if not len(known):
+            return float("nan")
+        place = max(len(known) - count, 0)
+        return float(np.partition(known, place)[place])
+
+    def usual(self, begin: float, end: float) -> Floats:
+        """Return the mean volume between two times of the day, in minutes since the open."""
+        session = self._view.moment.session
+        opens = (session.open_ns - session.start_ns) / MINUTE_NS if session else 0.0
+        return Usual(self._view)(opens + begin, opens + end)
+
+    @property
+    def open_minute(self) -> int:
+        """Return the minute of the session at which the regular open is: that of its first bar."""
+        session = self._view.moment.session
+        return (session.open_ns - session.start_ns) // MINUTE_NS if session else -1
 
     def state(self, field_name: str) -> Any:
         """Return a raw field of the rows (`market.row`): times in ns and the like."""
