@@ -26,6 +26,7 @@ from tapelight.model.session import MINUTE_NS
 from tapelight.model.signals import Signal, witness
 from tapelight.scan.board import Board, Ranking
 from tapelight.scan.compile import Names
+from tapelight.scan.lifecycle import Flags
 from tapelight.scan.question import Question
 from tapelight.scan.questions import read_set
 from tapelight.scan.roster import Roster
@@ -178,9 +179,7 @@ class Engine:
             view = View(self.table, rows)
         signals: list[Signal] = []
         for scan in self.scans.values():
-            asked = changed
-            if whole or scan.pulsing:
-                asked = changed | (scan.everywhere if whole else False) | scan.held_rows(n)
+            asked = _asked(scan, changed, whole)
             signals += scan.evaluate(view, rows, asked if view is everything else asked[rows])
         return signals
 
@@ -207,6 +206,15 @@ class Engine:
         self.digest = hashlib.blake2b(
             bytes.fromhex(self.digest) + packed, digest_size=16
         ).hexdigest()
+
+
+def _asked(scan: Scan, changed: Flags, whole: bool) -> Flags:
+    """Return which of the table's rows a scan is asked of."""
+    if whole and scan.everywhere:
+        return np.ones(len(changed), np.bool_)
+    if whole or scan.pulsing:
+        return np.asarray(changed | scan.held_rows(len(changed)))
+    return changed
 
 
 def _is_board(question: Question) -> bool:

@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from tapelight.market.view import View
 from tapelight.model.session import PHASES
+from tapelight.scan.filter import Filter, Positions
 from tapelight.scan.question import Question
-from tapelight.scan.sql import cells, ranked
+from tapelight.scan.sql import cells
+from tapelight.scan.top import Top
 
 ENTER_NS = 500_000_000
 HOLD_NS = 15_000_000_000
@@ -44,6 +46,7 @@ class Board:
         self.question = question
         self.true_since: Int64s = np.zeros(rows, np.int64)
         self.entered: Int64s = np.zeros(rows, np.int64)
+        self._top = Top()
 
     @property
     def name(self) -> str:
@@ -64,25 +67,32 @@ class Board:
         elif query.where is None or query.leave is None:
             self.entered[:] = np.where(self.entered == NEVER, now, self.entered)
         else:
-            self._step(query.where(view), query.leave(view), now)
+            self._enter(query.where.rows(view), now)
+            self._leave(query.leave, view, now)
         return self.rank(view)
 
-    def _step(self, true: npt.NDArray[np.bool_], stays: npt.NDArray[np.bool_], now: int) -> None:
-        since = self.true_since
-        since *= true
-        since[true & (since == NEVER)] = now
-        member = self.entered != NEVER
-        enters = true & ~member & (now - since >= ENTER_NS)
-        leaves = member & ~stays & (now - self.entered >= HOLD_NS)
-        self.entered[enters] = now
-        self.entered[leaves] = NEVER
+    def _enter(self, true: Positions, now: int) -> None:
+        """Let rows enter of which the condition has held for long enough; `true` is where it does."""
+        since = self.true_since[true]
+        since[since == NEVER] = now
+        self.true_since[:] = NEVER
+        self.true_since[true] = since
+        fresh = true[(self.entered[true] == NEVER) & (now - since >= ENTER_NS)]
+        self.entered[fresh] = now
+
+    def _leave(self, leave: Filter, view: View, now: int) -> None:
+        """Let members go whose time is over and of which the condition let out fails."""
+        entered = self.entered
+        members = entered.nonzero()[0]
+        free = members[now - entered[members] >= HOLD_NS]
+        if len(free):
+            entered[free[~leave.among(view, free)]] = NEVER
 
     def rank(self, view: View) -> Ranking:
         """Return the present members in order, with the view's values."""
         query = self.question.query
         on_board = self.entered[: len(view)] if view.index is None else self.entered[view.index]
-        members = np.flatnonzero(on_board)
-        chosen = ranked(query, view, members)[: query.limit]
+        chosen = self._top.of(query, view, on_board.nonzero()[0])
         order = view.symbols(chosen)
         return Ranking(self.name, view.moment.now_ns, order, cells(query, view, chosen))
 

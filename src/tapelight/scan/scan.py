@@ -58,6 +58,11 @@ class Scan:
         """Tell whether it asks what is true only until the next mark: a new high, the opening."""
         return self.question.query.pulsing
 
+    @property
+    def everywhere(self) -> bool:
+        """Tell whether it may become true of a row that has not changed: an hour's delta, a rank."""
+        return any(query.everywhere for query in self.question.queries())
+
     def evaluate(self, view: View, rows: Rows, asked: Flags) -> list[Signal]:
         """Ask the condition of those of `rows` (the view's, ascending) that are `asked`.
 
@@ -72,20 +77,30 @@ class Scan:
         phase = PHASES[view.moment.phase]
         sound = view.once("sound", _sound)
         if query.where is None or (header.phases and phase not in header.phases):
-            self.held[rows[asked]] = False
+            if self.held.any():
+                self.held[rows[asked]] = False
             self.life.armed.clear()
             return [] if self.life.idle else self._lifecycle.step(view, rows, asked, sound)
         may = sound & asked
-        held = self.held[rows]
-        true = query.where(view)
-        edges = np.flatnonzero(true & ~held & may)
-        self.held[rows] = np.where(may, true, held)
+        true = query.where.rows(view)
+        true = true[may[true]]
+        edges = true[~self.held[rows[true]]]
+        self._hold(rows, may, rows[true])
         told = [] if self.life.idle else self._lifecycle.step(view, rows, asked, sound)
         if len(edges):
             told += self._fire(view, rows, edges[self.free(view, rows, edges)])
         if self.question.armed is not None:
-            told += self._arm(self.question.armed, view, rows, may, true)
+            holds = np.zeros(len(rows), np.bool_)
+            holds[true] = True
+            told += self._arm(self.question.armed, view, rows, may, holds)
         return told
+
+    def _hold(self, rows: Rows, may: Flags, true: Rows) -> None:
+        """Note that of `rows` that `may` change, the table's rows `true` hold and no others."""
+        held = self.held.nonzero()[0]
+        if len(held):
+            self.held[rows[places(rows, may, held.tolist())]] = False
+        self.held[true] = True
 
     def free(self, view: View, rows: Rows, at: Rows) -> Flags:
         """Tell for the view's places `at` whether nothing keeps the row from firing again.

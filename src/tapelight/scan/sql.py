@@ -13,11 +13,12 @@ from tapelight.errors import ConfigError
 from tapelight.market.column import columns
 from tapelight.market.indicators import Ask
 from tapelight.market.memory import Kept
+from tapelight.market.some import Some
 from tapelight.market.text import Text
 from tapelight.market.view import View
 from tapelight.scan.compile import RELAX, Compiler, Expr, Names
 from tapelight.scan.expr import shared, walk
-from tapelight.scan.filter import Filter
+from tapelight.scan.filter import Filter, Positions
 from tapelight.scan.parse import limit_of, ordered, parse, parse_gate
 from tapelight.scan.refuse import written
 
@@ -205,65 +206,67 @@ def _filter(compiler: Compiler, tree: exp.Select, gate: str) -> Filter | None:
     return Filter(tuple(tests)) if tests else None
 
 
-def ranked(query: Query, view: View, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def order_of(query: Query, view: View, chosen: Positions) -> Positions:
     """Return `chosen` (positions in the view) in the query's order, ties by symbol, nulls last."""
     if len(chosen) < 2:
         return chosen
-    if query.order and query.limit and len(chosen) > 4 * query.limit:
-        chosen = _contenders(query, view, chosen, query.limit)
-    keys: list[Any] = [view.pick(view.table.symbol_rank())[chosen]]
+    some = Some(view, chosen)
+    assert some.index is not None
+    keys: list[Any] = [view.table.symbol_rank()[some.index]]
     for expr, descending in reversed(query.order):
-        values = expr.evaluate(view)
-        keys += _sort_keys(values, len(view), chosen, descending)
+        keys += _sort_keys(expr.evaluate(some), len(chosen), descending)
     return chosen[np.lexsort(keys)]
 
 
-def _contenders(
-    query: Query, view: View, chosen: npt.NDArray[np.intp], limit: int
-) -> npt.NDArray[np.intp]:
-    """Return those of `chosen` that may be among the first `limit`: a sort of few, not of all."""
-    expr, descending = query.order[0]
-    clean, unknown = _sort_keys(expr.evaluate(view), len(view), chosen, descending)
-    key = np.where(unknown, np.inf, clean)
-    return chosen[key <= np.partition(key, limit - 1)[limit - 1]]
-
-
-def _sort_keys(values: Any, n: int, chosen: npt.NDArray[np.intp], descending: bool) -> list[Any]:
+def _sort_keys(values: Any, n: int, descending: bool) -> list[Any]:
     if isinstance(values, Text):
-        rank = np.argsort(np.argsort(np.array([*values.words, ""])))
-        values = np.where(values.codes < 0, np.nan, rank[values.codes])
-    numbers = picked(np.asarray(values, np.float64), n, chosen)
+        values = _alphabetic(values)
+    numbers = np.broadcast_to(np.asarray(values, np.float64), n)
     unknown = np.isnan(numbers)
     clean = np.where(unknown, 0.0, numbers)
     return [-clean if descending else clean, unknown]
 
 
-def cells(query: Query, view: View, chosen: npt.NDArray[np.intp]) -> list[list[Any]]:
+def _alphabetic(text: Text) -> npt.NDArray[np.float64]:
+    """Return each row's place in the alphabet of the words there are; NaN for null."""
+    used = np.unique(text.codes)
+    order = sorted(used[used >= 0].tolist(), key=text.words.__getitem__)
+    place = np.full(len(text.words) + 1, np.nan)
+    place[order] = np.arange(len(order))
+    return np.asarray(place[text.codes])
+
+
+def cells(query: Query, view: View, chosen: Positions) -> list[list[Any]]:
     """Return the answer's columns for `chosen` rows, one list a column; null is None."""
-    return [as_cells(named.expr.evaluate(view), len(view), chosen) for named in query.select]
+    if not len(chosen):
+        return [[] for _ in query.select]
+    some = Some(view, chosen)
+    return [_listed(named.expr.evaluate(some), len(chosen)) for named in query.select]
 
 
-def as_cells(values: Any, n: int, chosen: npt.NDArray[np.intp]) -> list[Any]:
-    """Return values as JSON cells: float, word, True or False, None for null."""
+def as_cells(values: Any, n: int, chosen: Positions) -> list[Any]:
+    """Return `chosen` of the values of `n` rows as JSON cells: None for null."""
     if isinstance(values, Text):
         return values.take(chosen).values()
-    chosen_values = picked(np.asarray(values), n, chosen)
-    if chosen_values.dtype == np.bool_:
-        flags: list[Any] = chosen_values.tolist()
-        return flags
-    return [None if v != v else v for v in chosen_values.tolist()]
+    return _listed(np.broadcast_to(np.asarray(values), n)[chosen], len(chosen))
 
 
-def picked(values: npt.NDArray[Any], n: int, chosen: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-    """Return the `chosen` of `n` elements; a single value stands in every row."""
-    return (values if values.ndim else np.full(n, values))[chosen]
+def _listed(values: Any, n: int) -> list[Any]:
+    """Return values as JSON cells: float, word, True or False, None for null."""
+    if isinstance(values, Text):
+        return values.values()
+    found = np.asarray(values)
+    listed: list[Any] = (found if found.ndim else np.full(n, found)).tolist()
+    if found.dtype == np.bool_ or not np.isnan(found).any():
+        return listed
+    return [None if v != v else v for v in listed]
 
 
 def answer(query: Query, view: View) -> list[dict[str, Any]]:
     """Answer a query over `view`, as rows."""
     everything = np.arange(len(view))
-    chosen = everything if query.where is None else np.flatnonzero(query.where(view))
-    chosen = ranked(query, view, chosen)[: query.limit]
+    chosen = everything if query.where is None else query.where.rows(view)
+    chosen = order_of(query, view, chosen)[: query.limit]
     names = [named.name for named in query.select]
     return [
         dict(zip(names, row, strict=True)) for row in zip(*cells(query, view, chosen), strict=True)
