@@ -96,7 +96,7 @@ class StrategyRule:
         self._resize(view.table.n)
         course = self.course[rows]
         look = self._look(view, rows, course)
-        entries = self._entries(look)
+        entries = None if self.fault else self._entries(look)
         if entries is None:
             return (Leaf("strategy is on", False, "is", True, False),)
         answers = self._answers(view, look, course, entries)
