@@ -1,19 +1,36 @@
 """`tapelight backtest`: ask a scan of recorded days, and report what followed each signal."""
 
+import json
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from tapelight.app.backtest.asking import Subject, subject
 from tapelight.app.backtest.day import DayResult, Job
+from tapelight.app.backtest.export import summary_of, write_exports
 from tapelight.app.backtest.follow import LONG, SHORT, Costs
+from tapelight.app.backtest.html import write_html
+from tapelight.app.backtest.lookahead import check_lookahead, run_of
 from tapelight.app.backtest.result import Backtest, fires_table, with_control
-from tapelight.app.backtest.tapes import FileSessions, Span, Tape, file_tapes, journals
+from tapelight.app.backtest.scoreboard import run_scoreboard, write_scoreboard
+from tapelight.app.backtest.tapes import (
+    FileSessions,
+    Span,
+    Tape,
+    file_tapes,
+    journals,
+    read_span,
+)
+from tapelight.app.backtest.tell import told, told_scoreboard
 from tapelight.app.backtest.work import default_workers, play
 from tapelight.errors import ConfigError
 from tapelight.model.session import calendar
 from tapelight.scan.sql import compile_query
 
+__all__ = ["BacktestOptions", "answer", "read_span", "run_backtest"]
 ALL_DAYS = Span()
 SIDES = {"long": LONG, "short": SHORT}
 
@@ -36,6 +53,50 @@ class BacktestOptions:
     workers: int = 0
     """0 takes one a core."""
     quiet: bool = False
+    out: Path | None = None
+    """Folder of the report and the exports."""
+    json: bool = False
+
+
+def answer(
+    options: BacktestOptions, *, scoreboard: bool = False, check: bool = False
+) -> tuple[str, int]:
+    """Do what the command asks; return what to print, and the exit code."""
+    if scoreboard:
+        return _answer_scoreboard(options), 0
+    if check:
+        return _answer_check(options)
+    found = run_backtest(options)
+    written: list[Path] = []
+    if options.out is not None:
+        written = [write_html(found, options.out), *write_exports(found, options.out)]
+    if options.json:
+        return json.dumps(summary_of(found)) + "\n", 0
+    return told(found) + "".join(f"{path}\n" for path in written), 0
+
+
+def _answer_scoreboard(options: BacktestOptions) -> str:
+    if options.name is not None or options.sql is not None or options.parquet is not None:
+        raise ConfigError("--scoreboard tells of every scan over recorded sessions: name none.")
+    costs = Costs(options.half_spread_bps)
+    found = run_scoreboard(options.data, options.span, costs, options.workers, options.quiet)
+    written = write_scoreboard(found, options.out) if options.out is not None else []
+    if options.json:
+        head = {"fires": len(found.rows), "digest": found.digest}
+        return json.dumps(head | {"scans": msgspec.to_builtins(found.records)}) + "\n"
+    return told_scoreboard(found) + "".join(f"{path}\n" for path in written)
+
+
+def _answer_check(options: BacktestOptions) -> tuple[str, int]:
+    """Check the newest of the chosen sessions for look-ahead; exit code 1 when there is any."""
+    tapes = find_tapes(options, sys.maxsize)
+    what = subject(options.name, options.sql, options.own, tapes)
+    leaks = check_lookahead(run_of(tapes[-1], what.asking))
+    if options.json:
+        return json.dumps({"leaks": [str(leak) for leak in leaks]}) + "\n", int(bool(leaks))
+    if leaks:
+        return "".join(f"{leak}\n" for leak in leaks), 1
+    return f"{what.name} looks at nothing later than its mark ({tapes[-1].name}).\n", 0
 
 
 def run_backtest(options: BacktestOptions) -> Backtest:

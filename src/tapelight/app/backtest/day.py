@@ -22,7 +22,8 @@ class Job:
     """Say what one process does: play a tape, ask the questions, follow the signals."""
 
     tape: Tape
-    asking: Asking
+    asking: Asking | None
+    """None asks what the journal asked live."""
     name: str = ""
     """The scan or strategy whose condition a control must not meet; empty draws no grid."""
     by: tuple[str, ...] = ()

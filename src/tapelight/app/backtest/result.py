@@ -98,7 +98,7 @@ def _day_table(day: DayResult, by: Sequence[str], costs: Costs, zone: dt.tzinfo)
     course = [ends.get(s.id, NOTHING) for s in day.signals]
     columns: dict[str, Any] = {
         "session": [day.date] * len(noted),
-        "time": [iso(s.ts_ns, zone)[11:23] for s in day.signals],
+        "time": [iso(s.ts_ns, zone)[11:23].removesuffix(".000") for s in day.signals],
         "slot": [_slot(m) for m in moments],
         "scan": [s.scan for s in day.signals],
         "symbol": [s.symbol for s in day.signals],
@@ -187,11 +187,13 @@ def buckets(fires: pl.DataFrame, column: str) -> list[Line]:
     """Return lines by bucket: quintiles of a number, the most frequent words of a text."""
     if not len(fires):
         return []
-    named = fires.with_columns(_bucket=_bucket(fires[column]))
+    most = len(fires) if column == "slot" else MOST_WORDS
+    named = fires.with_columns(_bucket=_bucket(fires[column], most))
     order = named.group_by("_bucket", maintain_order=False).agg(
         pl.len(), place=pl.col(column).min()
     )
-    order = order.sort("place", "_bucket", nulls_last=True)
+    last = pl.col("_bucket").is_in(["other", "unknown"])
+    order = order.sort(last, "place", "_bucket", nulls_last=True)
     found: list[Line] = []
     for name in order["_bucket"].to_list():
         part = named.filter(pl.col("_bucket") == name)
@@ -199,12 +201,12 @@ def buckets(fires: pl.DataFrame, column: str) -> list[Line]:
     return found
 
 
-def _bucket(values: pl.Series) -> pl.Series:
+def _bucket(values: pl.Series, most: int) -> pl.Series:
     """Return each value's bucket in words."""
     if values.dtype.is_numeric():
         return _quantile_bucket(values.cast(pl.Float64))
     words = values.cast(pl.String)
-    common = words.drop_nulls().value_counts(sort=True)[words.name].head(MOST_WORDS).to_list()
+    common = words.drop_nulls().value_counts(sort=True)[words.name].head(most).to_list()
     kept = [w if w in common else "other" if w is not None else "unknown" for w in words]
     return pl.Series("_bucket", kept, pl.String)
 

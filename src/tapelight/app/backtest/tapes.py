@@ -46,9 +46,16 @@ class Journal:
         """Return what the tape is called."""
         return self.date
 
-    def play(self, asking: Asking, until_ns: int | None = None) -> tuple[Engine, Iterator[Record]]:
-        """Return the engine as of the session's beginning, and its records up to `until_ns`."""
+    def play(
+        self, asking: Asking | None, until_ns: int | None = None
+    ) -> tuple[Engine, Iterator[Record]]:
+        """Return the engine as of the session's beginning, and its records up to `until_ns`.
+
+        Without `asking` it is asked what it was asked live.
+        """
         engine, records = open_journal(self.folder)
+        if asking is None:
+            return engine, _until(records, until_ns)
         if engine.last_mark_ns:
             for record in asking.records():
                 engine.apply(record)
@@ -67,9 +74,12 @@ class FileSessions:
         """Return what the tape is called."""
         return f"{self.tape.path.name} {self.sessions[0].date}..{self.sessions[-1].date}"
 
-    def play(self, asking: Asking, until_ns: int | None = None) -> tuple[Engine, Iterator[Record]]:
+    def play(
+        self, asking: Asking | None, until_ns: int | None = None
+    ) -> tuple[Engine, Iterator[Record]]:
         """Return a fresh engine and the records known by `until_ns`."""
-        records = tape_records(self.tape, self.sessions, asking.records(), until_ns)
+        questions = asking.records() if asking is not None else ()
+        records = tape_records(self.tape, self.sessions, questions, until_ns)
         return Engine(), records
 
 

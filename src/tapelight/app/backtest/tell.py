@@ -7,9 +7,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from tapelight.app.backtest.result import Backtest, Line, buckets, lines
+from tapelight.app.backtest.scoreboard import Scoreboard
 from tapelight.model.outcomes import Interval
 
 WIDTH = 110
+MAIN = "5m"
+"""The horizon of what is told by bucket."""
+SHOWN = ("1m", "5m", "30m", "close")
 
 
 def told(found: Backtest) -> str:
@@ -26,7 +30,8 @@ def told(found: Backtest) -> str:
     if len(found.fires):
         console.print(_grid("all fires", lines(found.fires)))
         for column in found.by:
-            console.print(_grid(f"by {column}", buckets(found.fires, column)))
+            by = [line for line in buckets(found.fires, column) if line.horizon == MAIN]
+            console.print(_grid(f"by {column}", by))
     console.print(_fine_print(found), style="dim", markup=False)
     return out.getvalue()
 
@@ -78,3 +83,26 @@ def between(interval: Interval, scale: float = 1.0, digits: int = 2) -> str:
     if interval.low is None or interval.high is None:
         return "-"
     return f"{scale * interval.low:.{digits}f} .. {scale * interval.high:.{digits}f}"
+
+
+def told_scoreboard(found: Scoreboard) -> str:
+    """Return the scoreboard as text: a line for each scan, and the digest."""
+    grid = Grid(title=f"{len(found.rows):,} fires, losing ones included", title_justify="left")
+    names = ("scan", "fires", *(f"median +{h} %" if h != "close" else "close %" for h in SHOWN),
+             "hit rate +5m", "95 %", "MAE 30m", "MFE 30m")  # fmt: skip
+    for name in names:
+        grid.add_column(name, justify="left" if name == "scan" else "right")
+    for record in found.records:
+        by_name = {h.horizon: h for h in record.horizons}
+        main = by_name[MAIN].hit_rate
+        grid.add_row(
+            record.scan, f"{record.fires:,}", *(number(by_name[h].median.value) for h in SHOWN),
+            share(main.value), between(main, 100.0, 0), number(record.mae_30m),
+            number(record.mfe_30m),
+        )  # fmt: skip
+    out = io.StringIO()
+    console = Console(file=out, width=WIDTH, highlight=False)
+    console.print(grid)
+    for session, fires, digest in found.digests:
+        console.print(f"{session}  {fires:>6,} fires  digest {digest}", markup=False)
+    return out.getvalue()
