@@ -1,6 +1,7 @@
 """The engine: records in, rankings and signals out. Pure: no clock, network or environment."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -77,6 +78,9 @@ class Engine:
         self.digest = hashlib.blake2b(digest_size=16).hexdigest()
         self.last_mark_ns = 0
         self.rolls = 0
+        self.on_look: Callable[["Engine"], None] | None = None
+        """Called at each mark while what happened since the last one (a new high) still stands; it
+        may read, and change nothing."""
 
     def apply(self, record: Record) -> Cycle | None:
         """Apply one record; a mark returns its cycle."""
@@ -145,6 +149,8 @@ class Engine:
         rankings = self._rank(everything) if everything is not None else []
         if everything is not None:
             table.memory.sample(everything, table.now_s)
+        if self.on_look is not None:
+            self.on_look(self)
         table.forget_changes()
         self.last_mark_ns = mark.ts_ns
         self._witness(mark, rankings, signals)
