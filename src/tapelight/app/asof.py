@@ -131,6 +131,10 @@ class Then:
     """The rankings of the last whole second, and the newest signals."""
     run: str
     """DATE/NUMBER of the recording."""
+    cursor: Cursor
+    """What goes on from here, for a question that asks what came next."""
+    check: Check = unhurried
+    """To be called now and then: raises when nobody waits any more."""
 
     @property
     def mark_ns(self) -> int:
@@ -175,7 +179,7 @@ class AsOf:
                 f"Nothing is recorded at {iso(at_ns)}: the journal {_name(folder)} ends at "
                 f"{iso(cursor.mark_ns)}.{_days(self._data)}"
             )
-        return Then(cursor.engine, cursor.boards, _name(folder))
+        return Then(cursor.engine, cursor.boards, _name(folder), cursor, check)
 
     def _keep(self, cursor: Cursor) -> None:
         self._cursors = [*self._cursors, cursor][-CURSORS:]
