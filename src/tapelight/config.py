@@ -11,6 +11,7 @@ import msgspec
 from tapelight.errors import ConfigError
 
 T = TypeVar("T")
+AUTO = "auto"
 
 
 class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +38,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: str = "data"
     use_feed: str = "massive"
     """The feed to run: a module of feeds/ and the name of its table [feed.NAME]."""
-    calendar: str = "XNYS"
+    calendar: str = AUTO
+    """XNYS, 24x7, or auto: as the feed says."""
     questions: str = "questions"
     """Folder of own boards and scans (*.sql); one with the name of a shipped one replaces it."""
     web: Web = Web()

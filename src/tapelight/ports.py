@@ -1,7 +1,7 @@
 """Every Protocol of the system on one page; none has more than four methods."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tapelight.model.clock import MarketClock
 from tapelight.model.records import Record
@@ -34,9 +34,13 @@ class Sink(Protocol):
 
 
 class Feed(Protocol):
-    """Where events come from. `run` returns only when the feed has ended (a file) or fails."""
+    """Where events come from. `run` returns only when the feed has ended (a file) or fails.
+
+    `calendar` is XNYS or 24x7: whose sessions and sale conditions hold for its symbols.
+    """
 
     name: str
+    calendar: str
 
     @property
     def coverage(self) -> str:
@@ -49,6 +53,14 @@ class Feed(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """Return running totals: events decoded, superseded, rejected, requests ..."""
+
+
+@runtime_checkable
+class OptionFeed(Protocol):
+    """A feed that also knows listed options."""
+
+    async def chains(self, symbols: Sequence[str]) -> None:
+        """Fetch the option chains of `symbols` and put each as `Chain`; what has none brings none."""
 
 
 class Boards(Protocol):
@@ -86,6 +98,42 @@ class Market(Protocol):
 
     def status(self) -> Mapping[str, Json]:
         """Return what /health shows: feed state, lag, stale count, journal state, counters."""
+
+
+class Past(Protocol):
+    """What the gateway may ask of a past second: `at` is ISO 8601 with offset, or HH:MM:SS.
+
+    Each raises ConfigError for what is no past time, Missing for what is not recorded (its
+    sentence says which days are), Unavailable when too many questions wait or one takes too long.
+    """
+
+    async def board(self, name: str, at: str) -> Mapping[str, Json]:
+        """Return the board as it was at the last whole second, in the form of Boards.board."""
+
+    async def query(self, sql: str, at: str) -> Sequence[Row]:
+        """Answer a SELECT over `market`; raises ConfigError that names the fault."""
+
+    async def symbol(self, symbol: str, at: str) -> Row:
+        """Return every column of one symbol; raises Missing when it was not watched."""
+
+
+class Scans(Protocol):
+    """The questions as files: name, title, kind, header, text, version, own, shipped, fault ..."""
+
+    def scans(self) -> Sequence[Mapping[str, Json]]:
+        """Return all of them."""
+
+    def scan(self, name: str) -> Mapping[str, Json]:
+        """Return one; raises Missing."""
+
+    async def write(self, name: str, text: str | None, version: str) -> Mapping[str, Json]:
+        """Write a question (None: delete it) that still has `version`; return what is there now.
+
+        `version` is empty for a new one, * for any. Raises ConfigError, Conflict, Missing.
+        """
+
+    def check(self, name: str, text: str) -> Mapping[str, Json]:
+        """Return {"ok", "faults": [{"line", "column", "message"}], "warnings", "cost_us" ...}."""
 
 
 class Bus(Protocol):

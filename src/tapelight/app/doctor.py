@@ -5,7 +5,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from tapelight.config import Config
+from tapelight.config import AUTO, Config
 from tapelight.errors import TapelightError
 from tapelight.model.clock import MarketClock
 from tapelight.model.session import calendar, session_after
@@ -22,7 +22,7 @@ def diagnose(config: Config, data: Path) -> list[Finding]:
         _questions(config),
         _disk(data),
         _clock(),
-        _calendar(config.calendar),
+        _calendar(config),
     ]
 
 
@@ -85,8 +85,11 @@ def _clock() -> Finding:
     return _finding("clock", "ok", f"The clock says {now:%Y-%m-%d %H:%M:%S} UTC.")
 
 
-def _calendar(name: str) -> Finding:
+def _calendar(config: Config) -> Finding:
+    from tapelight.app.run import open_feed
+
     try:
+        name = open_feed(config).calendar if config.calendar == AUTO else config.calendar
         session = session_after(calendar(name), MarketClock().now_ns())
     except TapelightError as error:
         return _finding("calendar", "fail", str(error))

@@ -8,7 +8,7 @@ CONFIG = """\
 # Tapelight: every key here has the value it would have anyway.
 data = "data"                # all that is written goes here (--data, TAPELIGHT_DATA)
 use_feed = "massive"
-calendar = "XNYS"
+calendar = "auto"
 questions = "questions"      # own boards and scans, one .sql file each
 
 [web]

@@ -12,7 +12,7 @@ from tapelight.app.questions import read_questions
 from tapelight.app.scanner import Scanner
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.buses.memory import MemoryBus
-from tapelight.config import Config, JournalLimits, convert
+from tapelight.config import AUTO, Config, JournalLimits, convert
 from tapelight.engine import Engine
 from tapelight.market.warm import compile_loops
 from tapelight.plugins import load
@@ -53,7 +53,8 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     questions = read_questions(Path(config.questions))
     bus = MemoryBus()
     web = config.web
-    scanner = Scanner(data, questions, config.calendar)
+    calendar = feed.calendar if config.calendar == AUTO else config.calendar
+    scanner = Scanner(data, questions, calendar)
     boards = EngineBoards(scanner.engine)
     market = EngineMarket(scanner.engine, scanner.status)
     scanner.listeners.append(Publisher(boards, market, bus, scanner.status).on_cycle)

@@ -17,7 +17,8 @@ from tapelight.scan.compile import Names
 from tapelight.scan.sql import Query, compile_query
 
 DEFAULT_GATE = (
-    "type IN ('CS','ADR') AND last >= 1 AND (spread_pct IS NULL OR spread_pct <= 1.5) AND NOT stale"
+    "(type IN ('CS','ADR') AND last >= 1 OR type = 'CRYPTO') "
+    "AND (spread_pct IS NULL OR spread_pct <= 1.5) AND NOT stale"
 )
 NO_GATE = "none"
 ASIDES = ("armed", "confirm", "invalid")

@@ -14,6 +14,7 @@ class MassiveFeed:
     """Bring the US stock market from Massive, or from anything that speaks its protocol."""
 
     name = "massive"
+    calendar = "XNYS"
 
     def __init__(
         self,
@@ -66,6 +67,11 @@ class MassiveFeed:
         """Fetch today's minute bars of `symbol` and put them, once a connection."""
         if self._run is not None:
             await self._run.history(symbol)
+
+    async def chains(self, symbols: Sequence[str]) -> None:
+        """Fetch the option chains of `symbols` and put each, once the stream is live."""
+        if self._run is not None and self._run.live.is_set():
+            await self._run.chains.read(symbols)
 
     def counts(self) -> Mapping[str, int]:
         """Return the running totals of events, rejects, requests and connections."""

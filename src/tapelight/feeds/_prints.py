@@ -1,0 +1,75 @@
+"""Collect what a venue's frames bring, event by event, and make one batch of it."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from tapelight.errors import Rejected
+from tapelight.model.batch import MAX_AHEAD_NS, Batch, Quotes, Trades, quotes_of, trades_of
+from tapelight.model.universe import Universe
+
+MOST = 1e15
+"""No price or size of a market is above this."""
+
+
+@dataclass(slots=True)
+class Prints:
+    """Hold the trades and quotes of one read, in arrival order; times are ns UTC."""
+
+    trades: list[tuple[str, int, float, float, int]] = field(default_factory=list)
+    """(symbol, time, price, size, number: rising by symbol, 0 none)"""
+    quotes: list[tuple[str, int, float, float, float, float, int]] = field(default_factory=list)
+    """(symbol, time, bid, ask, bid size, ask size, trades before it)"""
+
+    def trade(self, symbol: str, ts_ns: int, price: float, size: float, number: int) -> None:
+        """Add a print; raises Rejected when its price or size cannot be."""
+        if not (0.0 < price < MOST and 0.0 <= size < MOST):
+            raise Rejected(f"price {price}, size {size}")
+        self.trades.append((symbol, ts_ns, price, size, number))
+
+    def quote(
+        self, symbol: str, ts_ns: int, bid: float, ask: float, bid_size: float, ask_size: float
+    ) -> None:
+        """Add a best quote; an empty side is NaN."""
+        for value in (bid, ask, bid_size, ask_size):
+            if not (math.isnan(value) or 0.0 <= value < MOST):
+                raise Rejected(f"quote {bid} {ask} {bid_size} {ask_size}")
+        before = len(self.trades)
+        self.quotes.append((symbol, ts_ns, bid or NAN, ask or NAN, bid_size, ask_size, before))
+
+    def batch(self, universe: Universe, now_ns: int) -> tuple[Batch | None, int]:
+        """Return what has a row and a possible time as a batch, and how many had not."""
+        rows, latest = universe.rows, now_ns + MAX_AHEAD_NS
+        kept = [t[0] in rows and t[1] <= latest for t in self.trades]
+        trades = [t for t, keep in zip(self.trades, kept, strict=True) if keep]
+        quotes = [q for q in self.quotes if q[0] in rows and q[1] <= latest]
+        lost = len(self.trades) + len(self.quotes) - len(trades) - len(quotes)
+        if not trades and not quotes:
+            return None, lost
+        passed = np.concatenate([[0], np.cumsum(kept)])
+        return Batch(
+            now_ns,
+            trades=_trades(trades, rows) if trades else None,
+            quotes=_quotes(quotes, rows, passed) if quotes else None,
+        ), lost
+
+
+NAN = float("nan")
+
+
+def _trades(trades: list[tuple[str, int, float, float, int]], rows: dict[str, int]) -> Trades:
+    none = [0] * len(trades)
+    symbols, times, prices, sizes, numbers = zip(*trades, strict=True)
+    return trades_of([rows[s] for s in symbols], times, prices, sizes, none, none, numbers)
+
+
+def _quotes(
+    quotes: list[tuple[str, int, float, float, float, float, int]],
+    rows: dict[str, int],
+    passed: npt.NDArray[np.int64],
+) -> Quotes:
+    symbols, times, bids, asks, bid_sizes, ask_sizes, before = zip(*quotes, strict=True)
+    counts = passed[list(before)].tolist()
+    return quotes_of([rows[s] for s in symbols], times, bids, asks, bid_sizes, ask_sizes, counts)

@@ -1,0 +1,253 @@
+"""Run a keyless venue's trade stream: symbols, daily bars, one connection after another.
+
+A venue is one file: its address, its subscriptions, its frames. What they share stands here.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import numpy as np
+
+from tapelight.errors import ConfigError, Rejected, Unavailable
+from tapelight.feeds._prints import Prints
+from tapelight.feeds._websocket import Backoff, Stream, open_stream
+from tapelight.model.batch import Batch
+from tapelight.model.daily import DailyFold, levels
+from tapelight.model.records import FeedState, Reference, References, Snapshot
+from tapelight.model.session import calendar, latest_session
+from tapelight.ports import Sink
+
+DAYS_AT_ONCE = 4
+REST_S = 10.0
+MAX_HELD = 1_000_000
+FAULTS = (msgspec.MsgspecError, ValueError, KeyError, TypeError, Rejected)
+"""What a malformed frame may raise: counted, with a sample."""
+
+
+@dataclass(slots=True)
+class Day:
+    """Hold one day of one symbol (UTC); `ticker` is our name of it."""
+
+    ticker: str
+    date: dt.date
+    o: float
+    h: float
+    l: float  # noqa: E741 - the field's usual name
+    c: float
+    v: float
+
+
+class Venue(Protocol):
+    """What a venue's file offers."""
+
+    name: str
+    url: str
+    symbols: list[str]
+    """Our names, with the venue as suffix: BTC-USD.COINBASE."""
+
+    def hello(self) -> Sequence[str]:
+        """Return the messages that subscribe, in order."""
+
+    def decode(self, frame: bytes, prints: Prints) -> None:
+        """Add what a frame brings; raises one of FAULTS for a malformed one.
+
+        Raises ConfigError when the venue refuses a subscription.
+        """
+
+    async def days(self, client: httpx.AsyncClient, symbol: str) -> list[Day]:
+        """Return the last days, oldest first, the last one today's so far."""
+
+
+class VenueFeed:
+    """Feed the table from one venue's public stream."""
+
+    coverage = "one venue"
+    calendar = "24x7"
+
+    def __init__(self, venue: Venue, silence_s: float = 30.0) -> None:
+        self.name = venue.name
+        self._venue = venue
+        self._silence_s = silence_s
+        self._calendar = calendar(self.calendar)
+        self._sink: Sink
+        self._backoff = Backoff()
+        self._counts = {"frames": 0, "trades": 0, "quotes": 0, "rejected": 0, "connections": 0}
+        self._hole_ns = 0
+        self._last_ns = 0
+        self._said: tuple[str, str, int] | None = None
+
+    async def run(self, sink: Sink) -> None:
+        """Feed `sink` until cancelled; raises ConfigError for a symbol that the venue has not."""
+        self._sink = sink
+        sink.clock.set(time.time_ns())
+        self._say("connecting", "")
+        self._put_references(await self._days())
+        # What was traded before the first connection was not seen.
+        self._hole_ns = latest_session(self._calendar, sink.clock.now_ns()).start_ns
+        try:
+            while True:
+                await self._survived(self._connection)
+        finally:
+            self._say("closed", "")
+
+    async def history(self, symbol: str) -> None:
+        """Do nothing: a venue's minute bars are not fetched."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return the running totals."""
+        return dict(self._counts)
+
+    def _say(self, state: str, detail: str) -> None:
+        hole_ns = self._hole_ns
+        if (state, detail, hole_ns) != self._said:
+            self._said = (state, detail, hole_ns)
+            now = self._sink.clock.now_ns()
+            self._sink.put(FeedState(now, self.name, state, detail, hole_ns > 0, hole_ns))
+
+    async def _survived(self, step: Callable[[], Awaitable[None]]) -> None:
+        self._backoff.attempt()
+        try:
+            await step()
+        except Unavailable as error:
+            words = f"{error} Check the network; trying again."
+            self._say("gap" if self._hole_ns else "connecting", words)
+            await asyncio.sleep(self._backoff.delay_s())
+
+    async def _connection(self) -> None:
+        """Hold one connection until it ends, which is always by an exception."""
+        async with open_stream(self._venue.url, lambda: self._silence_s) as stream:
+            self._counts["connections"] += 1
+            for message in self._venue.hello():
+                await stream.send(message)
+            try:
+                await self._follow(stream)
+            finally:
+                if self._last_ns and not self._hole_ns:
+                    self._hole_ns = self._last_ns
+
+    async def _follow(self, stream: Stream) -> None:
+        """Hold batches back until today's bars are there; then read on for good."""
+        held: list[Batch] = []
+        picture = asyncio.create_task(self._days(), name=f"{self.name} today")
+        picture.add_done_callback(lambda _: stream.wake())
+        try:
+            while not picture.done():
+                held += await self._read(stream)
+                if len(held) > MAX_HELD:
+                    raise Unavailable("The day's bars took so long that the stream ran over.")
+            self._hole_ns = 0
+            self._say("live", "")
+            self._put_picture(picture.result())
+            now = self._sink.clock.now_ns()
+            for batch in held:
+                self._sink.put(replace(batch, ts_recv_ns=now))
+            self._backoff.succeeded()
+            while True:
+                for batch in await self._read(stream):
+                    self._sink.put(batch)
+                self._sink.alive(self._last_ns)
+        finally:
+            picture.cancel()
+            await asyncio.wait({picture})
+
+    async def _read(self, stream: Stream) -> list[Batch]:
+        """Return what waits as a batch, or nothing."""
+        frames = await stream.take()
+        now = self._last_ns = self._sink.clock.now_ns()
+        prints = Prints()
+        for frame in frames:
+            try:
+                self._venue.decode(frame, prints)
+            except FAULTS as error:
+                self._reject(type(error).__name__, frame[:200])
+        batch, lost = prints.batch(self._sink.universe, now)
+        self._counts["frames"] += len(frames)
+        self._counts["trades"] += len(prints.trades)
+        self._counts["quotes"] += len(prints.quotes)
+        for _ in range(lost):
+            self._reject("unknown symbol or time ahead", "")
+        return [] if batch is None else [batch]
+
+    def _reject(self, kind: str, sample: bytes | str) -> None:
+        self._counts["rejected"] += 1
+        self._sink.reject(kind, sample)
+
+    async def _days(self) -> dict[str, list[Day]]:
+        """Return the last days of each symbol; none of those that the venue does not tell."""
+        found: dict[str, list[Day]] = {}
+        slots = asyncio.Semaphore(DAYS_AT_ONCE)
+        async with httpx.AsyncClient(timeout=REST_S) as client:
+
+            async def fetch(symbol: str) -> None:
+                async with slots:
+                    with contextlib.suppress(httpx.HTTPError, *FAULTS):
+                        found[symbol] = await self._venue.days(client, symbol)
+
+            await asyncio.gather(*(fetch(symbol) for symbol in self._venue.symbols))
+        return found
+
+    def _put_references(self, days: Mapping[str, Sequence[Day]]) -> None:
+        today = latest_session(self._calendar, self._sink.clock.now_ns()).date
+        fold = DailyFold(today - dt.timedelta(weeks=52), deep=True)
+        past = sorted({d.date for found in days.values() for d in found if d.date < today})
+        for date in past:
+            fold.add(date, [d for f in days.values() for d in f if d.date == date], full=True)
+        known = levels(fold, {})
+        references = [
+            Reference(symbol=s, name=s, exchange=self.name, type="CRYPTO", **known.get(s, {}))  # type: ignore[arg-type]
+            for s in self._venue.symbols
+        ]
+        self._sink.put(References(today.isoformat(), references))
+
+    def _put_picture(self, days: Mapping[str, Sequence[Day]]) -> None:
+        """Put the day so far of the symbols whose day is known."""
+        now = self._sink.clock.now_ns()
+        date = latest_session(self._calendar, now).date
+        today = [(s, f[-1]) for s, f in sorted(days.items()) if f and f[-1].date == date]
+        if not today:
+            return
+        count = len(today)
+        unknown = np.full(count, np.nan)
+        columns = {k: np.array([getattr(d, k) for _, d in today]) for k in "ohlcv"}
+        self._sink.put(
+            Snapshot(
+                now,
+                np.array([self._sink.universe.add(s) for s, _ in today], np.int32),
+                np.full(count, now, np.int64),
+                columns["c"],
+                columns["v"],
+                columns["o"],
+                columns["h"],
+                columns["l"],
+                *(unknown.copy() for _ in range(6)),
+            )
+        )
+
+
+def named(symbols: Sequence[str], suffix: str, table: str) -> list[str]:
+    """Return our names of a venue's symbols; raises ConfigError when there are none."""
+    if not symbols:
+        raise ConfigError(f"feed.{table}.symbols is empty: name at least one.")
+    return [f"{symbol.replace('/', '-')}.{suffix}" for symbol in dict.fromkeys(symbols)]
+
+
+def checked_url(url: str, key: str) -> str:
+    """Return `url`; raises ConfigError when it is no WebSocket address."""
+    if urlsplit(url).scheme not in ("ws", "wss"):
+        raise ConfigError(f"{key} is {url!r}: it must begin with wss:// or ws://.")
+    return url
+
+
+def utc_ns(text: str) -> int:
+    """Return ns UTC of 2024-06-24T18:33:53.123456Z; raises ValueError."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    seconds = dt.datetime.fromisoformat(whole).replace(tzinfo=dt.UTC).timestamp()
+    return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, "0") or 0)

@@ -1,0 +1,273 @@
+"""Keyless venues: recorded frames give the recorded trades; a venue's stream becomes a market."""
+
+import asyncio
+import contextlib
+import gzip
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from tapelight.errors import ConfigError
+from tapelight.feeds import binance, coinbase, kraken
+from tapelight.feeds._prints import Prints
+from tapelight.feeds._venue import FAULTS, Venue, VenueFeed, utc_ns
+from tapelight.model.batch import Batch
+from tapelight.model.clock import MarketClock
+from tapelight.model.records import FeedState, Record, References, Snapshot
+from tapelight.model.universe import Universe
+
+NS = 1_000_000_000
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    with gzip.open(path) as file:
+        for line in file:
+            yield line.split(b" ", 1)[-1].strip()
+
+
+def recorded(shared: Path, name: str) -> Path:
+    return shared / "data" / "ws_frames" / name
+
+
+def decoded(venue: Venue, frames: Iterator[bytes]) -> Prints:
+    prints = Prints()
+    for frame in frames:
+        if frame.startswith(b"{"):
+            with contextlib.suppress(KeyError):  # of a product that was not asked for
+                venue.decode(frame, prints)
+    return prints
+
+
+def truth(shared: Path, *suffixes: str) -> pl.DataFrame:
+    frame = pl.read_parquet(shared / "data" / "trades_crypto.parquet")
+    wanted = pl.any_horizontal(pl.col("symbol").str.ends_with(s) for s in suffixes)
+    return frame.filter(wanted)
+
+
+@pytest.mark.parametrize("pair", ["BTCUSDT", "ETHUSDT"])
+def test_recorded_binance_lines_are_the_recorded_trades(shared: Path, pair: str) -> None:
+    venue = binance.Binance(binance.Config(symbols=(pair,)))
+    path = recorded(shared, f"binance_{pair.lower()}_20240808.log.gz")
+    prints = decoded(venue, lines(path))
+    assert len(prints.quotes) > 1_000
+    expected = truth(shared, ".SPOT").filter(pl.col("symbol") == f"{pair}.SPOT")
+    columns = ("symbol", "ts_ns", "price", "size", "trade_id")
+    got = {t[4]: t for t in prints.trades}
+    known = {row[4]: row for row in expected.select(columns).iter_rows()}
+    both = got.keys() & known.keys()
+    assert len(both) > 3_000
+    assert all(got[number] == known[number] for number in both)
+    first, last = min(got), max(got)
+    assert {n for n in known if first <= n <= last} <= got.keys()
+
+
+def test_recorded_coinbase_lines_are_the_recorded_trades(shared: Path) -> None:
+    products = ("SKL-USD", "SKL-BTC", "BAND-GBP", "NMR-EUR", "BAND-BTC", "YFI-BTC", "DASH-BTC",
+                "NU-GBP", "CRV-EUR", "SKL-GBP")  # fmt: skip
+    venue = coinbase.Coinbase(coinbase.Config(symbols=products))
+    frames = (f for f in lines(recorded(shared, "COINBASE.ws.28.0.gz")))
+    prints = decoded(venue, frames)
+    expected = truth(shared, ".COINBASE")
+    live = {(t[0], t[4]): t for t in prints.trades}
+    for row in expected.select("symbol", "ts_ns", "price", "size", "trade_id").iter_rows():
+        assert live[row[0], row[4]] == row
+    # Besides the prints of the file there are the last ones before the recording began.
+    assert len(live) - len(expected) <= len(products)
+    assert len(prints.quotes) == 107
+
+
+def test_kraken_messages() -> None:
+    venue = kraken.Kraken(kraken.Config(symbols=("BTC/USD",)))
+    message = {
+        "channel": "trade",
+        "type": "update",
+        "data": [
+            {"symbol": "BTC/USD", "side": "buy", "price": 64000.1, "qty": 0.25, "trade_id": 7,
+             "ord_type": "market", "timestamp": "2026-11-21T07:48:36.925533Z"},
+        ],
+    }  # fmt: skip
+    prints = decoded(venue, iter([json.dumps(message).encode(), b'{"channel":"heartbeat"}']))
+    when = utc_ns("2026-11-21T07:48:36.925533Z")
+    assert prints.trades == [("BTC-USD.KRAKEN", when, 64000.1, 0.25, 7)]
+    refusal = {"method": "subscribe", "success": False, "error": "Currency pair not supported X"}
+    with pytest.raises(ConfigError, match="written as BTC/USD"):
+        venue.decode(json.dumps(refusal).encode(), prints)
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("1970-01-01T00:00:01Z", NS),
+        ("1970-01-01T00:00:01.5Z", 1_500_000_000),
+        ("2021-04-17T16:43:29.571587Z", 1_618_677_809_571_587_000),
+        ("2021-04-17T16:43:29.123456789Z", 1_618_677_809_123_456_789),
+    ],
+)
+def test_times(text: str, ns: int) -> None:
+    assert utc_ns(text) == ns
+
+
+BAD = [
+    b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"type":5}', b'{"type":"match"}',
+    b'{"type":"match","product_id":"BTC-USD","price":"x","size":"1","time":"2021-04-17T16:43:29Z"}',
+    b'{"type":"match","product_id":"BTC-USD","price":"-1","size":"1","time":"2021-04-17T16:43:29Z"}',
+    b'{"type":"match","product_id":"BTC-USD","price":"nan","size":"1","time":"2021-04-17T16:43:29Z"}',
+    b'{"type":"match","product_id":"BTC-USD","price":"1","size":"inf","time":"2021-04-17T16:43:29Z"}',
+    b'{"type":"match","product_id":"NONE","price":"1","size":"1","time":"2021-04-17T16:43:29Z"}',
+    b'{"type":"match","product_id":"BTC-USD","price":"1","size":"1","time":"yesterday"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("frame", BAD)
+def test_malformed_frames_raise_what_the_reader_counts(frame: bytes) -> None:
+    venue, prints = coinbase.Coinbase(coinbase.Config()), Prints()
+    with pytest.raises(FAULTS):
+        venue.decode(frame, prints)
+    assert prints.trades == []
+
+
+def test_mutated_frames_never_raise_anything_else() -> None:
+    rng = np.random.default_rng(3)
+    whole = (
+        b'{"type":"match","trade_id":881613,"side":"sell","size":"0.04","price":"14.7775",'
+        b'"product_id":"BTC-USD","sequence":333938798,"time":"2021-04-17T16:43:30.244075Z"}'
+    )
+    venues = (coinbase.Coinbase(coinbase.Config()), kraken.Kraken(kraken.Config()),
+              binance.Binance(binance.Config()))  # fmt: skip
+    for _ in range(5_000):
+        frame = bytearray(whole)
+        for at in rng.integers(0, len(frame), rng.integers(1, 6)):
+            frame[at] = rng.integers(0, 256)
+        for venue in venues:
+            with contextlib.suppress(*FAULTS, ConfigError):
+                venue.decode(bytes(frame), Prints())
+
+
+class Tape:
+    """A sink that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.universe = Universe()
+        self.clock = MarketClock()
+        self.records: list[Record] = []
+        self.rejected: list[str] = []
+        self._news = asyncio.Event()
+
+    def put(self, record: Record) -> None:
+        if isinstance(record, References):
+            for reference in record.references:
+                self.universe.add(reference.symbol)
+        self.records.append(record)
+        self._news.set()
+
+    def alive(self, complete_ns: int) -> None:
+        pass
+
+    def reject(self, kind: str, sample: bytes | str) -> None:
+        self.rejected.append(kind)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [r for r in self.records if isinstance(r, kind)]
+
+    async def until(self, true: Callable[["Tape"], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not true(self):
+                self._news.clear()
+                await self._news.wait()
+
+
+def match(number: int, price: float) -> str:
+    now = "2021-04-17T16:43:30.244075Z"
+    return json.dumps({"type": "match", "trade_id": number, "price": str(price), "size": "2",
+                       "product_id": "BTC-USD", "time": now})  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def coinbase_server(
+    prices: Iterator[int], go_on: asyncio.Event
+) -> AsyncIterator[tuple[str, list[str]]]:
+    """Serve two prints a connection, the first of which breaks when told; daily bars by REST."""
+    asked: list[str] = []
+    connections = itertools.count()
+
+    async def stream(connection: ServerConnection) -> None:
+        asked.append(str(await connection.recv()))
+        number = next(connections)
+        for _ in range(2):
+            await connection.send(match(k := next(prices), 100.0 + k))
+        await connection.send("{broken")
+        await (go_on.wait() if number == 0 else connection.wait_closed())
+
+    def rest(connection: ServerConnection, request: Request) -> Response | None:
+        if "/candles" not in request.path:
+            return None
+        day = 86_400
+        today = MarketClock().now_ns() // NS // day * day
+        rows = [[today - k * day, 90.0, 110.0, 95.0, 100.0 + k, 1000.0] for k in range(3)]
+        response = connection.respond(200, json.dumps(rows))
+        response.headers["Content-Type"] = "application/json"
+        return response
+
+    server: Server
+    async with serve(stream, "127.0.0.1", 0, process_request=rest) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+async def test_a_venue_becomes_a_market_and_a_break_is_a_hole() -> None:
+    go_on = asyncio.Event()
+    async with coinbase_server(itertools.count(1), go_on) as (address, asked):
+        config = coinbase.Config(("BTC-USD",), f"ws://{address}", f"http://{address}")
+        feed = VenueFeed(coinbase.Coinbase(config))
+        tape = Tape()
+        task = asyncio.create_task(feed.run(tape))
+        await tape.until(lambda t: len(t.of(Batch)) == 1)
+        go_on.set()
+        await tape.until(lambda t: len([s for s in t.of(FeedState) if s.state == "live"]) == 2)
+        await tape.until(lambda t: sum(len(b.trades.row) for b in t.of(Batch)) == 4)
+        task.cancel()
+        await asyncio.wait({task})
+    assert [s.state for s in tape.of(FeedState)] == [
+        *("connecting", "live", "gap", "live", "closed"),
+    ]
+    assert "BTC-USD" in asked[0]
+    (references,) = tape.of(References)
+    (reference,) = references.references
+    assert (reference.symbol, reference.type) == ("BTC-USD.COINBASE", "CRYPTO")
+    assert (reference.prev_close, reference.adv20) == (101.0, 1000.0)
+    first = tape.of(Snapshot)[0]
+    assert (first.last[0], first.volume[0], first.high[0], first.low[0]) == (100, 1000, 110, 90)
+    prints = [p for b in tape.of(Batch) for p in b.trades.seq.tolist()]
+    assert prints == [1, 2, 3, 4]
+    assert tape.rejected == ["DecodeError", "DecodeError"]
+    assert feed.counts()["trades"] == 4
+
+
+async def test_nobody_there_is_said_and_tried_again() -> None:
+    config = coinbase.Config(("BTC-USD",), "ws://127.0.0.1:9", "http://127.0.0.1:9")
+    tape, feed = Tape(), coinbase.open(config)
+    task = asyncio.create_task(feed.run(tape))
+    await tape.until(lambda t: len(t.of(FeedState)) >= 2)
+    task.cancel()
+    await asyncio.wait({task})
+    assert "Cannot connect to 127.0.0.1" in tape.of(FeedState)[1].detail
+    assert "Check the network; trying again." in tape.of(FeedState)[1].detail
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: coinbase.open(coinbase.Config(symbols=())), "feed.coinbase.symbols is empty"),
+        (lambda: kraken.open(kraken.Config(url="https://x")), "feed.kraken.url is 'https://x'"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(make: Callable[[], Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        make()
