@@ -5,7 +5,6 @@ and one that was moved on through them agree bit for bit. So the bank may be dro
 anew at any time, in this process or in another.
 """
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -20,9 +19,9 @@ from tapelight.market.indicators import (
     PERIODS,
     TIMEFRAMES,
     Ask,
-    arguments,
     bars_needed,
     indicator_functions,
+    opener,
 )
 
 Bars = Mapping[str, np.ndarray]
@@ -251,11 +250,9 @@ def _series(asks: tuple[Ask, ...]) -> list[Series]:
     for (function, params), group in groupby(sorted(enumerate(asks), key=what), key=what):
         numbered = list(group)
         infos = [indicator_functions()[one.name] for _, one in numbered]
-        opener = getattr(importlib.import_module("talib.stream"), function)
-        given = arguments(infos[0], params)
         found.append(
             Series(
-                open=_with(opener, given),
+                open=opener(infos[0], params),
                 inputs=infos[0].inputs,
                 need=bars_needed(function, params),
                 period=params[0] if PERIODS in infos[0].inputs else 0.0,
@@ -263,10 +260,6 @@ def _series(asks: tuple[Ask, ...]) -> list[Series]:
             )
         )
     return found
-
-
-def _with(opener: Callable[..., Any], given: dict[str, Any]) -> Callable[..., Any]:
-    return lambda *bars: opener(*bars, **given)
 
 
 def _put(values: npt.NDArray[np.float64], series: Series, at: Any, moved: Any) -> None:

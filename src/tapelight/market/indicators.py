@@ -1,11 +1,12 @@
 """Indicators: TA-Lib's streaming functions as named outputs, and their values for the rows.
 
-Source of all formulas: TA-Lib 0.8 (`talib.stream`), whose handles give, bar by bar, bit for bit
-what the batch functions give over the same bars; a test holds that for each of them.
+Source of the formulas, but for those of `market.own_series`: TA-Lib 0.8 (`talib.stream`), whose
+handles give, bar by bar, bit for bit what the batch functions give over the same bars; a test
+holds that for each of them.
 """
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, lru_cache
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.errors import ConfigError
+from tapelight.market.own_series import OWN
 
 Floats = npt.NDArray[np.float64]
 TIMEFRAMES: Mapping[str, int] = MappingProxyType(
@@ -29,6 +31,7 @@ _MAIN = frozenset("MACD MACDEXT MACDFIX MAMA HT_SINE SMI SUPERTREND".split())
 _STEMS = {"MACDEXT": "macd", "MACDFIX": "macd"}
 PERIODS = "periods"
 """The input of MAVP that no bar has: a parameter of ours, the same for every bar, stands in."""
+PERIOD = "period"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,14 @@ class Ask:
 
 @cache
 def indicator_functions() -> Mapping[str, FunctionInfo]:
-    """Return every named output of every streaming function, by name, in TA-Lib's order."""
+    """Return every named output of every streaming function by name: TA-Lib's, then our own."""
     talib = importlib.import_module("talib")
     stream = importlib.import_module("talib.stream")
     found: dict[str, FunctionInfo] = {}
     for function in talib.get_functions():
         if hasattr(stream, function):
             found |= {info.name: info for info in _outputs(function)}
+    found |= {info.name: info for info in map(_own, OWN)}
     return MappingProxyType(found)
 
 
@@ -99,7 +103,7 @@ def _outputs(function: str) -> list[FunctionInfo]:
         for name, value in info["parameters"].items()
     ]
     if PERIODS in inputs:
-        parameters.insert(0, Parameter("period", 14.0, True))
+        parameters.insert(0, Parameter(PERIOD, 14.0, True))
     names = info["output_names"]
     return [
         FunctionInfo(
@@ -113,6 +117,19 @@ def _outputs(function: str) -> list[FunctionInfo]:
         )
         for i, output in enumerate(names)
     ]
+
+
+def _own(function: str) -> FunctionInfo:
+    own = OWN[function]
+    return FunctionInfo(
+        name=function.lower(),
+        function=function,
+        output=0,
+        parameters=tuple(Parameter(*p) for p in own.parameters),
+        inputs=own.inputs,
+        group="Our own",
+        doc=own.doc,
+    )
 
 
 def _output_name(function: str, output: str, count: int, at: int) -> str:
@@ -159,11 +176,25 @@ def bars_needed(function: str, params: tuple[float, ...]) -> int:
     """Return how many bars the function needs for its first value; raises ConfigError."""
     info = next(i for i in indicator_functions().values() if i.function == function)
     given = arguments(info, params)
-    lookback = int(importlib.import_module("talib.abstract").Function(function, **given).lookback)
-    if lookback < 0:
+    if function in OWN:
+        need = OWN[function].need(*params)
+    else:
+        need = importlib.import_module("talib.abstract").Function(function, **given).lookback + 1
+    if need < 1:
         said = ", ".join(f"{name}={value:g}" for name, value in given.items())
-        raise ConfigError(f"{info.name} can't be reckoned with {said}: TA-Lib refuses a parameter.")
-    return lookback + 1
+        raise ConfigError(
+            f"{info.name} can't be reckoned with {said}: a parameter is out of range."
+        )
+    return int(need)
+
+
+def opener(info: FunctionInfo, params: tuple[float, ...]) -> Callable[..., Any]:
+    """Return what opens a handle over arrays of the inputs: `.update`, `.peek` and `.value`."""
+    if info.function in OWN:
+        return lambda *bars: OWN[info.function].open(*bars, *params)
+    function = getattr(importlib.import_module("talib.stream"), info.function)
+    given = arguments(info, params)
+    return lambda *bars: function(*bars, **given)
 
 
 def arguments(info: FunctionInfo, params: tuple[float, ...]) -> dict[str, Any]:
@@ -171,7 +202,7 @@ def arguments(info: FunctionInfo, params: tuple[float, ...]) -> dict[str, Any]:
     return {
         p.name: int(value) if p.whole else value
         for p, value in zip(info.parameters, params, strict=True)
-        if not (p.name == "period" and PERIODS in info.inputs)
+        if not (PERIODS in info.inputs and p.name == PERIOD)
     }
 
 

@@ -7,7 +7,6 @@ from tapelight.market.text import Text
 from tapelight.market.view import Moment, Ref, State
 
 STALE_MS = 5_000.0
-TIER_ONE = 1.0
 
 
 @column(kind="text")
@@ -82,12 +81,6 @@ def provisional(state: State) -> Flags:
     """Tell whether the row may lack events (an open hole) or awaits a split's check."""
     flags: Flags = state["provisional"] > 0
     return flags
-
-
-@column()
-def tier(state: State) -> Column:
-    """Return the computation tier that the row is in: 1, all rows each cycle."""
-    return np.full(len(state["last"]), TIER_ONE)
 
 
 @column()
