@@ -94,6 +94,8 @@ class Engine:
                 self._want()
             case Disabled():
                 self.roster.disable(record)
+            case TierResult(tier=3):
+                self.table.options.take(record)
             case Pin() | TierGate() | TierWorkers() | TierResult():
                 self.tiers.take(record)
             case Digest():
@@ -125,6 +127,7 @@ class Engine:
         strategies = {f"strategy.{name}": rule for name, rule in self.strategies.items()}
         kept: dict[str, Part] = {
             "news": self.table.news,
+            "options": self.table.options,
             "memory": self.table.memory,
             "tiers": self.tiers,
         }
@@ -141,6 +144,7 @@ class Engine:
         table.advance(mark.ts_ns)
         if table.rolls != self.rolls:
             self._begin_session()
+        table.options.step(mark.ts_ns, table.n)
         whole = mark.ts_ns % NS == 0
         everything = View(table) if whole else None
         self.tiers.step(mark.ts_ns, everything)

@@ -28,6 +28,7 @@ from tapelight.model.batch import (
     quotes_of,
     trades_of,
 )
+from tapelight.model.options import Chain
 from tapelight.model.session import MINUTE_NS, NS
 
 NO_TRADES = trades_of([], [], [], [], [], [], [])
@@ -47,6 +48,8 @@ def take(table: Table, record: rec.Record) -> None:
             take_history(table, record)
         case rec.Profile():
             table.baseline.set(record)
+        case Chain():
+            table.options.take_chain(record)
         case _:
             take_message(table, record)
 

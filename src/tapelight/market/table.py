@@ -10,6 +10,7 @@ from tapelight.market.candles import CandleStore
 from tapelight.market.indicators import Indicators
 from tapelight.market.memory import Memory
 from tapelight.market.news import NewsStore
+from tapelight.market.options import OptionStore
 from tapelight.market.reference import ReferenceTable
 from tapelight.market.row import GAP, ROW, SPLIT, WINDOW_SUMS, closes, empty_rows, roll_rows
 from tapelight.market.text import Words
@@ -51,6 +52,7 @@ class Table:
         self.tiers = TierRows()
         self.baseline = Baseline()
         self.news = NewsStore()
+        self.options = OptionStore()
         self.spill = fold.new_spill(rows, EVENTS)
         self.counters: npt.NDArray[np.int64] = np.zeros(fold.N_COUNTERS, np.int64)
         self.session: Session | None = None

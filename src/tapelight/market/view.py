@@ -107,6 +107,7 @@ class View:
             "ind": lambda: Ind(self),
             "candles": lambda: self.candles,
             "news": lambda: Newsroom(self),
+            "options": lambda: Options(self),
         }
         return source[name]()
 
@@ -263,6 +264,26 @@ class Ind:
         """Return why each row is in its tier."""
         whole = self._view.table.tiers.reasons(self._view.table.n)
         return whole if self._view.index is None else whole.take(self._view.index)
+
+
+class Options:
+    """Read figures of the rows' option chains: `options["iv30"]`; null outside tier 3."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __getitem__(self, name: str) -> Column:
+        view = self._view
+        whole = view.table.options.figure(name, view.moment.now_ns, view.table.n)
+        picked: Column = view.pick(whole)
+        return picked
+
+    def age_s(self) -> Column:
+        """Return the seconds since the figures' cut; null where there are none."""
+        cut: npt.NDArray[np.int64] = self._view.pick(
+            self._view.table.options.cut_ns(self._view.table.n)
+        )
+        return np.where(cut > 0, (self._view.moment.now_ns - cut) / NS, np.nan)
 
 
 class Newsroom:

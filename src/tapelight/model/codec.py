@@ -15,19 +15,23 @@ import numpy.typing as npt
 
 from tapelight.errors import Rejected
 from tapelight.model.batch import Bands, Bars, Batch, Quotes, Trades
+from tapelight.model.options import Chain
 from tapelight.model.records import History, Message, Profile, Record, Snapshot
 
 Array = npt.NDArray[Any]
 RAW, DELTA, PLAIN, DECIMAL, CODES, EMPTY = range(6)
 _HEAD = struct.Struct("<BBBI")
 _I64 = struct.Struct("<q")
+_CHAIN = struct.Struct("<qd")
 _SCALE = 10_000.0
 _WIDTHS = (np.dtype("i1"), np.dtype("i2"), np.dtype("i4"), np.dtype("i8"))
 _DTYPES = tuple(np.dtype(d) for d in ("i4", "i8", "f8", "u8", "u1", "f4"))
 _DTYPE_CODE = {d: i for i, d in enumerate(_DTYPES)}
 
-MESSAGE, BATCH, SNAPSHOT, HISTORY, PROFILE = range(5)
+MESSAGE, BATCH, SNAPSHOT, HISTORY, PROFILE, CHAIN = range(6)
 _PARTS: tuple[type, ...] = (Trades, Quotes, Bars, Bands)
+_CHAIN_HEAD = 3
+"""Fields of a chain before its columns: time, symbol, spot."""
 _PART_NAMES = ("trades", "quotes", "bars", "bands")
 
 _encoder = msgspec.msgpack.Encoder()
@@ -46,6 +50,8 @@ def encode(record: Record) -> bytes:
         case Profile():
             shaped = (record.minute, record.rows, record.volume.ravel(), record.sessions)
             return bytes([PROFILE]) + b"".join(pack(a) for a in shaped)
+        case Chain():
+            return bytes([CHAIN]) + _CHAIN.pack(record.ts_recv_ns, record.spot) + _chain(record)
     return bytes([MESSAGE]) + _encoder.encode(record)
 
 
@@ -71,9 +77,24 @@ def _decode(data: memoryview) -> Record:
         return Snapshot(ts, *_unpack_all(rest, len(fields(Snapshot)) - 1)[0])
     if kind == HISTORY:
         return History(ts, Bars(*_unpack_all(rest, len(fields(Bars)))[0]))
+    if kind == CHAIN:
+        return _decode_chain(body)
     if kind != BATCH:
         raise ValueError(f"unknown kind {kind}")
     return _decode_batch(ts, rest)
+
+
+def _chain(chain: Chain) -> bytes:
+    """Return the symbol, as the codes of its letters, and the columns of a chain."""
+    letters = np.frombuffer(chain.symbol.encode(), np.uint8)
+    return pack(letters) + _columns(chain, _CHAIN_HEAD)
+
+
+def _decode_chain(data: memoryview) -> Chain:
+    ts_recv_ns, spot = _CHAIN.unpack_from(data)
+    count = len(fields(Chain)) - _CHAIN_HEAD + 1
+    (letters, *columns), _ = _unpack_all(data[_CHAIN.size :], count)
+    return Chain(ts_recv_ns, letters.tobytes().decode(), spot, *columns)
 
 
 def _encode_batch(batch: Batch) -> bytes:

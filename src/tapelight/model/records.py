@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from tapelight.model.batch import Bars, Batch, Floats, Int32s, Int64s
 from tapelight.model.conditions import ConditionRules
+from tapelight.model.options import Chain
 
 
 class Symbols(msgspec.Struct, frozen=True, tag="symbols"):
@@ -189,6 +190,8 @@ class TierResult(msgspec.Struct, frozen=True, tag="tier"):
     cut_ns: int
     due_ns: int
     parts: tuple[TierValues, ...]
+    tier: int = 2
+    """2: the series are indicators; 3: figures of option chains."""
 
 
 class Mark(msgspec.Struct, frozen=True, tag="mark"):
@@ -275,4 +278,4 @@ Message = (
     | Mark
     | Digest
 )
-Record = Message | Batch | Snapshot | History | Profile
+Record = Message | Batch | Snapshot | History | Profile | Chain

@@ -9,6 +9,7 @@ from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._websocket import Backoff, Closed, Stream, open_stream
 from tapelight.feeds.massive.almanac import Almanac
 from tapelight.feeds.massive.backfill import Backfill
+from tapelight.feeds.massive.chains import Chains
 from tapelight.feeds.massive.config import MassiveConfig, Secret
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.feeds.massive.library import Library
@@ -55,6 +56,7 @@ class Run:
         self._library = Library(rest)
         self._decoder = Decoder(sink.universe)
         self.almanac = Almanac(config, sink, self._library, self._calendar, self._decoder.rows)
+        self.chains = Chains(rest, sink, self._calendar)
         self.newsroom = Newsroom(self._library, sink, self._calendar, config.news_s)
         self._backfill: Backfill | None = None
         self._connections = 0
