@@ -93,8 +93,9 @@ def session_source(tape: TapeFile, session: Session, until_ns: int | None = None
     cal = calendar(tape.calendar)
     end_ns = session_after(cal, session.start_ns).start_ns
     if until_ns is not None:
-        span_ns = 60 * NS if tape.kind == "bars" else 0
-        end_ns = min(end_ns, until_ns - span_ns + 1)
+        # A bar is known at its end; the bound is exclusive, and in the column's own unit.
+        after_ns = 1 - 60 if tape.kind == "bars" else 0
+        end_ns = min(end_ns, until_ns + (after_ns * NS or 1))
     frame = rows_between(tape, session.start_ns, end_ns)
     if not len(frame):
         return None
