@@ -18,7 +18,7 @@ from market.tape import Tape
 from tapelight.app.frozen import freeze, thaw
 from tapelight.market.view import View
 from tapelight.model.batch import Batch, quotes_of, trades_of
-from tapelight.model.records import Mark, Reference, Strategies
+from tapelight.model.records import Mark, Pin, Reference, Strategies
 from tapelight.model.session import NS
 from tapelight.model.signals import Signal
 from tapelight.scan.source import choose
@@ -41,6 +41,8 @@ class StrategyTape(Tape):
         facts = {"type": "CS", "prev_close": 10.0, "adv20": USUAL, "atr14": 0.5, **reference}
         self.refer(*(Reference(symbol=symbol, **facts) for symbol in self.symbols))
         self.profile(np.full(960, 1 / 960))
+        for symbol in self.symbols:
+            self.engine.apply(Pin(symbol))
         self.engine.apply(Strategies({strategy: choose(strategy, parameters, source)}))
 
     @property
@@ -58,16 +60,15 @@ class StrategyTape(Tape):
 
     def prints(
         self, symbol: str, times: Sequence[int], prices: Sequence[float], sizes: Sequence[float],
+        sold: bool = False,
     ) -> None:  # fmt: skip
-        """Fold prints at `times` (ns), each bought at the ask of a quote before it."""
+        """Fold prints at `times` (ns), each bought at the ask (sold at the bid) of its own quote."""
         n, row = len(times), self.symbols.index(symbol)
-        half = self.spread / 2
-        bids = [round(p - 2 * half, 4) for p in prices]
+        far = [round(p + self.spread if sold else p - self.spread, 4) for p in prices]
+        bids, asks = (list(prices), far) if sold else (far, list(prices))
         rows, zeros = [row] * n, [0] * n
         trades = trades_of(rows, list(times), list(prices), list(sizes), zeros, zeros, zeros)
-        quotes = quotes_of(
-            rows, list(times), bids, list(prices), [100.0] * n, [100.0] * n, list(range(n))
-        )
+        quotes = quotes_of(rows, list(times), bids, asks, [100.0] * n, [100.0] * n, list(range(n)))
         self.engine.apply(Batch(int(times[-1]), trades, quotes))
 
     def print(
@@ -90,25 +91,26 @@ class StrategyTape(Tape):
         return self.beat(self.ns(time))
 
     def minute(
-        self, time: str, open: float, high: float, low: float, close: float,
+        self, time: str, first: float, high: float, low: float, last: float,
         volume: float = 1_000.0, count: int = 60, symbol: str = "A", marks: int = 6,
     ) -> list[Signal]:  # fmt: skip
         """Trade one minute: a rising one by way of its low, a falling one by way of its high.
 
-        `count` prints of equal size; `marks` marks at even distances, the last as the minute ends.
+        `count` prints of equal size; a mark after one second, when the minute before is seen as a
+        bar, and `marks` marks at even distances, the last as the minute ends.
         """
-        way = [open, low, high, close] if close >= open else [open, high, low, close]
-        path = np.round(np.interp(np.linspace(0, 3, count), np.arange(4), way), 4)
-        for corner, price in zip(np.linspace(0, count - 1, 4).round().astype(int), way, strict=True):
-            path[corner] = price
+        way = [first, low, high, last] if last >= first else [first, high, low, last]
+        corners = np.minimum(np.arange(4) * count // 3, count - 1)
+        path = np.round(np.interp(np.arange(count), corners, way), 4)
         begin, before = self.ns(time), len(self.signals)
         stamps = begin + np.arange(count) * (60 * NS // count)
-        cuts = np.searchsorted(stamps, begin + np.arange(1, marks + 1) * (60 * NS // marks))
-        for k, (a, b) in enumerate(zip([0, *cuts[:-1]], cuts, strict=True), 1):
+        beats = begin + np.append(NS, np.arange(1, marks + 1) * (60 * NS // marks))
+        cuts = np.searchsorted(stamps, beats, "right")
+        for beat, a, b in zip(beats.tolist(), [0, *cuts[:-1]], cuts, strict=True):
             if b > a:
                 sizes = [volume / count] * int(b - a)
                 self.prints(symbol, stamps[a:b].tolist(), path[a:b].tolist(), sizes)
-            self.beat(begin + k * (60 * NS // marks))
+            self.beat(beat)
         return self.signals[before:]
 
     def minutes(self, time: str, *bars: Sequence[float], **how: Any) -> list[Signal]:

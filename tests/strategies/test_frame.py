@@ -9,7 +9,7 @@ from tapelight.model.records import Disabled, Strategies
 from tapelight.model.session import NS
 from tapelight.scan.source import choose, load, parameters, shipped, shipped_source
 
-OWN = '''
+OWN = """
 from typing import Annotated
 import numpy as np
 from tapelight.scan.strategy import (
@@ -46,7 +46,7 @@ class Own(Strategy):
             trail=last - 0.3 if TRAILS else None,
             keep={"seen": look.kept("seen") + 1, "top": np.fmax(look.kept("top"), last)},
         )
-'''
+"""
 
 
 def own(parameters: str = "", arms: bool = False, trails: bool = False) -> StrategyTape:

@@ -10,7 +10,6 @@ import numpy as np
 
 from tapelight.scan.strategy import (
     LONG,
-    SHORT,
     Common,
     Condition,
     Entries,
@@ -127,5 +126,3 @@ def _one_of(up: Flags, long: Condition, short: Condition) -> Condition:
     true = np.where(up, long.true, short.true)
     return Condition(long.name, long.value, "beyond", bound, true)
 
-
-__all__ = ["LONG", "SHORT", "OpeningRange"]
