@@ -12,8 +12,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what followed one fired signal; None is not known, or did not come to be.
 
     Returns are in percent of the entry price, positive where the price went the signal's way.
-    The entry is the first eligible price at or after the mark; the price at a horizon is the
-    last one as of the last mark at or before it, in the same session.
+    The entry is the first eligible price at or after the mark that the mark did not know yet; the
+    price at a horizon is the last one as of the last mark at or before it, in the same session.
     """
 
     id: str

@@ -29,6 +29,7 @@ FOLLOWED = np.dtype(
         ("due_ns", "i8", (N,)),  # NEVER: settled, or there is no such horizon
         ("price", "f8", (N,)),
         ("half", "f8", (N,)),  # half the spread, $
+        ("known_ns", "i8"),  # time of the last price that the mark knew
         ("entry", "f8"),
         ("entry_ns", "i8"),
         ("entry_half", "f8"),
@@ -132,6 +133,7 @@ class Follower:
         fresh["row"] = [table.universe.rows[s.symbol] for s in signals]
         fresh["side"] = [_side(s, self._side) for s in signals]
         fresh["ts_ns"] = ts
+        fresh["known_ns"] = np.maximum(table.rows["last_ns"][fresh["row"]], ts - 1)
         fresh["due_ns"] = NEVER
         if session is not None:
             fresh["session_ns"] = session.start_ns
@@ -156,7 +158,7 @@ class Follower:
         first, begin_ns, high, low = _newest(f, last, last_ns, source, table)
         at_ns = np.where(source == SOURCE_TRADES, last_ns, last_ns - 1)
         opens = begin_ns >= f["ts_ns"]
-        enters = np.isnan(f["entry"]) & ~np.isnan(last) & (opens | (at_ns >= f["ts_ns"]))
+        enters = np.isnan(f["entry"]) & ~np.isnan(last) & (opens | (at_ns > f["known_ns"]))
         f["entry"][enters] = np.where(opens, first, last)[enters]
         f["entry_ns"][enters] = np.where(opens, begin_ns, last_ns)[enters]
         f["entry_half"][enters] = f["seen_half"][enters]
