@@ -79,9 +79,13 @@ def test_every_promised_column_is_there() -> None:
 
 
 def test_numbers_have_units_or_are_counts_and_ratios() -> None:
-    bare = {n for n, i in columns().items() if i.kind == "number" and not i.unit}
+    bare = {
+        n
+        for n, i in columns().items()
+        if i.kind == "number" and not i.unit and i.topic != "indicators"
+    }
     assert bare == {
-        "imb", "blocks_5m", "halts_today", "tier", "quarantined", "range_pos", "new_highs_today",
+        "imb", "blocks_5m", "halts_today", "quarantined", "range_pos", "new_highs_today",
         "streak_1m", "streak_5m", "rvol_tod", "rvol_day", "rvol_5m", "rvol_1m", "atr_used",
         "trades", "vol_burst", "float_rot", "vwap_dist_atr", "vwap_z",
     }  # fmt: skip
