@@ -1,6 +1,7 @@
 """Every Protocol of the system on one page; none has more than four methods."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from tapelight.model.clock import MarketClock
@@ -134,6 +135,34 @@ class Scans(Protocol):
 
     def check(self, name: str, text: str) -> Mapping[str, Json]:
         """Return {"ok", "faults": [{"line", "column", "message"}], "warnings", "cost_us" ...}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Say which records of signals are wanted; what is empty is not asked for."""
+
+    scan: str = ""
+    symbol: str = ""
+    state: str = ""
+    since_ns: int = 0
+    limit: int = 100
+
+
+class Reasons(Protocol):
+    """Why a row is, or is not, on a board or fired by a scan or strategy; and the log of signals.
+
+    `at` is a past time as in Past, empty for now. Each raises Missing, which names the nearest
+    known name, and what Past raises.
+    """
+
+    async def why(self, symbol: str, scan: str, at: str) -> Mapping[str, Json]:
+        """Return {"symbol","scan","ts_ns","true","leaves","failed","muted","text","signal" ...}."""
+
+    async def near(self, scan: str, limit: int, at: str) -> Mapping[str, Json]:
+        """Return {"armed":[symbol],"misses":[{"symbol","leaf","by","text"}]}: who comes nearest."""
+
+    async def signals(self, wanted: Wanted) -> Sequence[Signal]:
+        """Return records of this and earlier runs, the newest first."""
 
 
 class Bus(Protocol):

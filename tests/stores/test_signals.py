@@ -10,7 +10,8 @@ import pytest
 
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.signals import Hops, Leaf, Signal
-from tapelight.stores.signals import FILE, SignalLog, Wanted, find, open_log, verify
+from tapelight.ports import Wanted
+from tapelight.stores.signals import FILE, SignalLog, find, open_log, verify
 
 RUN = "2026-11-20/0001"
 

@@ -92,7 +92,7 @@ class Past:
             raise Unavailable(
                 f"{WAITING} questions about the past wait already: ask again in a few seconds."
             )
-        at_ns = self._moment(at)
+        at_ns = self.moment(at)
         self._waiting += 1
         self._ticket += 1
         task = Task(self._ticket, at_ns, asked, self._limit_s)
@@ -103,7 +103,8 @@ class Past:
             self._waiting -= 1
             self._rest()
 
-    def _moment(self, at: str) -> int:
+    def moment(self, at: str) -> int:
+        """Return the past time that `at` names, ns; raises ConfigError for one to come."""
         now_ns = self._live().now_ns
         # A + that was not escaped reaches the server as a blank.
         at_ns = parse_time(at.replace(" ", "+"), latest_session(self._calendar, now_ns))

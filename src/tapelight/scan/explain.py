@@ -13,8 +13,10 @@ from tapelight.market.view import View
 from tapelight.model.session import PHASES
 from tapelight.model.signals import Leaf, Value
 from tapelight.scan.board import ENTER_NS, HOLD_NS, Board
+from tapelight.scan.course import ARMED, CONFIRMED, FIRED
 from tapelight.scan.leaves import NULL_TESTS, Group, Probe, leaves, tree_of
 from tapelight.scan.question import Question
+from tapelight.scan.rule import StrategyRule
 from tapelight.scan.scan import Scan
 from tapelight.scan.sql import cells
 from tapelight.scan.wording import clock, listed, number
@@ -30,7 +32,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     scan: str
     title: str
     kind: str
-    """board or events."""
+    """board, events or strategy."""
     ts_ns: int
     """The mark that is explained."""
     true: bool | None
@@ -138,6 +140,31 @@ def explain(
         values=dict(zip(names, (c[0] for c in cells(question.query, view, at)), strict=True)),
     )
     return msgspec.structs.replace(made, text=sentence(made))
+
+
+def explain_rule(rule: StrategyRule, view: View, row: int) -> Explanation:
+    """Explain how a strategy stands for the view's place `row`, its frame's conditions included."""
+    found = rule.explain(view, row)
+    index = row if view.index is None else int(view.index[row])
+    course = rule.course[index]
+    state = _COURSES.get(int(course["state"]), "")
+    made = Explanation(
+        symbol=view.table.universe.symbols[index],
+        scan=rule.name,
+        title=rule.name.replace("_", " ").capitalize(),
+        kind="strategy",
+        ts_ns=view.moment.now_ns,
+        true=verdict(found),
+        leaves=found,
+        failed=failing(found),
+        muted=(f"the strategy is off: {rule.fault}",) if rule.fault else (),
+        state=state,
+        since_ns=int(course["fired_ns" if state == "fired" else "born_ns"]) if state else 0,
+    )
+    return msgspec.structs.replace(made, text=sentence(made))
+
+
+_COURSES = {ARMED: "armed", FIRED: "fired", CONFIRMED: "fired"}
 
 
 def sentence(told: Explanation) -> str:

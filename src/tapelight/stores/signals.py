@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.signals import Signal
+from tapelight.ports import Wanted
 
 FILE = "signals.db"
 WAITING = 20_000
@@ -49,17 +50,6 @@ SIGNALS = sa.Table(
 """`payload` is the signal as JSON, its hops included."""
 
 Key = tuple[str, int, str, str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Say which records are wanted; empty means any."""
-
-    scan: str = ""
-    symbol: str = ""
-    state: str = ""
-    since_ns: int = 0
-    limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,142 @@
+"""Dispatch: the signals of each mark get the stamps of their way, are published and logged."""
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from tapelight.engine import Cycle
+from tapelight.model.batch import Batch
+from tapelight.model.signals import Hops, Signal
+from tapelight.stores.signals import SignalLog
+
+HOPS = ("net", "table", "rule", "send", "total")
+MEASURED = 2_000
+"""Signals of which p50 and p99 of each hop are told."""
+BATCHES = 4_096
+"""Batches between two marks whose events are looked for at the most."""
+
+
+class Folded(NamedTuple):
+    """Note when a batch was in the table."""
+
+    batch: Batch
+    fold_ns: int
+
+
+class Stamps(NamedTuple):
+    """Hold an event's own stamp, when its batch came, and when it was in the table."""
+
+    exchange_ns: int
+    receive_ns: int
+    fold_ns: int
+
+
+class Dispatch:
+    """Stand between the scanner and those who hear its cycles; market time comes from `now_ns`.
+
+    The event behind a signal is the newest trade of its symbol since the last mark, else the
+    newest quote or bar; a signal that time alone brought has none.
+    """
+
+    def __init__(
+        self,
+        now_ns: Callable[[], int],
+        rows: Callable[[], Mapping[str, int]],
+        publish: Callable[[Cycle], None],
+    ) -> None:
+        self._now_ns = now_ns
+        self._rows = rows
+        self._publish = publish
+        self.log: SignalLog | None = None
+        self.run: Callable[[], str] = str
+        """DATE/NUMBER of the recording."""
+        self._folded: deque[Folded] = deque(maxlen=BATCHES)
+        self._measured: dict[str, deque[float]] = {name: deque(maxlen=MEASURED) for name in HOPS}
+
+    def note(self, batch: Batch) -> None:
+        """Note that a batch is in the table."""
+        self._folded.append(Folded(batch, self._now_ns()))
+
+    def on_cycle(self, cycle: Cycle) -> None:
+        """Stamp, publish and log what a mark brought."""
+        if cycle.signals:
+            cycle = dataclasses.replace(cycle, signals=self._stamped(cycle.signals))
+        self._folded.clear()
+        self._publish(cycle)
+        self.keep(cycle.signals)
+
+    def keep(self, signals: Sequence[Signal]) -> None:
+        """Log signals; those that the log has already are left out."""
+        if self.log is not None and signals:
+            self.log.append(self.run(), signals)
+
+    def _stamped(self, signals: Sequence[Signal]) -> list[Signal]:
+        fire_ns = self._now_ns()
+        rows = self._rows()
+        events = events_of(self._folded, {rows[s.symbol] for s in signals if s.symbol in rows})
+        dispatch_ns = self._now_ns()
+        found: list[Signal] = []
+        for signal in signals:
+            event = events.get(rows.get(signal.symbol, -1))
+            known = event._asdict() if event is not None else {}
+            hops = Hops(**known, fire_ns=fire_ns, dispatch_ns=dispatch_ns)
+            found.append(msgspec.structs.replace(signal, hops=self._measure(hops)))
+        return found
+
+    def _measure(self, hops: Hops) -> Hops:
+        """Count the hops and put them into words."""
+        parts = hops.parts_ms()
+        for name, ms in parts.items():
+            self._measured[name].append(ms)
+        return msgspec.structs.replace(hops, text=in_words(parts))
+
+    def status(self) -> dict[str, Any]:
+        """Return what /health shows: ms of each hop over the newest signals, and the log's state."""
+        hops = {name: _quantiles(values) for name, values in self._measured.items()}
+        log = self.log.status() if self.log is not None else {"state": "closed", "detail": ""}
+        return {"signal_ms": hops, "signal_log": log}
+
+
+def in_words(parts: Mapping[str, float]) -> str:
+    """Return the hops as `142 ms (net 61, table 9, rule 64, send 8)`; empty without an event."""
+    if "total" not in parts:
+        return ""
+    hops = ", ".join(f"{name} {parts[name]:.0f}" for name in HOPS[:-1] if name in parts)
+    return f"{parts['total']:.0f} ms ({hops})"
+
+
+def events_of(folded: Iterable[Folded], rows: set[int]) -> dict[int, Stamps]:
+    """Return for each of `rows` the newest event of the batches: trades before quotes before bars."""
+    batches = list(folded)
+    found: dict[int, Stamps] = {}
+    for name in ("trades", "quotes", "bars"):
+        missing = np.array(sorted(rows - found.keys()), np.int32)
+        if len(missing):
+            found |= _newest(batches, name, missing)
+    return found
+
+
+def _newest(batches: Sequence[Folded], name: str, rows: Any) -> dict[int, Stamps]:
+    found: dict[int, Stamps] = {}
+    for batch, fold_ns in batches:
+        part = getattr(batch, name)
+        if part is None:
+            continue
+        stamps = (
+            part.start_ns + part.span_s.astype(np.int64) * 10**9 if name == "bars" else part.ts_ns
+        )
+        for i in np.flatnonzero(np.isin(part.row, rows)).tolist():
+            found[int(part.row[i])] = Stamps(int(stamps[i]), batch.ts_recv_ns, fold_ns)
+    return found
+
+
+def _quantiles(values: Iterable[float]) -> dict[str, float | None]:
+    kept = list(values)
+    if not kept:
+        return {"p50": None, "p99": None}
+    p50, p99 = np.quantile(np.array(kept), (0.5, 0.99)).tolist()
+    return {"p50": round(p50, 3), "p99": round(p99, 3)}
