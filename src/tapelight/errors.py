@@ -21,5 +21,9 @@ class Missing(Rejected):
     """Answer that what is asked for isn't there: a time, a scan, a symbol."""
 
 
+class Conflict(Rejected):
+    """Answer that somebody else changed it first: read again, then write."""
+
+
 class Bug(TapelightError):
     """Stop: an invariant of our own does not hold."""

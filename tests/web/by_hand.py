@@ -1,10 +1,11 @@
 """A market small enough to write down: hand-made Boards and Market for the gateway's tests."""
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapelight.errors import ConfigError
+from tapelight.errors import ConfigError, Missing
 from tapelight.model.signals import Signal
 from tapelight.ports import Json, Row
 
@@ -96,3 +97,37 @@ class MarketByHand:
 
     def status(self) -> Mapping[str, Json]:
         return self.report
+
+
+class PastByHand:
+    """Answers for one second, and is patient until told otherwise."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.begun = asyncio.Event()
+        self.slow: asyncio.Event | None = None
+
+    async def board(self, name: str, at: str) -> Mapping[str, Json]:
+        await self._ask(name, at)
+        return {**GAINERS, "name": name, "run": "2026-11-20/0001", "as_of_ns": OPEN_NS + 1}
+
+    async def query(self, sql: str, at: str) -> Sequence[Row]:
+        await self._ask(sql, at)
+        return [{"symbol": "AAPL", "last": 1.0}]
+
+    async def symbol(self, symbol: str, at: str) -> Row:
+        await self._ask(symbol, at)
+        if symbol == "NOBODY":
+            raise Missing("'NOBODY' was not watched then.")
+        return {"last": 2.0}
+
+    async def _ask(self, what: str, at: str) -> None:
+        self.asked.append((what, at))
+        self.begun.set()
+        if at == "never":
+            raise Missing("Nothing is recorded at never. Recorded are 2026-11-20.")
+        if self.slow is not None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.slow.set()

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tapelight.app.scanfiles import ScanFiles
 from tapelight.buses.memory import MemoryBus
 from tapelight.web.server import Gateway
-from web.by_hand import BoardsByHand, MarketByHand
+from web.by_hand import BoardsByHand, MarketByHand, PastByHand
 
 HOST = "127.0.0.1:8787"
 
@@ -21,7 +22,14 @@ class Site:
 
     def __init__(self) -> None:
         self.boards, self.market, self.bus = BoardsByHand(), MarketByHand(), MemoryBus()
-        self.gateway = Gateway(self.boards, self.market, self.bus, port=0, epoch="e1")
+        self.past = PastByHand()
+        self.scans: ScanFiles | None = None
+        self.gateway = self.open()
+
+    def open(self) -> Gateway:
+        return Gateway(
+            self.boards, self.market, self.bus, port=0, epoch="e1", past=self.past, scans=self.scans
+        )
 
 
 class Socket:

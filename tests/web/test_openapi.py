@@ -9,23 +9,28 @@ from tapelight.web.guard import Guard
 from web.conftest import Site
 
 
-def _routes(site: Site) -> set[str]:
+def _routes(site: Site) -> set[tuple[str, str]]:
     assert isinstance(site.gateway.app, Guard)
     application = site.gateway.app._app
     assert isinstance(application, Starlette)
     return {
-        route.path.replace(":path}", "}")
+        (route.path.replace(":path}", "}"), method.lower())
         for route in application.routes
-        if isinstance(route, Route) and route.methods == {"GET", "HEAD"}
-    } - {"/api", "/api/{path}"}
+        if isinstance(route, Route) and route.methods is not None
+        for method in route.methods - {"HEAD"}
+        if route.path not in ("/api", "/api/{path:path}")
+    }
 
 
 async def test_the_document_equals_the_routes(site: Site, http: httpx.AsyncClient) -> None:
     document = (await http.get("/api/openapi.json")).json()
     assert document["openapi"] == "3.1.0"
-    assert set(document["paths"]) == _routes(site)
+    told = {(path, m) for path, methods in document["paths"].items() for m in methods}
+    assert told == _routes(site)
     for endpoint in site.gateway.endpoints:
-        operation = document["paths"][endpoint.path.replace(":path}", "}")]["get"]
+        path = document["paths"][endpoint.path.replace(":path}", "}")]
+        operation = path[endpoint.method.lower()]
+        assert ("requestBody" in operation) == (endpoint.body is not None)
         assert [p["name"] for p in operation["parameters"]] == [p.name for p in endpoint.params]
 
 

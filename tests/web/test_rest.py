@@ -128,8 +128,6 @@ async def test_metrics_are_the_status_in_prometheus_words(http: httpx.AsyncClien
     ("path", "status", "words"),
     [
         ("/api/boards/ganers", 404, "Did you mean 'gainers'?"),
-        ("/api/boards/gainers?at=2026-11-20T09:30:00-05:00", 400, "leave at= out"),
-        ("/api/market?at=09:30:00", 400, "leave at= out"),
         ("/api/market?wehre=last>1", 400, "Did you mean 'where'?"),
         ("/api/market?limit=0", 400, "from 1 to 5000"),
         ("/api/market?limit=5001", 400, "from 1 to 5000"),

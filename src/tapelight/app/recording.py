@@ -80,8 +80,11 @@ class Recording:
         left.close()
         self.on_roll(running)
 
-    def snapshot(self, engine: Engine, ts_ns: int) -> None:
-        """Copy the state if that is due, write it on a thread; the next one is due a minute after."""
+    def snapshot(self, engine: Engine, ts_ns: int, more: Callable[[], State] = dict) -> None:
+        """Copy the state if that is due, write it on a thread; the next one is due a minute after.
+
+        `more` gives what else is kept with it.
+        """
         if ts_ns < self._due_ns or self._busy("snapshot"):
             return
         if self._shadow is None:
@@ -91,7 +94,7 @@ class Recording:
         self.writer.tick(force=True)
         self._shadow = freeze(engine, self._shadow)
         folder, seq, at_ns = self.folder, self.writer.seq, engine.last_mark_ns
-        written = asyncio.to_thread(write_snapshot, folder, seq, self._shadow, at_ns)
+        written = asyncio.to_thread(write_snapshot, folder, seq, self._shadow | more(), at_ns)
         self._in_thread("snapshot", written)
 
     async def _make_room(self, engine: Engine) -> None:

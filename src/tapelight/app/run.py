@@ -7,8 +7,11 @@ from pathlib import Path
 
 import structlog
 
+from tapelight.app.asof import packed
+from tapelight.app.past import Live, Past
 from tapelight.app.publish import Publisher
-from tapelight.app.questions import read_questions
+from tapelight.app.questions import QuestionFiles
+from tapelight.app.scanfiles import ScanFiles
 from tapelight.app.scanner import Scanner
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.buses.memory import MemoryBus
@@ -22,6 +25,8 @@ from tapelight.web.server import Gateway
 
 log = structlog.get_logger()
 ASK_AGAIN_S = 60.0
+LOOK_S = 1.0
+"""Between looks at the questions folder."""
 
 
 @dataclass(slots=True)
@@ -33,6 +38,8 @@ class Parts:
     feed: Feed
     boards: EngineBoards
     market: EngineMarket
+    past: Past
+    questions: QuestionFiles
     data: Path
     limits: JournalLimits
     background: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -50,18 +57,23 @@ def open_feed(config: Config, name: str | None = None) -> Feed:
 
 def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     """Make the objects of one scanner process; the port is bound here, before anything starts."""
-    questions = read_questions(Path(config.questions))
+    questions = QuestionFiles(Path(config.questions))
     bus = MemoryBus()
     web = config.web
     calendar = feed.calendar if config.calendar == AUTO else config.calendar
-    scanner = Scanner(data, questions, calendar)
+    scanner = Scanner(data, questions.questions, calendar)
     boards = EngineBoards(scanner.engine)
     market = EngineMarket(scanner.engine, scanner.status)
     scanner.listeners.append(Publisher(boards, market, bus, scanner.status).on_cycle)
+    past = Past(data, calendar, lambda: _live(scanner))
+    scans = ScanFiles(questions, lambda: scanner.ask(questions.questions))
     gateway = Gateway(
-        boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins
-    )
-    parts = Parts(scanner, gateway, feed, boards, market, data, config.journal)
+        boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
+        past=past, scans=scans,
+    )  # fmt: skip
+    parts = Parts(scanner, gateway, feed, boards, market, past, questions, data, config.journal)
+    scanner.kept = lambda: packed(boards.newest)
+    scanner.question_faults = lambda: questions.faults
     scanner.feed_counts = feed.counts
     boards.counts = lambda: scanner.taken
     scanner.coverage = lambda: feed.coverage
@@ -74,6 +86,25 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
 def _attach(parts: Parts, engine: Engine) -> None:
     parts.boards.engine = engine
     parts.market.engine = engine
+
+
+def _live(scanner: Scanner) -> Live:
+    writer = scanner.recording.writer if scanner.recording is not None else None
+    return Live(scanner.clock.now_ns(), writer)
+
+
+async def _follow_questions(parts: Parts) -> None:
+    """Take the changes of the questions folder, and tell which files are refused; until cancelled."""
+    told: dict[str, str] = {}
+    while True:
+        await asyncio.sleep(LOOK_S)
+        await asyncio.to_thread(parts.questions.poll)
+        parts.scanner.ask(parts.questions.questions)
+        faults = dict(parts.questions.faults)
+        for name, fault in faults.items():
+            if told.get(name) != fault:
+                log.warning("a scan is refused, its running version stays", name=name, reason=fault)
+        told = faults
 
 
 def _fetch_history(parts: Parts, symbol: str) -> None:
@@ -108,6 +139,7 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
             tasks = [
                 group.create_task(parts.gateway.serve(), name="gateway"),
                 group.create_task(scanner.run_marks(), name="marks"),
+                group.create_task(_follow_questions(parts), name="questions"),
                 group.create_task(parts.feed.run(scanner), name="feed"),
             ]
             if until is not None:
@@ -117,4 +149,5 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
     finally:
         for task in list(parts.background):
             task.cancel()
+        parts.past.close()
         scanner.close()

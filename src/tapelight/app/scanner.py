@@ -11,6 +11,7 @@ import structlog
 
 from tapelight.app.baselines import profile_for, record_session, whole_session
 from tapelight.app.figures import Figures, counted
+from tapelight.app.frozen import State
 from tapelight.app.recording import Recording
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError, Unavailable
@@ -79,6 +80,9 @@ class Scanner:
         self.recording: Recording | None = None
         self.on_roll: Callable[[Path], object] = lambda _running: None
         """Called on a thread with the folder of each new session's run."""
+        self.kept: Callable[[], State] = dict
+        """What else a snapshot keeps."""
+        self.question_faults: Callable[[], Mapping[str, str]] = dict
         self._next_mark_ns = 0
         self._complete_ns = 0
         self._dirty = False
@@ -104,6 +108,12 @@ class Scanner:
             self._measure(record)
         elif isinstance(record, FeedState):
             self._feed_changed(record)
+
+    def ask(self, questions: Questions) -> None:
+        """Ask another set of questions from now on: a record, so that a replay does the same."""
+        self._questions = questions
+        if self.recording is not None and self.engine.questions != questions:
+            self._take(questions)
 
     def alive(self, complete_ns: int) -> None:
         """Note that the stream is complete up to a market time."""
@@ -237,7 +247,7 @@ class Scanner:
         self.figures.cycle_ns.append(self.clock.now_ns() - begin)
         if cycle.whole:
             self._end_session(ts)
-            self.recording.snapshot(self.engine, ts)
+            self.recording.snapshot(self.engine, ts, self.kept)
 
     def _sample(self, ts: int) -> None:
         counters = self.engine.table.counters
@@ -292,6 +302,10 @@ class Scanner:
             "provisional": int((rows["provisional"] > 0).sum()),
             "quarantined": counters["quarantined"],
             "signals": figures.signals,
+            "questions": {
+                "count": len(self._questions.texts),
+                "faults": dict(self.question_faults()),
+            },
             "counters": {
                 **counters,
                 "events_in": figures.events_in,

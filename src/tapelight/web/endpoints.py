@@ -1,10 +1,11 @@
 """What a REST endpoint is, and how its query is read: the table from which OpenAPI is made."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from tapelight.model.signals import Signal
@@ -14,6 +15,7 @@ from tapelight.web.spans import SPANS
 from tapelight.web.wire import encode, nearest, quoted
 
 Arguments = Mapping[str, Json]
+BODY_BYTES = 64 * 1024
 
 
 class ColumnInfo(msgspec.Struct):
@@ -33,7 +35,10 @@ class BoardInfo(msgspec.Struct):
 
 
 class BoardRows(msgspec.Struct):
-    """Hold a board at the last whole second, rows in rank order; `ts_ns` is market time."""
+    """Hold a board at the last whole second, rows in rank order; `ts_ns` is market time.
+
+    As of a past second, `run` names the recording and `as_of_ns` its last mark at or before it.
+    """
 
     name: str
     title: str
@@ -60,6 +65,49 @@ class BarList(msgspec.Struct):
     bars: list[list[float | None]]
 
 
+class ScanRow(msgspec.Struct):
+    """Describe a board or scan and its file; `version` is its ETag.
+
+    `running` tells whether the file's text is what runs; where it is not, `fault` says why.
+    """
+
+    name: str
+    title: str
+    kind: str
+    text: str
+    version: str
+    own: bool
+    shipped: bool
+    running: bool
+    fault: str
+    header: dict[str, Json]
+    cost_us: float | None = None
+
+
+class ScanText(msgspec.Struct, forbid_unknown_fields=True):
+    """Bring the text of a scan's file."""
+
+    text: str
+    name: str = "unnamed"
+
+
+class ScanFault(msgspec.Struct):
+    """Say what is wrong with a text, and where."""
+
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+
+class Checked(msgspec.Struct):
+    """Tell whether a text is sound, what lint says of it, and its cost over 11,000 rows in us."""
+
+    ok: bool
+    faults: list[ScanFault]
+    warnings: list[dict[str, Json]]
+    cost_us: float | None
+
+
 class SignalList(msgspec.Struct):
     """Hold the newest signals first."""
 
@@ -84,37 +132,91 @@ class Param:
     least: int = 1
     most: int = 4_000
     choices: tuple[str, ...] = ()
-    in_path: bool = False
+    place: str = "query"
+    """query, path or header."""
+
+    @property
+    def key(self) -> str:
+        """Return the argument's name in a function."""
+        return self.name.lower().replace("-", "_")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Describe one GET of the REST interface."""
+    """Describe one method of one path of the REST interface."""
 
     path: str
     summary: str
-    handle: Callable[[Arguments], Response]
+    handle: Callable[[Arguments], Response | Awaitable[Response]]
     answer: object
     """The type of the answer's JSON; a str names another media type."""
     params: tuple[Param, ...] = ()
     errors: tuple[int, ...] = (400,)
+    method: str = "GET"
+    body: type[msgspec.Struct] | None = None
+    """What the request brings as JSON; the function gets it as the argument `body`."""
 
     async def respond(self, request: Request) -> Response:
-        """Read the arguments and answer."""
-        return self.handle(arguments(self, request))
+        """Read the arguments and answer; give up when the client has gone."""
+        given = dict(arguments(self, request))
+        if self.body is not None:
+            given["body"] = await _body(request, self.body)
+        answer = self.handle(given)
+        return answer if isinstance(answer, Response) else await _unless_gone(request, answer)
 
 
-def reply(body: Json, status: int = 200) -> Response:
-    """Return `body` as JSON that no cache keeps."""
-    headers = {"cache-control": "no-store"}
+async def _body(request: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    """Return the request's JSON as a struct; raises Refused with the fault."""
+    data = b""
+    try:
+        async for piece in request.stream():
+            data += piece
+            if len(data) > BODY_BYTES:
+                raise Refused(413, f"The body is too large: keep it within {BODY_BYTES:,} bytes.")
+        return msgspec.json.decode(data, type=kind)
+    except ClientDisconnect as error:
+        raise Refused(400, "The body did not come whole: send it again.") from error
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        keys = ", ".join(kind.__struct_fields__)
+        raise Refused(400, f"Send JSON with {keys}: {error}.") from error
+
+
+async def _unless_gone(request: Request, answer: Awaitable[Response]) -> Response:
+    """Await an answer; cancel it when the client goes before it is there."""
+    work = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        raise Refused(400, "The client has gone.")
+    finally:
+        work.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def reply(body: Json, status: int = 200, **more: str) -> Response:
+    """Return `body` as JSON that no cache keeps, with `more` headers."""
+    headers = {"cache-control": "no-store", **more}
     return Response(encode(body), status, headers, media_type="application/json")
 
 
-SYMBOL = Param("symbol", "A watched symbol, as in AAPL.", in_path=True)
-BOARD = Param("name", "A board's name, as in gainers.", in_path=True)
+SYMBOL = Param("symbol", "A watched symbol, as in AAPL.", place="path")
+BOARD = Param("name", "A board's name, as in gainers.", place="path")
 SPAN = Param("span", "The bars' length.", default="1m", choices=tuple(SPANS))
 WHERE = Param("where", "SQL condition over the market table, as in gap_pct > 4.")
 ORDER = Param("order", "SQL order, as in gap_pct DESC.")
+AT = Param(
+    "at",
+    "A past second that is recorded: ISO 8601 with offset, as in 2026-11-20T09:35:10-05:00, or "
+    "HH:MM:SS New York of the present session. Now, when it is left out.",
+    most=40,
+)
 COLUMNS = Param("columns", "Columns to return, separated by commas.", default="*")
 
 
@@ -127,18 +229,16 @@ def arguments(endpoint: Endpoint, request: Request) -> Arguments:
     """Return the request's arguments, checked against the endpoint's parameters."""
     query = request.query_params
     known = {param.name: param for param in endpoint.params}
+    asked = [name for name, param in known.items() if param.place == "query"]
     for name in query:
-        if name == "at":
-            raise Refused(
-                400, "Questions about a past second (at=) aren't answered yet: leave at= out."
-            )
-        if name not in known:
-            raise Refused(400, f"Parameter {quoted(name)} isn't known.{nearest(name, known)}")
+        if name not in asked:
+            raise Refused(400, f"Parameter {quoted(name)} isn't known.{nearest(name, asked)}")
         if len(query.getlist(name)) > 1:
             raise Refused(400, f"Parameter {name!r} is given more than once: give it once.")
-    given = {**query, **request.path_params}
+    headers = {p.name: request.headers.get(p.name) for p in known.values() if p.place == "header"}
+    given = {**query, **request.path_params, **{n: t for n, t in headers.items() if t is not None}}
     return {
-        p.name: _value(p, given[p.name]) if p.name in given else p.default for p in known.values()
+        p.key: _value(p, given[p.name]) if p.name in given else p.default for p in known.values()
     }
 
 

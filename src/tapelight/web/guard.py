@@ -75,9 +75,12 @@ class Door:
         origin = headers.get("origin")
         if origin is None:
             return _is_loopback(client) and "cookie" not in headers
-        if origin.lower() in self._origins:
-            return True
-        return _same_origin(origin, headers.get("host", ""))
+        return self.trusts(origin, headers)
+
+    def trusts(self, origin: str, headers: Headers) -> bool:
+        """Tell whether an Origin is this same host or configured."""
+        known = origin.lower() in self._origins
+        return known or _same_origin(origin, headers.get("host", ""))
 
 
 def _is_address(name: str) -> bool:
@@ -155,12 +158,23 @@ class Guard:
                 f"A page of origin {quoted(headers.get('origin', '(none)'))} may not open this "
                 "WebSocket: add it to origins under [web] in tapelight.toml."
             )
-        if scope["type"] == "http" and _is_foreign(scope["method"], headers):
+        if scope["type"] == "http" and (
+            _is_foreign(scope["method"], headers) or self._may_not_write(scope["method"], headers)
+        ):
             return 403, (
                 "A page of another site may not ask this gateway: open the address itself, "
                 "or ask from a program."
             )
         return None
+
+    def _may_not_write(self, method: str, headers: Headers) -> bool:
+        """Tell whether a page of an unknown origin asks to change something."""
+        origin = headers.get("origin")
+        return (
+            method not in ("GET", "HEAD")
+            and origin is not None
+            and not self._door.trusts(origin, headers)
+        )
 
 
 def _dressed(send: Send, policy: str) -> Send:

@@ -15,16 +15,19 @@ REFERENCE = "#/components/schemas/{name}"
 def document(endpoints: Sequence[Endpoint], version: str) -> Json:
     """Return the document that describes `endpoints`."""
     types = [e.answer for e in endpoints if not isinstance(e.answer, str)]
+    bodies = [e.body for e in endpoints if e.body is not None]
     (_, *schemas), components = msgspec.json.schema_components(
-        [Problem, *types], ref_template=REFERENCE
+        [Problem, *types, *bodies], ref_template=REFERENCE
     )
-    waiting = iter(schemas)
-    paths = {
-        endpoint.path.replace(":path}", "}"): {
-            "get": _operation(endpoint, _content(endpoint, waiting))
-        }
-        for endpoint in endpoints
-    }
+    waiting, brought = iter(schemas[: len(types)]), iter(schemas[len(types) :])
+    paths: dict[str, Json] = {}
+    for endpoint in endpoints:
+        operation = _operation(endpoint, _content(endpoint, waiting))
+        if endpoint.body is not None:
+            content = {"application/json": {"schema": next(brought)}}
+            operation["requestBody"] = {"required": True, "content": content}
+        path = endpoint.path.replace(":path}", "}")
+        paths.setdefault(path, {})[endpoint.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,14 +49,19 @@ def _content(endpoint: Endpoint, schemas: Iterator[Json]) -> Json:
 
 def _operation(endpoint: Endpoint, content: Json) -> Json:
     failures = {str(status): _failure(status) for status in (*endpoint.errors, 500)}
-    if HTTPStatus.SERVICE_UNAVAILABLE in endpoint.errors:
+    if endpoint.path == "/health":
         failures["503"] = {"description": "Not live; `reason` says why.", "content": content}
     return {
-        "operationId": endpoint.path.strip("/").replace("/", "_").translate(_PLAIN),
+        "operationId": _prefix(endpoint)
+        + endpoint.path.strip("/").replace("/", "_").translate(_PLAIN),
         "summary": endpoint.summary,
         "parameters": [_parameter(param) for param in endpoint.params],
         "responses": {"200": {"description": "The answer.", "content": content}, **failures},
     }
+
+
+def _prefix(endpoint: Endpoint) -> str:
+    return "" if endpoint.method == "GET" else f"{endpoint.method.lower()}_"
 
 
 _PLAIN = str.maketrans({"{": None, "}": None, ":": "_", ".": "_", "-": "_"})
@@ -79,8 +87,8 @@ def _parameter(param: Param) -> Json:
         schema["default"] = param.default
     return {
         "name": param.name,
-        "in": "path" if param.in_path else "query",
-        "required": param.in_path,
+        "in": param.place,
+        "required": param.place == "path",
         "description": param.doc,
         "schema": schema,
     }

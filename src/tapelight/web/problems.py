@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tapelight.errors import ConfigError, Rejected, Unavailable
+from tapelight.errors import ConfigError, Conflict, Missing, Rejected, Unavailable
 from tapelight.web.wire import encode, quoted
 
 MEDIA_TYPE = "application/problem+json"
@@ -45,6 +45,10 @@ def status_of(error: Exception) -> int:
     match error:
         case Refused():
             return error.status
+        case Missing():
+            return 404
+        case Conflict():
+            return 412
         case ConfigError() | Rejected():
             return 400
         case Unavailable():

@@ -5,9 +5,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from starlette.responses import Response
 
-from tapelight.ports import Boards, Json, Market
+from tapelight.ports import Boards, Json, Market, Past, Scans
 from tapelight.web import metrics
 from tapelight.web.endpoints import (
+    AT,
     BOARD,
     COLUMNS,
     ORDER,
@@ -27,6 +28,7 @@ from tapelight.web.endpoints import (
 )
 from tapelight.web.openapi import document
 from tapelight.web.problems import Refused
+from tapelight.web.scans import scan_endpoints
 from tapelight.web.spans import SPANS, widen
 from tapelight.web.wire import nearest, quoted
 
@@ -76,17 +78,25 @@ class Rest:
     """Answer the endpoints; each is a function from checked arguments to a response."""
 
     def __init__(
-        self, boards: Boards, market: Market, own: Callable[[], Mapping[str, Json]]
+        self,
+        boards: Boards,
+        market: Market,
+        own: Callable[[], Mapping[str, Json]],
+        past: Past | None = None,
+        scans: Scans | None = None,
     ) -> None:
         self._boards = boards
         self._market = market
+        self._past = past
+        self._scans = scans
         self._metrics = metrics.exposition(lambda: {**market.status(), "gateway": own()})
         self.endpoints = self._table()
         self._document = document(self.endpoints, _version())
 
     def _table(self) -> tuple[Endpoint, ...]:
         missing = (400, 404)
-        asked = (COLUMNS, WHERE, ORDER, limit(100, ROWS))
+        then = (400, 404, 503)
+        asked = (COLUMNS, WHERE, ORDER, limit(100, ROWS), AT)
         return (
             Endpoint(
                 "/health", "Tell whether the market is live.", self.health, Health, (), (503,)
@@ -94,16 +104,16 @@ class Rest:
             Endpoint("/metrics", "Prometheus metrics.", self.metrics, "text/plain"),
             Endpoint("/api/boards", "List the boards.", self.boards, list[BoardInfo]),
             Endpoint(
-                "/api/boards/{name}", "Show a board.", self.board, BoardRows, (BOARD,), missing
+                "/api/boards/{name}", "Show a board.", self.board, BoardRows, (BOARD, AT), then
             ),
-            Endpoint("/api/market", "Ask the live table in SQL.", self.market, MarketRows, asked),
+            Endpoint("/api/market", "Ask the table in SQL.", self.market, MarketRows, asked, then),
             Endpoint(
                 "/api/symbols/{symbol:path}",
                 "Show every column of a symbol.",
                 self.symbol,
                 dict[str, Json],
-                (SYMBOL,),
-                missing,
+                (SYMBOL, AT),
+                then,
             ),
             Endpoint(
                 "/api/bars/{symbol:path}",
@@ -116,6 +126,7 @@ class Rest:
             Endpoint(
                 "/api/signals", "Show signals.", self.signals, SignalList, (limit(100, SIGNALS),)
             ),
+            *scan_endpoints(self._scans),
             Endpoint("/api/openapi.json", "This document.", self.openapi, dict[str, Json]),
         )
 
@@ -135,9 +146,11 @@ class Rest:
         """List the boards."""
         return reply(list(self._boards.board_names()))
 
-    def board(self, args: Arguments) -> Response:
-        """Show a board's rows as objects in rank order."""
-        name = args["name"]
+    async def board(self, args: Arguments) -> Response:
+        """Show a board's rows as objects in rank order, now or as of a past second."""
+        name, at = args["name"], args["at"]
+        if at is not None:
+            return reply(_board(await self._then.board(name, at)))
         known = [board["name"] for board in self._boards.board_names()]
         if name not in known:
             raise Refused(
@@ -145,19 +158,29 @@ class Rest:
                 f"Board {quoted(name)} isn't known.{nearest(name, known)} "
                 "GET /api/boards lists them.",
             )
-        state = self._boards.board(name)
-        head = {key: state[key] for key in ("name", "title", "kind", "mark", "ts_ns", "columns")}
-        return reply({**head, "taken": state.get("taken", {}), "rows": _objects(state)})
+        return reply(_board(self._boards.board(name)))
 
-    def market(self, args: Arguments) -> Response:
-        """Answer a query over the live table."""
-        sql = compose(args)
-        return reply({"sql": sql, "rows": list(self._market.query(sql))[: args["limit"]]})
+    async def market(self, args: Arguments) -> Response:
+        """Answer a query over the table, now or as of a past second."""
+        sql, at = compose(args), args["at"]
+        rows = self._market.query(sql) if at is None else await self._then.query(sql, at)
+        return reply({"sql": sql, "rows": list(rows)[: args["limit"]]})
 
-    def symbol(self, args: Arguments) -> Response:
-        """Show every column of a symbol."""
-        name = args["symbol"]
+    async def symbol(self, args: Arguments) -> Response:
+        """Show every column of a symbol, now or as of a past second."""
+        name, at = args["symbol"], args["at"]
+        if at is not None:
+            return reply({"symbol": name, **await self._then.symbol(name, at)})
         return reply({"symbol": name, **self._of(name, lambda: self._market.symbol(name))})
+
+    @property
+    def _then(self) -> Past:
+        """Return whom to ask about the past."""
+        if self._past is None:
+            raise Refused(
+                400, "A replay shows no other second than its own: leave at= out, or ask a scanner."
+            )
+        return self._past
 
     def bars(self, args: Arguments) -> Response:
         """Show today's bars of a symbol in the span asked for."""
@@ -184,6 +207,12 @@ class Rest:
                 f"Symbol {quoted(symbol)} isn't watched: GET /api/market?columns=symbol lists "
                 "the watched ones.",
             ) from None
+
+
+def _board(state: Mapping[str, Json]) -> dict[str, Json]:
+    keys = ("name", "title", "kind", "mark", "ts_ns", "columns", "run", "as_of_ns")
+    head = {key: state[key] for key in keys if key in state}
+    return {**head, "taken": state.get("taken", {}), "rows": _objects(state)}
 
 
 def _objects(state: Mapping[str, Json]) -> list[dict[str, Json]]:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from tapelight.errors import TapelightError
-from tapelight.ports import Boards, Bus, Json, Market
+from tapelight.ports import Boards, Bus, Json, Market, Past, Scans
 from tapelight.web.files import Dashboard
 from tapelight.web.guard import Door, Guard
 from tapelight.web.problems import Refused, on_error, on_http, problem
@@ -66,13 +66,15 @@ class Gateway:
         limits: Limits | None = None,
         epoch: str | None = None,
         listener: socket.socket | None = None,
+        past: Past | None = None,
+        scans: Scans | None = None,
     ) -> None:
         self._listener = listener or bind(host, port)
         self.port: int = self._listener.getsockname()[1]
         self.stream = Stream(
             boards, market, bus, epoch=epoch or secrets.token_hex(4), limits=limits
         )
-        rest = Rest(boards, market, self._figures)
+        rest = Rest(boards, market, self._figures, past, scans)
         self.endpoints = rest.endpoints
         self.app: ASGIApp = Guard(self._application(static), Door(host, hosts, origins))
 
@@ -116,7 +118,7 @@ class Gateway:
 
     def _application(self, static: Path) -> Starlette:
         routes = [
-            *(Route(e.path, e.respond, methods=["GET"]) for e in self.endpoints),
+            *(Route(e.path, e.respond, methods=[e.method]) for e in self.endpoints),
             WebSocketRoute("/ws", self._websocket),
             Route("/api", self._unknown),
             Route("/api/{path:path}", self._unknown),
