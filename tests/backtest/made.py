@@ -36,7 +36,7 @@ def head(texts: dict[str, str], symbols: Sequence[str] = SYMBOLS) -> list[Record
 def tape(
     prints: Iterable[Print], quotes: Iterable[Quoted] = (), *, begin: str, end: str, day: str = DAY
 ) -> Iterator[Record]:
-    """Yield a mark each second, before it what came since the last one; quotes before prints."""
+    """Yield a mark at each fifth second and where anything came; quotes before prints."""
     sold = [(at(t, day), SYMBOLS.index(s), p) for t, s, p in prints]
     told = [(at(t, day), SYMBOLS.index(s), b, a) for t, s, b, a in quotes]
     for mark in range(at(begin, day), at(end, day) + 1, NS):
@@ -54,7 +54,8 @@ def tape(
                 [x[1] for x in t], [x[0] for x in t], [x[2] for x in t], [100.0] * n, [0] * n,
                 [4] * n, [0] * n,
             ))  # fmt: skip
-        yield Mark(mark, mark)
+        if q or t or mark % (5 * NS) == 0:
+            yield Mark(mark, mark)
 
 
 def engine_with(texts: dict[str, str]) -> Engine:
