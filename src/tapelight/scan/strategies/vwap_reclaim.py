@@ -23,6 +23,7 @@ from tapelight.scan.strategy import (
     is_true,
     longs,
     multiples,
+    ticks,
     told,
 )
 
@@ -76,7 +77,8 @@ class VwapReclaim(Strategy):
         p, last, atr = self.params, look["last"], look.indicator(self.indicators()[0])
         now = self._remember(look, atr)
         high, live = now["high"], look.live
-        stop = np.minimum(now["low"], high - p.stop_atr * atr)
+        entry = ticks(high, 1)
+        stop = np.minimum(now["low"], entry - p.stop_atr * atr)
         secs = np.where(now["back_ns"] > 0, (look.now_ns - now["back_ns"]) / 1e9, NAN)
         under = (now["bits"] & 1) > 0
         rested = (live.fired_ns == 0) | (now["freed_ns"] > live.fired_ns)
@@ -94,9 +96,9 @@ class VwapReclaim(Strategy):
         return Entries(
             when=(*when, above("break", last, high)),
             side=longs(look),
-            entry=high,
+            entry=entry,
             stop=stop,
-            targets=(multiples(high, stop, 1.0)[0], look["hod"]),
+            targets=(*multiples(entry, stop, 1.0), look["hod"]),
             armed=np.logical_and.reduce([c.true for c in when]),
             expires_ns=now["back_ns"] + int(p.within_bars * MINUTE_NS),
             exits=(Exit("invalid", "close below vwap", under),),
