@@ -1,6 +1,6 @@
 import pytest
 
-from tapelight.bench import benches, cycle, e2e, run_benches
+from tapelight.bench import benches, cycle, e2e, run_benches, scans
 from tapelight.errors import ConfigError
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.market.column import columns
@@ -14,7 +14,8 @@ def test_every_module_is_a_benchmark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("cicle", "did you mean cycle?"), ("zzz", "there are cycle, decode, e2e.")]
+    ("name", "hint"),
+    [("cicle", "did you mean cycle?"), ("zzz", f"there are {', '.join(benches())}.")],
 )
 def test_an_unknown_name_is_told_with_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -39,6 +40,13 @@ def test_the_cycle_bench_has_members_and_changed_rows() -> None:
         board.rank(cycle.View(market.engine.table)) for board in market.engine.boards.values()
     ]
     assert sum(len(r.order) > 0 for r in rankings) >= 8
+
+
+def test_the_scans_bench_asks_scans_of_every_shape() -> None:
+    rows = list(scans.run(cycle.Size(symbols=200, changed=50, seconds=3, repeats=2), scans=20))
+    assert [list(row) for row in rows] == [KEYS] * 3
+    assert [row["unit"] for row in rows] == ["%", "us", "ms"]
+    assert len({scans.text(i) for i in range(1_000)}) == 1_000
 
 
 def test_frames_are_those_of_the_provider_and_can_be_stamped_anew() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlglot import exp
 
+from tapelight.market.some import Some
 from tapelight.market.view import View
 from tapelight.model.signals import Leaf, Value
 from tapelight.scan.compile import Compiler, Evaluate, Test
@@ -92,7 +93,8 @@ def tree_of(query: Query) -> Group:
 
 def leaves(tree: Group, view: View, at: Positions) -> list[tuple[Leaf, ...]]:
     """Return for each of the positions `at` of the view its leaves, in text order."""
-    columns = [probe.leaves(view, at) for probe in tree.probes()]
+    few, each = Some(view, at), np.arange(len(at))
+    columns = [probe.leaves(few, each) for probe in tree.probes()]
     return list(zip(*columns, strict=True)) if columns else [()] * len(at)
 
 

@@ -19,6 +19,8 @@ from tapelight.scan.wording import span
 
 NS = 1_000_000_000
 NEVER = np.int64(0)
+MANY = 32
+"""Where more than a 32nd of the rows held, all are gone through, otherwise those that held."""
 
 
 class Scan:
@@ -29,6 +31,8 @@ class Scan:
 
     def __init__(self, question: Question) -> None:
         self.question = question
+        self.everywhere = any(query.everywhere for query in question.queries())
+        """Whether it may become true of a row that has not changed: a delta, a rank."""
         self.held: Flags = np.zeros(0, np.bool_)
         self.fired_ns: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.fired_price: npt.NDArray[np.float64] = np.zeros(0)
@@ -57,11 +61,6 @@ class Scan:
     def pulsing(self) -> bool:
         """Tell whether it asks what is true only until the next mark: a new high, the opening."""
         return self.question.query.pulsing
-
-    @property
-    def everywhere(self) -> bool:
-        """Tell whether it may become true of a row that has not changed: an hour's delta, a rank."""
-        return any(query.everywhere for query in self.question.queries())
 
     def evaluate(self, view: View, rows: Rows, asked: Flags) -> list[Signal]:
         """Ask the condition of those of `rows` (the view's, ascending) that are `asked`.
@@ -98,7 +97,9 @@ class Scan:
     def _hold(self, rows: Rows, may: Flags, true: Rows) -> None:
         """Note that of `rows` that `may` change, the table's rows `true` hold and no others."""
         held = self.held.nonzero()[0]
-        if len(held):
+        if len(held) * MANY > len(rows):
+            self.held[rows[may]] = False
+        elif len(held):
             self.held[rows[places(rows, may, held.tolist())]] = False
         self.held[true] = True
 
