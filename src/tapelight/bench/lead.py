@@ -52,7 +52,10 @@ def run(tape: Tape | None = None) -> Iterator[dict[str, Any]]:
         late = quantiles(leads, n=10)[-1] if len(leads) > 1 else leads[0]
         yield _row(f"lead_over_{name}_bars_median", median(leads), span)
         yield _row(f"lead_over_{name}_bars_p90", late, span)
-        yield _row(f"new_highs_from_{name}_bars", len(leads), _count(trades), "signals")
+        yield _row(f"new_highs_from_{name}_bars", _count(bars), _count(trades), "signals")
+        yield _row(
+            f"of_them_not_by_the_tape_{name}", _count(bars) - len(leads), _count(bars), "signals"
+        )
     yield _row("new_highs_from_trades", _count(trades), _count(trades), "signals")
 
 
@@ -93,13 +96,17 @@ def _note(found: Fired, signal: Signal) -> None:
 
 
 def leads_s(trades: Fired, bars: Fired) -> list[float]:
-    """Return for each high from bars the seconds by which trades had reached it before."""
+    """Return for each high from bars the seconds by which trades had reached it before.
+
+    A high that trades had not reached by then is no new high by the tape: a print that moves the
+    bar's high but not the last price. It is left out.
+    """
     found = []
     for symbol, highs in bars.items():
         own = trades.get(symbol, [])
         for high, mark in highs:
             at = bisect_left(own, (high, 0))
-            if at < len(own):
+            if at < len(own) and own[at][1] <= mark:
                 found.append((mark - own[at][1]) / NS)
     return found
 
