@@ -87,7 +87,8 @@ def test_numbers_have_units_or_are_counts_and_ratios() -> None:
     assert bare == {
         "imb", "blocks_5m", "halts_today", "quarantined", "range_pos", "new_highs_today",
         "streak_1m", "streak_5m", "rvol_tod", "rvol_day", "rvol_5m", "rvol_1m", "atr_used",
-        "trades", "vol_burst", "float_rot", "vwap_dist_atr", "vwap_z",
+        "trades", "vol_burst", "float_rot", "vwap_dist_atr", "vwap_z", "beta_spy", "corr_spy_20d",
+        "corr_sector_20d", "news_24h", "news_since_close",
     }  # fmt: skip
 
 

@@ -105,5 +105,5 @@ def test_a_shallow_fold_gives_what_a_month_gives() -> None:
     found = levels(folded([[d] for d in walk(30)], deep=False), {})["A"]
     assert set(found) == {
         "prev_close", "prev_high", "prev_low", "prev_volume", "prev_chg_pct", "adv20", "hv20",
-        "adv_sessions",
+        "adv_sessions", "beta_spy", "corr_spy_20d",
     }  # fmt: skip

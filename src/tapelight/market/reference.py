@@ -9,7 +9,8 @@ from tapelight.model.records import Reference
 
 NUMBERS = (
     "prev_close prev_high prev_low prev_volume prev_chg_pct adv20 adv_sessions atr14 hv20 "
-    "w52_high w52_low shares_out float_shares short_interest sma50d sma200d split_today"
+    "w52_high w52_low shares_out float_shares short_interest sma50d sma200d split_today "
+    "beta_spy corr_spy_20d corr_sector_20d"
 ).split()
 ROLLED = (
     "prev_close prev_high prev_low prev_volume prev_chg_pct w52_high w52_low split_today"

@@ -108,6 +108,7 @@ class View:
             "candles": lambda: self.candles,
             "news": lambda: Newsroom(self),
             "options": lambda: Options(self),
+            "other": lambda: Other(self),
         }
         return source[name]()
 
@@ -264,6 +265,23 @@ class Ind:
         """Return why each row is in its tier."""
         whole = self._view.table.tiers.reasons(self._view.table.n)
         return whole if self._view.index is None else whole.take(self._view.index)
+
+
+class Other:
+    """Read another symbol's column: `other("SPY", "chg_15m")`; NaN where it is not watched."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __call__(self, symbol: str, name: str) -> float:
+        def reckon(view: View) -> float:
+            row = view.table.universe.rows.get(symbol)
+            if row is None:
+                return float("nan")
+            alone = View(view.table, np.array([row], np.intp))
+            return float(np.asarray(alone[name], np.float64)[0])
+
+        return self._view.root.once(f"{name} of {symbol}", reckon)
 
 
 class Options:

@@ -9,11 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.model.batch import Floats
+from tapelight.model.returns import (
+    BETA_DAYS,
+    CORRELATION_DAYS,
+    LEAST_SHARE,
+    beta,
+    correlation,
+    log_returns,
+)
+from tapelight.model.sectors import SECTOR_FUNDS
 
 FULL_SESSIONS = 20
 """Sessions of adv20 and hv20."""
 ATR_SPAN = 14
 RETURNS_A_YEAR = 252
+BENCHMARK = "SPY"
 
 
 class DayBar(Protocol):
@@ -43,6 +53,9 @@ class DailyFold:
         """Sessions in which each symbol traded."""
         self._closes = np.zeros((0, self._ring))
         self._volumes = np.zeros((0, FULL_SESSIONS))
+        self._sessions = 0
+        self._by_session = np.zeros((0, BETA_DAYS + 1))
+        """Closes by session, whoever traded: what returns of two symbols are compared by."""
         self._first_full = np.zeros(0, np.int64)
         nothing = np.zeros(0)
         self.high, self.low, self.close, self.volume = (nothing.copy() for _ in range(4))
@@ -62,6 +75,9 @@ class DailyFold:
             if date >= self._year_from:
                 self._year_high[at] = np.fmax(self._year_high[at], high)
                 self._year_low[at] = np.fmin(self._year_low[at], low)
+        self._by_session[:, self._sessions % (BETA_DAYS + 1)] = np.nan
+        self._by_session[at, self._sessions % (BETA_DAYS + 1)] = close
+        self._sessions += 1
         if full:
             self._volumes[:, self._full % FULL_SESSIONS] = 0.0
             self._volumes[at, self._full % FULL_SESSIONS] = volume
@@ -100,6 +116,26 @@ class DailyFold:
         """Return the highest high and lowest low since `year_from`."""
         return self._year_high, self._year_low
 
+    def returns(self, days: int) -> Floats:
+        """Return the log returns of the last `days` sessions (60 at most), oldest first."""
+        places = (self._sessions + np.arange(-days - 1, 0)) % (BETA_DAYS + 1)
+        return log_returns(self._by_session[:, places])
+
+    def correlation(self, symbol: str) -> Floats:
+        """Return each symbol's correlation with `symbol` over 20 sessions; NaN where unknown."""
+        if symbol not in self.index:
+            return np.full(len(self.index), np.nan)
+        returns = self.returns(CORRELATION_DAYS)
+        least = int(CORRELATION_DAYS * LEAST_SHARE)
+        return correlation(returns, returns[self.index[symbol]], least)
+
+    def beta(self, symbol: str) -> Floats:
+        """Return each symbol's beta to `symbol` over up to 60 sessions; NaN where unknown."""
+        if symbol not in self.index:
+            return np.full(len(self.index), np.nan)
+        returns = self.returns(BETA_DAYS)
+        return beta(returns, returns[self.index[symbol]])
+
     def _add_ranges(self, at: npt.NDArray[np.int64], high: Floats, low: Floats) -> None:
         before, count = self.close[at], self.bars[at]
         true_range = np.maximum(high, before) - np.minimum(low, before)
@@ -129,6 +165,8 @@ class DailyFold:
         never = np.full(more, np.iinfo(np.int64).max)
         self._first_full = np.concatenate((self._first_full, never))
         self._closes = np.concatenate((self._closes, np.zeros((more, self._ring))))
+        unknown = np.full((more, BETA_DAYS + 1), np.nan)
+        self._by_session = np.concatenate((self._by_session, unknown))
         self._volumes = np.concatenate((self._volumes, np.zeros((more, FULL_SESSIONS))))
         for name in (
             "high",
@@ -163,6 +201,8 @@ def levels(
         "prev_chg_pct": (fold.close / fold.close_before - 1.0) * 100.0,
         "adv20": volume / factor,
         "hv20": fold.hv20(),
+        "beta_spy": fold.beta(BENCHMARK),
+        "corr_spy_20d": fold.correlation(BENCHMARK),
     }
     if fold.deep:
         high, low = fold.year()
@@ -179,6 +219,19 @@ def levels(
         symbol: dict(zip(columns, cells, strict=True), adv_sessions=count)
         for symbol, count, *cells in zip(fold.index, counts, *listed, strict=True)
     }
+
+
+class SectorMoves:
+    """Tell by how much a symbol moves with its sector's fund, once its sector is known."""
+
+    def __init__(self, fold: DailyFold | None = None) -> None:
+        self._index = dict(fold.index) if fold else {}
+        self._moves = {s: fold.correlation(f) for s, f in SECTOR_FUNDS.items()} if fold else {}
+
+    def correlation(self, symbol: str, sector: str | None) -> float | None:
+        """Return the correlation over 20 sessions; None where it is unknown."""
+        at, moves = self._index.get(symbol), self._moves.get(sector or "")
+        return None if at is None or moves is None else _known(float(moves[at]))
 
 
 def _known(value: float) -> float | None:

@@ -56,6 +56,12 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     ipo_date: str | None = None
     split_today: float | None = None
     """split_from / split_to of a split effective today."""
+    beta_spy: float | None = None
+    """Of up to 60 daily log returns, 20 at least."""
+    corr_spy_20d: float | None = None
+    """Of the last 20 daily log returns."""
+    corr_sector_20d: float | None = None
+    """With the fund of its sector."""
 
 
 class References(msgspec.Struct, frozen=True, tag="references"):

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from msgspec import structs
+
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds.massive.config import MassiveConfig
 from tapelight.feeds.massive.library import Library, past_month, past_year
@@ -10,7 +12,7 @@ from tapelight.feeds.massive.payloads import Details
 from tapelight.feeds.massive.reference import Facts, detailed, references, rules_of
 from tapelight.feeds.massive.symbols import Rows
 from tapelight.model.conditions import US_RULES, ConditionRules
-from tapelight.model.daily import DailyFold
+from tapelight.model.daily import DailyFold, SectorMoves
 from tapelight.model.records import Reference, References, Rules
 from tapelight.model.session import (
     MINUTE_NS,
@@ -48,6 +50,7 @@ class Almanac:
         self._rows = rows
         self._facts = Facts()
         self._known: dict[str, Reference] = {}
+        self._sectors = SectorMoves()
         wanted = config.symbols
         self._wanted = None if wanted is None else frozenset([*wanted, config.canary])
         self.session = self.session_now()
@@ -106,6 +109,7 @@ class Almanac:
 
     async def _compose(self, fold: DailyFold) -> None:
         found = await asyncio.to_thread(references, self._facts, fold, self._wanted)
+        self._sectors = await asyncio.to_thread(SectorMoves, fold)
         self.adjusted = {
             r.symbol: r.prev_close for r in found if r.split_today and r.prev_close is not None
         }
@@ -115,7 +119,7 @@ class Almanac:
         record: list[Reference] = []
         for reference in found:
             page = self.pages.get(reference.symbol)
-            told = detailed(reference, page) if page else reference
+            told = self._in_its_sector(detailed(reference, page)) if page else reference
             self._known[told.symbol] = told
             if self._rows[told.symbol] >= 0:
                 record.append(told)
@@ -125,6 +129,10 @@ class Almanac:
                 await asyncio.sleep(0)
         if record:
             self._sink.put(References(self.session.date.isoformat(), record))
+
+    def _in_its_sector(self, reference: Reference) -> Reference:
+        moves = self._sectors.correlation(reference.symbol, reference.sector)
+        return structs.replace(reference, corr_sector_20d=moves)
 
     async def _until(self, ts_ns: int) -> None:
         while True:

@@ -75,6 +75,7 @@ class Details(Struct, gc=False):
     weighted_shares_outstanding: float | None = None
     sic_description: str | None = None
     list_date: str | None = None
+    sic_code: str | None = None
 
 
 class TickerDetails(Struct):

@@ -19,6 +19,7 @@ from tapelight.feeds.massive.symbols import is_symbol, is_test
 from tapelight.model.conditions import KNOWN, US_RULES, ConditionRules
 from tapelight.model.daily import DailyFold, levels
 from tapelight.model.records import Reference
+from tapelight.model.sectors import sector_of_sic
 
 TYPES = {"ADRC": "ADR", "ADRP": "PFD", "ADRW": "WARRANT", "ADRR": "RIGHT", "OS": "CS"}
 """Massive's type codes that our words call otherwise; the rest are taken as they are."""
@@ -65,6 +66,7 @@ def detailed(reference: Reference, details: Details) -> Reference:
     return structs.replace(
         reference,
         shares_out=shares or reference.shares_out,
+        sector=sector_of_sic(details.sic_code) or reference.sector,
         industry=details.sic_description or reference.industry,
         ipo_date=details.list_date or reference.ipo_date,
     )

@@ -37,6 +37,13 @@ _EXCHANGES = {
 }  # fmt: skip
 SECOND = 1_000_000_000
 RUNS_WITH_NEWS = 0.5
+_SIC = {
+    "Technology": "7372", "Health Care": "2836", "Financials": "6022", "Industrials": "3560",
+    "Consumer Discretionary": "5651", "Consumer Staples": "2000", "Energy": "1311",
+    "Real Estate": "6798", "Materials": "1040", "Communication Services": "4841",
+    "Utilities": "4911",
+}  # fmt: skip
+"""A code of each sector; a fund has none."""
 _HEADLINES = (
     "{name} raises its outlook for the year", "{name} reports quarterly results",
     "{name} announces a contract award", "{name} prices a public offering",
@@ -105,7 +112,7 @@ def details(simulation: Simulation, row: int) -> Json:
         "weighted_shares_outstanding": int(shares),
         "round_lot": int(listing.round_lot[row]),
         "list_date": listed_on.isoformat(),
-        "sic_code": "7372",
+        **({"sic_code": _SIC[company.sector]} if company.sector in _SIC else {}),
         "sic_description": company.industry.upper(),
     }
 

@@ -26,7 +26,7 @@ def iv_pctl(options: Options) -> Column:
     return options["iv_pctl"]
 
 
-@column()
+@column(unit="puts/call")
 def put_call_vol(options: Options) -> Column:
     """Return today's put volume by call volume, of contracts that expire within 60 days."""
     return options["put_call_vol"]
