@@ -4,7 +4,7 @@ import pytest
 
 from tapelight.bench.lead import Fired, Tape, fired, leads_s
 
-SMALL = Tape(symbols=40, rate=300.0, seconds=65, seed=3)
+SMALL = Tape(symbols=40, rate=300.0, seconds=125, seed=3)
 
 
 @pytest.fixture(scope="module")

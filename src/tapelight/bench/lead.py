@@ -64,7 +64,7 @@ def fired(tape: Tape, source: str) -> Fired:
     engine = Engine()
     spans = {"trades": (), "second": (1,), "minute": (60,)}[source]
     options = SimulatorOptions(
-        port=0, symbols=tape.symbols, rate=tape.rate, seed=tape.seed, start="09:30:00"
+        port=0, symbols=tape.symbols, rate=tape.rate, seed=tape.seed, start="09:30:00", speed=5.0
     )
     market = Offline(options, spans)
     for record in market.opening():
