@@ -4,6 +4,7 @@ import pytest
 
 from tapelight.bench.lead import Fired, Tape, fired, leads_s
 
+pytestmark = pytest.mark.slow
 SMALL = Tape(symbols=40, rate=300.0, seconds=125, seed=3)
 
 
