@@ -33,6 +33,8 @@ from tapelight.scan.strategy import (
 )
 
 SWING_MAX, CONFIRM_MAX = 24, 6
+DECIMALS = 9
+"""A histogram nearer to 0 than these is what rounding leaves of a straight line."""
 
 
 class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,7 +75,9 @@ class MacdCross(Strategy):
     params: Params
     code = "S9"
     title = "MACD cross"
-    doc = "The MACD crosses its signal on closed 5-minute bars, above VWAP, with the 15-minute trend."
+    doc = (
+        "The MACD crosses its signal on closed 5-minute bars, above VWAP, with the 15-minute trend."
+    )
     candles = (("5m", SWING_MAX),)
 
     def indicators(self) -> tuple[Ask, ...]:
@@ -127,7 +131,7 @@ class MacdCross(Strategy):
             signal = average_before(signal, lines[-1], ema_weight(p.signal))
             lines.append(fast - slow)
             hists.append(lines[-1] - signal)
-        return Macd(np.stack(lines, axis=1), np.stack(hists, axis=1))
+        return Macd(np.stack(lines, axis=1), np.round(np.stack(hists, axis=1), DECIMALS))
 
     def _crossed(self, macd: Macd, atr: Floats) -> tuple[Condition, Condition, Condition]:
         """Return the leaves of the newest cross: how long ago, its rise, its place about zero."""
