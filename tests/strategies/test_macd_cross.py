@@ -93,8 +93,8 @@ def test_under_the_vwap_nothing_fires(before: StrategyTape) -> None:
     assert (tape.fired(), tape.failing()) == ([], ["last over vwap"])
 
 
-def test_a_close_is_news_for_half_a_minute(before: StrategyTape) -> None:
-    tape = before.fork()
+def test_a_close_is_news_for_half_a_minute() -> None:
+    tape = tape_of(path(CLOSES), "trade_rate_min = 0.0")
     tape.spread = 0.4
     last_of(tape, path(CLOSES))
     assert "spread_pct" in tape.failing()

@@ -131,7 +131,8 @@ class MacdCross(Strategy):
             signal = average_before(signal, lines[-1], ema_weight(p.signal))
             lines.append(fast - slow)
             hists.append(lines[-1] - signal)
-        return Macd(np.stack(lines, axis=1), np.round(np.stack(hists, axis=1), DECIMALS))
+        hist = np.round(np.stack(hists, axis=1), DECIMALS)
+        return Macd(np.stack(lines, axis=1), np.asarray(hist, np.float64))
 
     def _crossed(self, macd: Macd, atr: Floats) -> tuple[Condition, Condition, Condition]:
         """Return the leaves of the newest cross: how long ago, its rise, its place about zero."""
