@@ -120,8 +120,7 @@ def _day_table(day: DayResult, by: Sequence[str], costs: Costs, zone: dt.tzinfo)
         "exit_reason": [c.reason or None for c in course],
         "id": [s.id for s in day.signals],
     }
-    taken = {*columns, "symbol"}
-    for name in dict.fromkeys(n for s in day.signals for n in s.values if n not in taken):
+    for name in dict.fromkeys(n for s in day.signals for n in s.values if n != "symbol"):
         columns[f"at_{name}"] = [s.values.get(name) for s in day.signals]
     return pl.DataFrame(columns, strict=False, nan_to_null=True)
 
