@@ -42,10 +42,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """XNYS, 24x7, or auto: as the feed says."""
     questions: str = "questions"
     """Folder of own boards and scans (*.sql); one with the name of a shipped one replaces it."""
+    strategies: str = "strategies"
+    """Folder of own strategies (*.py); one with the name of a shipped one replaces it."""
     web: Web = Web()
     journal: JournalLimits = JournalLimits()
     feed: dict[str, dict[str, Any]] = {}
     """[feed.NAME]: the settings of each feed, checked by the feed itself."""
+    strategy: dict[str, dict[str, Any]] = {}
+    """[strategy.NAME]: enabled, and the strategy's parameters, checked by the strategy itself."""
 
 
 def load(path: Path | None) -> Config:

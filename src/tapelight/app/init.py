@@ -10,6 +10,7 @@ data = "data"                # all that is written goes here (--data, TAPELIGHT_
 use_feed = "massive"
 calendar = "auto"
 questions = "questions"      # own boards and scans, one .sql file each
+strategies = "strategies"    # own strategies, one .py file each; [strategy.NAME] sets parameters
 
 [web]
 host = "127.0.0.1"

@@ -8,16 +8,20 @@ from pathlib import Path
 import structlog
 
 from tapelight.app.asof import packed
+from tapelight.app.dispatch import Dispatch
 from tapelight.app.past import Live, Past
 from tapelight.app.publish import Publisher
 from tapelight.app.questions import QuestionFiles
+from tapelight.app.reasons import EngineReasons
 from tapelight.app.scanfiles import ScanFiles
 from tapelight.app.scanner import Scanner
+from tapelight.app.strategies import Budget, StrategyFiles
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import AUTO, Config, JournalLimits, convert
 from tapelight.engine import Engine
 from tapelight.market.warm import compile_loops
+from tapelight.model.records import Disabled
 from tapelight.plugins import load
 from tapelight.ports import Feed
 from tapelight.stores.journal.retention import prune
@@ -25,6 +29,8 @@ from tapelight.web.server import Gateway
 
 log = structlog.get_logger()
 ASK_AGAIN_S = 60.0
+WARM_S = 20.0
+"""After the start, when the first rush is over."""
 LOOK_S = 1.0
 """Between looks at the questions folder."""
 
@@ -42,6 +48,10 @@ class Parts:
     questions: QuestionFiles
     data: Path
     limits: JournalLimits
+    strategies: StrategyFiles
+    dispatch: Dispatch
+    reasons: EngineReasons
+    budget: Budget = field(default_factory=Budget)
     background: set["asyncio.Task[None]"] = field(default_factory=set)
     asked: dict[str, float] = field(default_factory=dict)
 
@@ -64,14 +74,32 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner = Scanner(data, questions.questions, calendar)
     boards = EngineBoards(scanner.engine)
     market = EngineMarket(scanner.engine, scanner.status)
-    scanner.listeners.append(Publisher(boards, market, bus, scanner.status).on_cycle)
+    publisher = Publisher(boards, market, bus, scanner.status)
+    dispatch = Dispatch(scanner.clock.now_ns, publisher.on_cycle)
+    scanner.listeners.append(dispatch.on_cycle)
+    scanner.on_batch, scanner.signal_status = dispatch.note, dispatch.status
     past = Past(data, calendar, lambda: _live(scanner))
+    reasons = EngineReasons(scanner.engine, boards, past)
     scans = ScanFiles(questions, lambda: scanner.ask(questions.questions))
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
-        past=past, scans=scans,
+        past=past, scans=scans, reasons=reasons,
     )  # fmt: skip
-    parts = Parts(scanner, gateway, feed, boards, market, past, questions, data, config.journal)
+    parts = Parts(
+        scanner,
+        gateway,
+        feed,
+        boards,
+        market,
+        past,
+        questions,
+        data,
+        config.journal,
+        StrategyFiles(Path(config.strategies), config.strategy),
+        dispatch,
+        reasons,
+    )
+    scanner.follow(parts.strategies.strategies)
     scanner.kept = lambda: packed(boards.newest)
     scanner.question_faults = lambda: questions.faults
     scanner.feed_counts = feed.counts
@@ -86,11 +114,22 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
 def _attach(parts: Parts, engine: Engine) -> None:
     parts.boards.engine = engine
     parts.market.engine = engine
+    parts.reasons.engine = engine
+    assert parts.scanner.recording is not None
+    newest = parts.dispatch.open(parts.data, engine, parts.scanner.recording)
+    parts.boards.newest.extend(newest)
+    parts.reasons.log = parts.dispatch.log
+    engine.roster.watch = parts.budget.watch
 
 
 def _live(scanner: Scanner) -> Live:
     writer = scanner.recording.writer if scanner.recording is not None else None
     return Live(scanner.clock.now_ns(), writer)
+
+
+async def _warm(past: Past) -> None:
+    await asyncio.sleep(WARM_S)
+    await past.warm()
 
 
 async def _follow_questions(parts: Parts) -> None:
@@ -104,6 +143,24 @@ async def _follow_questions(parts: Parts) -> None:
         for name, fault in faults.items():
             if told.get(name) != fault:
                 log.warning("a scan is refused, its running version stays", name=name, reason=fault)
+        told = faults
+
+
+async def _follow_strategies(parts: Parts) -> None:
+    """Take changed strategy files, and switch off what fails or takes too long; until cancelled."""
+    told: dict[str, str] = {}
+    scanner = parts.scanner
+    while True:
+        await asyncio.sleep(LOOK_S)
+        await asyncio.to_thread(parts.strategies.poll)
+        scanner.follow(parts.strategies.strategies)
+        for name, reason in parts.budget.take().items():
+            scanner.put(Disabled(scanner.clock.now_ns(), name, reason))
+        off = {n: rule.fault for n, rule in scanner.engine.strategies.items() if rule.fault}
+        faults = parts.strategies.faults | off
+        for name, fault in faults.items():
+            if told.get(name) != fault:
+                log.warning("a strategy is off or its file is refused", name=name, reason=fault)
         told = faults
 
 
@@ -140,6 +197,8 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
                 group.create_task(parts.gateway.serve(), name="gateway"),
                 group.create_task(scanner.run_marks(), name="marks"),
                 group.create_task(_follow_questions(parts), name="questions"),
+                group.create_task(_follow_strategies(parts), name="strategies"),
+                group.create_task(_warm(parts.past), name="past"),
                 group.create_task(parts.feed.run(scanner), name="feed"),
             ]
             if until is not None:
@@ -150,4 +209,5 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
         for task in list(parts.background):
             task.cancel()
         parts.past.close()
+        await asyncio.to_thread(parts.dispatch.close)
         scanner.close()

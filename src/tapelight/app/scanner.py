@@ -28,6 +28,7 @@ from tapelight.model.records import (
     Questions,
     Record,
     References,
+    Strategies,
     Symbols,
 )
 from tapelight.model.session import PHASES, calendar, iso
@@ -74,6 +75,7 @@ class Scanner:
         self.feed_state: FeedState | None = None
         self._data = data
         self._questions = questions
+        self._strategies: Strategies | None = None
         self._calendar = calendar_name
         self._early: list[Record] = []
         self._known = 0
@@ -83,6 +85,10 @@ class Scanner:
         self.kept: Callable[[], State] = dict
         """What else a snapshot keeps."""
         self.question_faults: Callable[[], Mapping[str, str]] = dict
+        self.on_batch: Callable[[Batch], None] = lambda _batch: None
+        """Called with each batch that is in the table."""
+        self.signal_status: Callable[[], Mapping[str, Any]] = dict
+        """What /health shows of the signals' way and their log."""
         self._next_mark_ns = 0
         self._complete_ns = 0
         self._dirty = False
@@ -106,6 +112,7 @@ class Scanner:
         if isinstance(record, Batch):
             self.taken = self.feed_counts()
             self._measure(record)
+            self.on_batch(record)
         elif isinstance(record, FeedState):
             self._feed_changed(record)
 
@@ -114,6 +121,12 @@ class Scanner:
         self._questions = questions
         if self.recording is not None and self.engine.questions != questions:
             self._take(questions)
+
+    def follow(self, strategies: Strategies) -> None:
+        """Run another set of strategies from now on: a record too."""
+        self._strategies = strategies
+        if self.recording is not None and self.engine.roster.chosen != strategies:
+            self._take(strategies)
 
     def alive(self, complete_ns: int) -> None:
         """Note that the stream is complete up to a market time."""
@@ -158,6 +171,8 @@ class Scanner:
             self._take_profile(now)
         if self.engine.questions != self._questions:
             self._take(self._questions)
+        if self._strategies is not None:
+            self.follow(self._strategies)
         self.on_open(self.engine)
         early, self._early = self._early, []
         for record in early:
@@ -302,6 +317,7 @@ class Scanner:
             "provisional": int((rows["provisional"] > 0).sum()),
             "quarantined": counters["quarantined"],
             "signals": figures.signals,
+            **self.signal_status(),
             "questions": {
                 "count": len(self._questions.texts),
                 "faults": dict(self.question_faults()),

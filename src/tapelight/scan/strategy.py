@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.market.candles import Candles
 from tapelight.market.text import Text
 from tapelight.market.view import Moment, Usual, View
 from tapelight.market.windows import price_ago
@@ -232,9 +233,9 @@ class Look:
         values: Floats = _sealed(self._view.indicator(ask))
         return values
 
-    def candles(self, timeframe: str, count: int) -> Any:
+    def candles(self, timeframe: str, count: int) -> Candles:
         """Return the last `count` closed bars, newest last: (rows, count) arrays, NaN unknown."""
-        return self._view.candles(timeframe, count)
+        return _closed(self._view.candles(timeframe, count))
 
     def first_bar(self, timeframe: str, count: int) -> tuple[Flags, Floats, Floats, Floats]:
         """Return the regular session's first bar, looked for among the last `count` closed ones.
@@ -290,17 +291,24 @@ class Look:
         view = self._view.once(f"symbol {symbol}", lambda v: View(v.table, np.array([row])))
         return float(np.asarray(view[column])[0])
 
-    def candles_of(self, symbol: str, timeframe: str, count: int) -> Any:
+    def candles_of(self, symbol: str, timeframe: str, count: int) -> Candles | None:
         """Return the last closed bars of another symbol as (1, count) arrays, None if not watched."""
         row = self._view.table.universe.rows.get(symbol)
         if row is None:
             return None
         view = self._view.once(f"symbol {symbol}", lambda v: View(v.table, np.array([row])))
-        return view.candles(timeframe, count)
+        return _closed(view.candles(timeframe, count))
 
     def full(self, value: float) -> Floats:
         """Return `value` for each row."""
         return np.full(len(self), value)
+
+
+def _closed(bars: Candles) -> Candles:
+    """Return the bars, read-only: all who ask at a moment share them."""
+    for name in ("minute", "open", "high", "low", "close", "volume"):
+        getattr(bars, name).flags.writeable = False
+    return bars
 
 
 def _sealed(values: Any) -> Any:
