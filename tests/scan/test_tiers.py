@@ -1,0 +1,364 @@
+"""Tiers: who is in play, when its bars and indicators are seen, and that no shape changes them."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pytest
+import talib
+
+from market.tape import Tape
+from tapelight.app.frozen import freeze, thaw
+from tapelight.engine import Engine
+from tapelight.errors import ConfigError
+from tapelight.market.bank import Bank
+from tapelight.market.indicators import Ask, ask
+from tapelight.market.view import View
+from tapelight.model.batch import Batch, trades_of
+from tapelight.model.codec import decode, encode
+from tapelight.model.records import (
+    CalendarChoice,
+    History,
+    Mark,
+    Pin,
+    Questions,
+    Record,
+    Reference,
+    References,
+    Symbols,
+    TierGate,
+    TierResult,
+    TierWorkers,
+)
+from tapelight.model.session import MINUTE_NS, NS
+from tapelight.scan.tiers import result_of
+
+OPEN = Tape().ns("09:30:00")
+SYMBOLS = ["SPY", "AAA", "BBB", "CCC", "DDD"]
+BOARD = """-- title = "Indicators"
+-- gate = "none"
+SELECT symbol, tier, tier_why, ema9, rsi2_5m, squeeze_bars,
+  rsi(3, '1m', forming) AS peek, ema(3, '5m', forming) AS peek5 FROM market
+WHERE last > 0 ORDER BY ema9 DESC LIMIT 50"""
+SCAN = """-- kind = "events"
+-- gate = "none"
+SELECT symbol, rsi2, macd_hist FROM market WHERE rsi2 > 70 AND last > ema9"""
+
+
+def records(minutes: int = 24, seed: int = 3) -> list[Record]:
+    """Return a morning of five symbols: prints, some late, one backfill, marks and questions."""
+    rng = np.random.default_rng(seed)
+    known = [Reference(symbol=s, type="CS", prev_close=50.0, adv20=1e5) for s in SYMBOLS]
+    found: list[Record] = [
+        CalendarChoice("XNYS"),
+        Symbols(0, SYMBOLS),
+        References("2026-11-20", known),
+        Questions({"board": BOARD, "scan": SCAN}),
+        Mark(OPEN, OPEN),
+    ]
+    price = np.array([50.0, 50.0, 52.0, 50.0, 49.0])
+    for second in range(10, minutes * 60, 10):
+        now = OPEN + second * NS
+        if second % 60 == 10:
+            found += [Mark(now - t, now - t) for t in (10 * NS, 19 * NS // 2, 9 * NS)]
+        row = rng.integers(0, len(SYMBOLS) - (second < 600), 9)
+        late = (rng.random(9) < 0.03) * 70 * NS
+        ts = np.sort(now - rng.integers(1, 9 * NS, 9)) - late
+        price = np.round(price * np.exp(rng.normal(0, 0.0015, len(SYMBOLS))), 2)
+        columns = [row, ts, price[row], rng.integers(1, 9, 9) * 100.0, *[[0] * 9] * 2, ts]
+        found.append(Batch(now, trades_of(*(list(c) for c in columns))))
+        if second == 700:
+            found.append(backfill(now))
+        found.append(Mark(now, now))
+    return found
+
+
+def backfill(now: int) -> History:
+    bars = Tape(*SYMBOLS).make_bars(60, ("09:32", 50, 51, 49, 50.5, 9e5), symbol="BBB")
+    return History(now, bars)
+
+
+def play(given: Iterable[Record], engine: Engine | None = None) -> tuple[Engine, list[str]]:
+    """Apply records; return the engine, and its digest after each mark."""
+    engine, digests = engine or Engine(), []
+    for record in given:
+        if engine.apply(record) is not None:
+            digests.append(engine.digest)
+    return engine, digests
+
+
+def worked(given: list[Record], late_marks: int = 0) -> Iterator[Record]:
+    """Yield the records as a run with a worker puts them: each result before a later mark."""
+    engine, bank, owed = Engine(), Bank(), []  # type: ignore[var-annotated]
+    for record in (given[0], TierWorkers(1), *given[1:]):
+        if isinstance(record, Mark):
+            ready = [r for due, r in owed if due <= 0]
+            owed = [(due - 1, r) for due, r in owed if due > 0]
+            for result in ready:
+                engine.apply(result)
+                yield result
+        engine.apply(record)
+        owed += [(late_marks, result_of(w, bank.reckon(w))) for w in engine.tiers.work]
+        engine.tiers.work.clear()
+        yield record
+
+
+@pytest.fixture(scope="module")
+def morning() -> list[Record]:
+    return records()
+
+
+def test_a_worker_gives_what_the_engine_reckons_itself(morning: list[Record]) -> None:
+    _, inline = play(morning)
+    journal = [decode(encode(r)) for r in worked(morning)]
+    assert sum(isinstance(r, TierResult) for r in journal) > 20
+    assert play(journal)[1] == inline
+    assert len(set(inline)) > 100
+
+
+def test_late_results_are_seen_late_in_the_run_and_in_its_replay(morning: list[Record]) -> None:
+    _, inline = play(morning)
+    journal = list(worked(morning, late_marks=4))
+    digests = play(journal)[1]
+    assert digests != inline
+    assert play([decode(encode(r)) for r in journal])[1] == digests
+
+
+@pytest.mark.parametrize("at", [30, 61, 62, 63, 64, 65, 150, 191])
+@pytest.mark.parametrize("shape", ["inline", "worker"])
+def test_a_snapshot_changes_nothing(morning: list[Record], at: int, shape: str) -> None:
+    journal = morning if shape == "inline" else list(worked(morning))
+    engine, _ = play(journal[:at])
+    twin = thaw(freeze(engine))
+    assert play(journal[at:], twin)[1] == play(journal[at:], engine)[1]
+
+
+def test_every_value_is_that_of_the_rows_closed_bars(morning: list[Record]) -> None:
+    engine, _ = play(morning)
+    table, session = engine.table, engine.table.session
+    assert session is not None
+    view = View(table)
+    until = engine.last_mark_ns // MINUTE_NS
+    for symbol in ("SPY", "AAA", "BBB"):
+        row = table.universe.rows[symbol]
+        bars = table.bars.of_row(row)
+        closes = np.ascontiguousarray(bars["close"][bars["minute"] < until])
+        assert view.indicator(ask("ema", (9,)))[row] == talib.EMA(closes, 9)[-1]
+        assert view.indicator(ask("rsi", (2,)))[row] == talib.RSI(closes, 2)[-1]
+        shown = view.candles("1m", 5)
+        assert shown.close[row].tolist() == closes[-5:].tolist()
+
+
+class Minutes(Tape):
+    """Print minute by minute: pinned A unless told otherwise."""
+
+    def __init__(self, *symbols: str, pinned: bool = True, asks: tuple[Ask, ...] = ()) -> None:
+        super().__init__(*(symbols or ("A",)))
+        if pinned:
+            self.engine.apply(Pin(self.symbols[0]))
+        self.engine.tiers.want(asks)
+
+    def minute(self, time: str, *prices: float, symbol: str = "A", settle: bool = True) -> None:
+        """Trade at the given prices from HH:MM on, then let the minute be seen."""
+        begin = self.ns(f"{time}:00")
+        for i, price in enumerate(prices):
+            self.at(begin + i * NS + NS // 4, price, symbol)
+        if settle:
+            for after in (0, NS // 2, NS):
+                ts = begin + MINUTE_NS + after
+                self.engine.apply(Mark(ts, ts))
+
+    def at(self, ts: int, price: float, symbol: str = "A", recv: int = 0) -> None:
+        row = self.symbols.index(symbol)
+        trades = trades_of([row], [ts], [price], [100.0], [0], [0], [0])
+        self.engine.apply(Batch(recv or ts, trades))
+
+    def candle(self, timeframe: str = "1m", count: int = 1, row: int = 0) -> list[list[float]]:
+        candles = View(self.table).candles(timeframe, count)
+        fields = (candles.minute, candles.open, candles.high, candles.low, candles.close)
+        return [[float(f[row, i]) for f in (*fields, candles.volume)] for i in range(count)]
+
+    def value(self, asked: Ask, row: int = 0) -> float:
+        return float(View(self.table).indicator(asked)[row])
+
+
+def test_a_minute_is_seen_a_second_after_its_end_and_no_sooner() -> None:
+    tape = Minutes()
+    tape.mark("09:29:59")
+    tape.minute("09:30", 10.0, 10.2, 10.1, settle=False)
+    for time in ("09:30:59", "09:31:00", "09:31:00.5", "09:31:00.95"):
+        tape.mark(time)
+        assert np.isnan(tape.candle()[0][1])
+        assert tape.candle()[0][0] == -1
+    tape.mark("09:31:01")
+    assert tape.candle() == [[330, 10.0, 10.2, 10.0, 10.1, 300.0]]
+
+
+def test_prints_that_come_within_half_a_second_count_later_ones_a_minute_on() -> None:
+    tape = Minutes()
+    tape.mark("09:29:59")
+    tape.minute("09:30", 10.0, settle=False)
+    tape.mark("09:31:00")
+    tape.at(tape.ns("09:30:59.9"), 10.3, recv=tape.ns("09:31:00.3"))
+    tape.mark("09:31:00.5")
+    tape.at(tape.ns("09:30:59.8"), 9.9, recv=tape.ns("09:31:00.7"))
+    tape.mark("09:31:01")
+    assert tape.candle() == [[330, 10.0, 10.3, 10.0, 10.0, 200.0]]
+    tape.minute("09:31", 10.1)
+    assert tape.candle(count=2)[0] == [330, 10.0, 10.3, 9.9, 10.0, 300.0]
+
+
+def test_a_minute_without_a_print_has_no_bar() -> None:
+    tape = Minutes()
+    tape.mark("09:29:59")
+    for time, price in (("09:30", 10.0), ("09:33", 11.0)):
+        tape.minute(time, price)
+    assert [c[0] for c in tape.candle(count=3)] == [-1, 330, 333]
+
+
+def test_longer_bars_begin_at_the_open_and_are_seen_when_over() -> None:
+    tape = Minutes()
+    tape.mark("04:00:00")
+    for i in range(4):
+        tape.minute(f"04:{27 + i}", 10.0 + i / 8, 9.875 + i / 8)
+    assert tape.candle("60m") == [[0, 10.0, 10.25, 9.875, 10.125, 600.0]]
+    assert tape.candle("30m") == [[0, 10.0, 10.25, 9.875, 10.125, 600.0]]
+    for i in range(5):
+        tape.minute(f"09:{30 + i}", 10.2 + i / 10)
+        assert (tape.candle("5m")[0][0] == 330) == (i == 4)
+    assert tape.candle("5m", 2)[1] == [330, 10.2, 10.6, 10.2, 10.6, 500.0]
+    assert tape.candle("15m") == [[30, 10.375, 10.375, 10.25, 10.25, 200.0]]
+
+
+def test_a_late_print_reopens_longer_bars_too() -> None:
+    asked = ask("sma", (1,), "5m")
+    tape = Minutes(asks=(asked, ask("vwap")))
+    tape.mark("09:29:59")
+    for i in range(6):
+        tape.minute(f"09:{30 + i}", 10.0 + i / 10)
+    assert tape.value(asked) == 10.4
+    tape.at(tape.ns("09:32:10"), 10.9, recv=tape.ns("09:36:20"))
+    tape.minute("09:36", 10.6)
+    assert tape.candle("5m") == [[330, 10.0, 10.9, 10.0, 10.4, 600.0]]
+    bars = tape.table.bars.of_row(0)
+    fields = (np.ascontiguousarray(bars[n]) for n in ("high", "low", "close", "volume"))
+    assert tape.value(ask("vwap")) == talib.VWAP(*fields)[-1]
+
+
+def test_a_row_outside_tier_2_knows_neither_candles_nor_indicators() -> None:
+    tape = Minutes("A", "B", asks=(ask("sma", (1,)),))
+    tape.mark("09:29:59")
+    tape.minute("09:30", 10.0, settle=False)
+    tape.minute("09:30", 10.0, symbol="B")
+    assert tape.many("tier tier_why") == [2.0, "pinned"]
+    assert tape.many("tier tier_why", "B") == [1.0, "every row"]
+    assert tape.value(ask("sma", (1,)), 0) == 10.0
+    assert np.isnan(tape.value(ask("sma", (1,)), 1))
+    assert np.isnan(tape.candle(row=1)[0][1])
+
+
+def test_benchmarks_are_always_pinned_and_a_pin_can_be_taken_back() -> None:
+    tape = Minutes("A", "QQQ")
+    tape.mark("09:30:00")
+    assert [tape("tier", s) for s in tape.symbols] == [2.0, 2.0]
+    tape.engine.apply(Pin("A", pinned=False))
+    tape.engine.apply(TierGate(stay_s=5.0))
+    tape.mark("09:30:05")
+    assert tape("tier") == 2.0
+    tape.mark("09:30:06")
+    assert [tape("tier", s) for s in tape.symbols] == [1.0, 2.0]
+
+
+def test_a_row_comes_into_play_and_leaves_with_hysteresis() -> None:
+    tape = Minutes("A", pinned=False, asks=(ask("sma", (1,)),))
+    tape.engine.apply(TierGate("chg_pct >= 5", stay_s=30.0))
+    tape.mark("09:29:59")
+    tape.minute("09:30", 10.2)
+    assert tape("tier") == 1.0
+    tape.at(tape.ns("09:31:05"), 10.5)
+    tape.mark("09:31:06")
+    assert tape.many("tier tier_why") == [2.0, "gate"]
+    assert np.isnan(tape.value(ask("sma", (1,))))
+    tape.mark("09:31:07")
+    assert tape.value(ask("sma", (1,))) == 10.2
+    tape.at(tape.ns("09:31:08"), 10.41)
+    tape.mark("09:32:30")
+    assert tape("tier") == 2.0
+    tape.at(tape.ns("09:32:31"), 10.39)
+    tape.mark("09:32:32")
+    tape.mark("09:33:00")
+    assert tape("tier") == 2.0
+    tape.mark("09:33:01")
+    assert tape.many("tier tier_why") == [1.0, "every row"]
+    assert np.isnan(tape.value(ask("sma", (1,))))
+    assert np.isnan(tape.candle()[0][1])
+
+
+def test_of_more_than_the_most_those_with_most_dollars_come_in() -> None:
+    tape = Minutes("A", "B", "C")
+    tape.engine.apply(TierGate("last > 0", most=2))
+    for symbol, price in (("A", 1.0), ("B", 5.0), ("C", 9.0)):
+        tape.at(tape.ns("09:30:01"), price, symbol)
+    tape.mark("09:30:02")
+    assert [tape("tier", s) for s in "ABC"] == [2.0, 1.0, 2.0]
+    assert tape.engine.tiers.in_play().tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [("chg_pc > 3", "did you mean"), ("rsi14 > 70", "asks for rsi14, which only rows in tier 2")],
+)
+def test_a_gate_that_cannot_be_asked_is_refused(where: str, said: str) -> None:
+    tape = Minutes()
+    with pytest.raises(ConfigError) as caught:
+        tape.engine.apply(TierGate(where))
+    assert said in str(caught.value)
+    tape.mark("09:30:00")
+    assert tape("tier") == 2.0
+
+
+def test_a_new_session_begins_with_nothing_but_the_pins() -> None:
+    tape = Minutes(asks=(ask("sma", (1,)),))
+    tape.mark("15:58:59")
+    tape.minute("15:59", 10.0)
+    assert tape.value(ask("sma", (1,))) == 10.0
+    tape.mark("04:00:00", days=3)
+    assert tape("tier") == 2.0
+    assert np.isnan(tape.value(ask("sma", (1,))))
+    assert tape.candle()[0][0] == -1
+    ts = tape.ns("04:01:10", days=3)
+    tape.engine.apply(Batch(ts, trades_of([0], [ts], [12.0], [100.0], [0], [0], [0])))
+    for time in ("04:02:00", "04:02:00.5", "04:02:01"):
+        tape.mark(time, days=3)
+    assert tape.candle() == [[1, 12.0, 12.0, 12.0, 12.0, 100.0]]
+
+
+def test_what_is_asked_later_is_there_two_whole_seconds_on() -> None:
+    tape = Minutes(asks=(ask("sma", (1,)),))
+    tape.mark("09:29:59")
+    tape.minute("09:30", 10.0, 10.1)
+    tape.engine.tiers.want([ask("ema", (1,))])
+    tape.mark("09:31:02")
+    assert np.isnan(tape.value(ask("ema", (1,))))
+    tape.mark("09:31:03")
+    assert tape.value(ask("ema", (1,))) == 10.1
+    assert np.isnan(tape.value(ask("sma", (1,))))
+
+
+def test_forming_values_peek_at_whole_seconds() -> None:
+    one, five = ask("sma", (2,), "1m", True), ask("max", (2,), "5m", True)
+    tape = Minutes(asks=(one, five))
+    tape.mark("09:29:59")
+    for i in range(12):
+        tape.minute(f"09:{30 + i}", 10.0 + i / 8)
+    assert tape.value(one) == (11.25 + 11.375) / 2
+    assert tape.value(five) == 11.375
+    tape.at(tape.ns("09:42:04"), 11.75)
+    tape.mark("09:42:04.5")
+    assert tape.value(one) == (11.25 + 11.375) / 2
+    tape.mark("09:42:05")
+    assert tape.value(one) == (11.375 + 11.75) / 2
+    assert tape.value(five) == 11.75
+    tape.at(tape.ns("09:42:06"), 11.5)
+    tape.mark("09:42:07")
+    assert tape.value(one) == (11.375 + 11.5) / 2
+    assert tape.value(five) == 11.5
