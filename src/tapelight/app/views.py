@@ -104,7 +104,8 @@ class EngineMarket:
 
     def query(self, sql: str) -> Sequence[Row]:
         """Answer a SELECT over `market`; raises ConfigError that names the fault."""
-        return answer(compile_query(sql), View(self.engine.table))
+        query = compile_query(sql, names=self.engine.names)
+        return answer(query, View(self.engine.table))
 
     def symbol(self, symbol: str) -> Row:
         """Return every column of one symbol; raises KeyError when it is not watched."""

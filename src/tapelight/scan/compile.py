@@ -71,8 +71,6 @@ class Compiler:
     def column(self, node: exp.Column) -> Expr:
         """Compile a column, one of the query's own names, or a name of another question."""
         name = node.name
-        if node.args.get("db") or node.args.get("catalog"):
-            raise refuse(node, "A name has at most two parts: question.name")
         if node.table not in ("", "market"):
             return self._foreign(node)
         if name in self.aliases:

@@ -1,6 +1,7 @@
 """The text of a query parsed and checked against a closed list of parts."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import sqlglot
@@ -27,6 +28,13 @@ _READ = frozenset(
 
 class ScanSql(DuckDB):
     """Read the scan language: SQL in which a function is a name with arguments, and no more."""
+
+    class Tokenizer(DuckDB.Tokenizer):
+        """Take DIV for a name: TA-Lib has a function of it."""
+
+        KEYWORDS: ClassVar[dict[str, Any]] = {
+            word: token for word, token in DuckDB.Tokenizer.KEYWORDS.items() if word != "DIV"
+        }
 
     class Parser(DuckDBParser):
         """Parse every function call alike: the compiler knows which there are."""
@@ -96,6 +104,7 @@ def _depth(tree: exp.Expr) -> int:
     return deepest
 
 
+@lru_cache(maxsize=256)
 def parse_gate(text: str) -> exp.Expr:
     """Return one condition; raises ConfigError for more than that."""
     tree = parse(f"SELECT 1 FROM market WHERE {text}")

@@ -190,15 +190,20 @@ def _named(compiler: Compiler, node: exp.Expr) -> Named:
     return Named(name, "", text, compiled)
 
 
+@lru_cache(maxsize=256)
+def _passes(gate: str, relax: float) -> Expr:
+    """Return the condition of a gate, which many questions have alike."""
+    try:
+        return shared(Compiler(relax).condition(parse_gate(gate)))
+    except ConfigError as error:
+        raise ConfigError(f"In the gate: {error}") from error
+
+
 def _filter(compiler: Compiler, tree: exp.Select, gate: str) -> Filter | None:
     """Return the gate and WHERE as one filter; the gate is reckoned once a view for all."""
     tests: list[Expr] = []
     if gate:
-        try:
-            passes = Compiler(compiler.relax).condition(parse_gate(gate))
-        except ConfigError as error:
-            raise ConfigError(f"In the gate: {error}") from error
-        tests.append(shared(passes))
+        tests.append(_passes(gate, compiler.relax))
     where = tree.args.get("where")
     if where:
         own = compiler.condition(where.this)
