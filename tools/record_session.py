@@ -1,0 +1,140 @@
+"""Record a simulated session as fast as it can be drawn, with what goes wrong on real days.
+
+    python tools/record_session.py --data DIR --symbols 11000 --rate 9000 [--hours 6.5]
+
+The records go through the scanner itself, journal, marks, snapshots and all; only the clock is
+led by hand. A feed hole (closed by a snapshot of the day so far), late prints and re-sent bars
+are in it. The signals are written beside the journal as signals.json, in the order in which they
+came: a replay must give the same digest, a backtest the same signals.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from tapelight.app.questions import read_questions
+from tapelight.app.scanner import Scanner
+from tapelight.engine import Cycle
+from tapelight.feeds.simulator import SimulatorOptions
+from tapelight.feeds.simulator.offline import Offline
+from tapelight.feeds.simulator.tape import dollars
+from tapelight.model.records import FeedState, Snapshot
+
+NS = 1_000_000_000
+HOLE_AFTER_S, HOLE_S = 1500, 40
+UNSET = 1 << 59
+"""The lowest price so far of what has none, and above."""
+
+
+class Recorder:
+    """Drive one scanner from one offline market."""
+
+    def __init__(self, data: Path, options: SimulatorOptions) -> None:
+        self.market = Offline(options, spans=(60,))
+        self.scanner = Scanner(data, read_questions(None), "XNYS")
+        self.signals: list[dict[str, object]] = []
+        self.scanner.listeners.append(self._note)
+
+    def _note(self, cycle: Cycle) -> None:
+        self.signals += [
+            {"id": s.id, "scan": s.scan, "symbol": s.symbol, "state": s.state, "mark": s.mark}
+            for s in cycle.signals
+        ]
+
+    def begin(self) -> None:
+        """Open the journal at the market's start and put what comes before the first event."""
+        self._set(self.market.now_ns)
+        for record in self.market.opening():
+            self.scanner.put(record)
+
+    def step(self, lost: bool) -> None:
+        """Draw a window; put it, unless the feed is down and it is lost."""
+        batch = self.market.step()
+        self._set(self.market.now_ns)
+        if not lost:
+            self.scanner.put(batch)
+            self.scanner.alive(self.market.now_ns)
+
+    def hole(self, open_: bool) -> None:
+        """Open a hole in the feed, or close it with the day so far."""
+        now = self.market.now_ns
+        if open_:
+            self.scanner.put(FeedState(now, "simulator", "gap", "cut", True, now))
+        else:
+            self.scanner.put(self._picture())
+            self.scanner.put(FeedState(now, "simulator", "live"))
+
+    def _set(self, now_ns: int) -> None:
+        self.scanner.clock.set(now_ns, 0.0)
+
+    def _picture(self) -> Snapshot:
+        totals, now = self.market.simulation.totals, self.market.now_ns
+        n = len(self.market.simulation.listing)
+        traded = totals.volume > 0
+
+        def price(ticks: np.ndarray) -> np.ndarray:
+            return np.where(traded & (ticks > 0) & (ticks < UNSET), dollars(ticks), np.nan)
+
+        return Snapshot(
+            now, np.arange(n, dtype=np.int32), np.full(n, now, np.int64), price(totals.last),
+            totals.volume.astype(np.float64), price(totals.open), price(totals.high),
+            price(totals.low), np.where(traded, totals.vwap(), np.nan), dollars(totals.bid),
+            dollars(totals.ask), totals.bid_size.astype(np.float64),
+            totals.ask_size.astype(np.float64), totals.prev_close.astype(np.float64),
+        )  # fmt: skip
+
+
+async def record(data: Path, options: SimulatorOptions, seconds: float) -> Recorder:
+    """Record `seconds` of market time, with a hole of 40 s after 25 minutes (or a third)."""
+    recorder = Recorder(data, options)
+    recorder.begin()
+    start_ns = recorder.market.now_ns
+    hole_ns = start_ns + int(min(HOLE_AFTER_S, seconds / 3) * NS)
+    end_ns, until_ns = start_ns + int(seconds * NS), hole_ns + int(min(HOLE_S, seconds / 9) * NS)
+    began, told_ns, down = time.monotonic(), start_ns, False
+    while (now := recorder.market.now_ns) < end_ns:
+        if down != (hole_ns <= now < until_ns):
+            down = not down
+            recorder.hole(down)
+        recorder.step(lost=down)
+        if now - told_ns >= 60 * NS:
+            told_ns = now
+            done, spent = (now - start_ns) / NS, time.monotonic() - began
+            sys.stderr.write(
+                f"\r{done / 60:.0f} of {seconds / 60:.0f} min, {recorder.market.trades:,} trades, "
+                f"{len(recorder.signals):,} signals, {done / spent:.1f} x real time "
+            )
+        await asyncio.sleep(0)  # the snapshot's thread is waited for by the loop
+    recorder.scanner.close()
+    return recorder
+
+
+def main() -> None:
+    """Record as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--symbols", type=int, default=11_000)
+    parser.add_argument("--rate", type=float, default=9_000.0, help="trades/s from 09:30 to 09:35")
+    parser.add_argument("--hours", type=float, default=6.5)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    options = SimulatorOptions(
+        port=0, symbols=given.symbols, rate=given.rate, seed=given.seed, start="09:30:00",
+        speed=5.0, quotes_per_trade=0.5,
+    )  # fmt: skip
+    recorder = asyncio.run(record(given.data, options, given.hours * 3600))
+    written = given.data / "signals.json"
+    written.write_bytes(msgspec.json.encode(recorder.signals))
+    sys.stdout.write(
+        f"{recorder.market.trades:,} trades, {len(recorder.signals):,} signals, "
+        f"digest {recorder.scanner.engine.digest}: {written}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
