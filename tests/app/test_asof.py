@@ -171,6 +171,22 @@ def test_of_two_runs_of_a_day_the_one_that_ran_is_asked(day: Day, tmp_path: Path
         asof.at(TAPE.start_ns + 6 * NS)
 
 
+def test_a_cursor_goes_on_in_a_journal_that_grows(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "journal" / "2026-11-20" / "0001")
+    records, asof = list(TAPE.records()), AsOf(tmp_path, XNYS)
+    marks = [i for i, r in enumerate(records) if isinstance(r, Mark) and r.ts_ns % NS == 0]
+    begin, engine = 0, live([], None).engine
+    for second in (3, 4, 9):
+        live(records[begin : marks[second] + 1], writer, engine)
+        begin = marks[second] + 1
+        writer.tick(force=True)
+        assert writer.wait_for(writer.seq, 5.0)
+        then = asof.at(TAPE.start_ns + (second + 1) * NS, frozenset(["gainers"]))
+        assert then.mark_ns == TAPE.start_ns + (second + 1) * NS
+        asof.at(TAPE.start_ns + (second + 1) * NS)
+    writer.close()
+
+
 def running(day: Day, now_ns: int, limit_s: float = 30.0) -> Past:
     return Past(day.data, "XNYS", lambda: past.Live(now_ns), limit_s)
 

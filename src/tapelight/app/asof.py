@@ -68,6 +68,8 @@ class Cursor:
         self._narrow()
         self._seq = seq
         self._records: Iterator[Record] | None = None
+        self._grown = True
+        """Whether the journal may have grown since `_records` was opened: a run that goes on."""
         self._ahead: list[Record] = []
         """Read and not yet applied: what follows the last mark, up to the next one."""
 
@@ -82,6 +84,7 @@ class Cursor:
         Returns False where the journal ends before it. `check` is called at each mark and may
         raise to end the work.
         """
+        self._grown = True
         while (cycle := self._next_cycle()) is not None:
             mark = cycle[-1]
             assert isinstance(mark, Mark)
@@ -97,15 +100,18 @@ class Cursor:
         """Return the records up to the next mark; None where the journal ends before it."""
         if self._ahead and isinstance(self._ahead[-1], Mark):
             return self._ahead
-        if self._records is None:
-            self._records = read_records(self.folder, self._seq)
-        for record in self._records:
-            self._seq += 1
-            self._ahead.append(record)
-            if isinstance(record, Mark):
-                return self._ahead
-        self._records = None
-        return None
+        while True:
+            if self._records is None:
+                self._grown = False
+                self._records = read_records(self.folder, self._seq)
+            for record in self._records:
+                self._seq += 1
+                self._ahead.append(record)
+                if isinstance(record, Mark):
+                    return self._ahead
+            self._records = None
+            if not self._grown:
+                return None
 
     def _apply(self, record: Record) -> None:
         cycle = None if isinstance(record, Digest) else self.engine.apply(record)
@@ -180,6 +186,10 @@ class AsOf:
                 f"{iso(cursor.mark_ns)}.{_days(self._data)}"
             )
         return Then(cursor.engine, cursor.boards, _name(folder), cursor, check)
+
+    def forget(self) -> None:
+        """Keep no engine any more."""
+        self._cursors.clear()
 
     def _keep(self, cursor: Cursor) -> None:
         self._cursors = [*self._cursors, cursor][-CURSORS:]

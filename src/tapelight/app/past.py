@@ -25,7 +25,7 @@ LIMIT_S = 30.0
 WAITING = 8
 """Questions that may wait for the process; one more is told to come again."""
 IDLE_S = 600.0
-"""After so long without a question the process ends, and gives its memory back."""
+"""After so long without a question the process gives the memory of its engines back."""
 FLUSH_S = 2.0
 RECENT_NS = 10_000_000_000
 """What is older than this has reached its file long ago."""
@@ -134,6 +134,10 @@ class Past:
                 "The process that answers for the past has ended: ask again."
             ) from error
 
+    async def warm(self) -> None:
+        """Start the process, so that the first question need not wait for it."""
+        await asyncio.wrap_future(self._open().submit(forget))
+
     def _open(self) -> ProcessPoolExecutor:
         if self._idle is not None:
             self._idle.cancel()
@@ -146,11 +150,11 @@ class Past:
         return self._pool
 
     def _rest(self) -> None:
-        """Let the process end when nobody asks for a while."""
+        """Let the process forget its engines when nobody asks for a while."""
         pool = self._pool
         if pool is not None and not self._waiting:
             loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(IDLE_S, self._close, pool)
+            self._idle = loop.call_later(IDLE_S, pool.submit, forget)
 
     def _close(self, pool: ProcessPoolExecutor) -> None:
         if self._pool is pool:
@@ -193,6 +197,12 @@ def begin(data: str, calendar_name: str, given_up: Any) -> None:
     die_with_parent()
     os.nice(NICE)
     _worker = _Worker(Path(data), calendar_name, given_up)
+
+
+def forget() -> None:
+    """Give the memory of the kept engines back."""
+    assert _worker is not None
+    _worker.past.forget()
 
 
 def work(task: Task, answer: Callable[..., T], arguments: tuple[Any, ...]) -> T:
