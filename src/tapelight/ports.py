@@ -147,6 +147,15 @@ class Wanted:
     since_ns: int = 0
     limit: int = 100
 
+    def fits(self, signal: Signal) -> bool:
+        """Tell whether a record is wanted."""
+        return (
+            self.scan in ("", signal.scan)
+            and self.symbol in ("", signal.symbol)
+            and self.state in ("", signal.state)
+            and signal.mark >= self.since_ns
+        )
+
 
 class Reasons(Protocol):
     """Why a row is, or is not, on a board or fired by a scan or strategy; and the log of signals.

@@ -3,12 +3,15 @@
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from tapelight.engine import Cycle
+from tapelight.app.recording import Recording
+from tapelight.app.views import KEEP_SIGNALS
+from tapelight.engine import Cycle, Engine
 from tapelight.model.batch import Batch
 from tapelight.model.signals import Hops, Signal
 from tapelight.stores.signals import SignalLog
@@ -16,6 +19,8 @@ from tapelight.stores.signals import SignalLog
 HOPS = ("net", "table", "rule", "send", "total")
 MEASURED = 2_000
 """Signals of which p50 and p99 of each hop are told."""
+REPEATED_S = 2.0
+"""How long a start waits for the signals of the run's end to be logged."""
 BATCHES = 4_096
 """Batches between two marks whose events are looked for at the most."""
 
@@ -42,20 +47,34 @@ class Dispatch:
     newest quote or bar; a signal that time alone brought has none.
     """
 
-    def __init__(
-        self,
-        now_ns: Callable[[], int],
-        rows: Callable[[], Mapping[str, int]],
-        publish: Callable[[Cycle], None],
-    ) -> None:
+    def __init__(self, now_ns: Callable[[], int], publish: Callable[[Cycle], None]) -> None:
         self._now_ns = now_ns
-        self._rows = rows
         self._publish = publish
         self.log: SignalLog | None = None
-        self.run: Callable[[], str] = str
+        self._run: Callable[[], str] = str
         """DATE/NUMBER of the recording."""
+        self._rows: Mapping[str, int] = {}
+        """The symbols' rows."""
         self._folded: deque[Folded] = deque(maxlen=BATCHES)
         self._measured: dict[str, deque[float]] = {name: deque(maxlen=MEASURED) for name in HOPS}
+
+    def open(self, data: Path, engine: Engine, recording: Recording) -> list[Signal]:
+        """Open the log beside a recording that begins; returns the newest of a run that goes on.
+
+        What that run gave since its last snapshot is given again: the log takes what it lacks.
+        """
+        self._rows, self._run = engine.table.universe.rows, recording.name
+        self.log = SignalLog(data)
+        if recording.opened.engine is None:
+            return []
+        self.keep(recording.opened.signals)
+        self.log.wait(REPEATED_S)
+        return self.log.newest(recording.name(), KEEP_SIGNALS)
+
+    def close(self) -> None:
+        """Write what waits for the log, and close it."""
+        if self.log is not None:
+            self.log.close()
 
     def note(self, batch: Batch) -> None:
         """Note that a batch is in the table."""
@@ -72,11 +91,11 @@ class Dispatch:
     def keep(self, signals: Sequence[Signal]) -> None:
         """Log signals; those that the log has already are left out."""
         if self.log is not None and signals:
-            self.log.append(self.run(), signals)
+            self.log.append(self._run(), signals)
 
     def _stamped(self, signals: Sequence[Signal]) -> list[Signal]:
         fire_ns = self._now_ns()
-        rows = self._rows()
+        rows = self._rows
         events = events_of(self._folded, {rows[s.symbol] for s in signals if s.symbol in rows})
         dispatch_ns = self._now_ns()
         found: list[Signal] = []

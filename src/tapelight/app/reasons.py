@@ -230,19 +230,10 @@ class EngineReasons:
 
     async def signals(self, wanted: Wanted) -> Sequence[Signal]:
         """Return records, the newest first: those of this process, and the log's before them."""
-        live = [s for s in self.boards.newest if _fits(s, wanted)][: wanted.limit]
+        live = [s for s in self.boards.newest if wanted.fits(s)][: wanted.limit]
         if len(live) >= wanted.limit or self.log is None:
             return live
         logged = await asyncio.to_thread(self.log.find, wanted)
         seen = {(s.mark, s.scan, s.symbol, s.id, s.state) for s in live}
         older = [s for s in logged if (s.mark, s.scan, s.symbol, s.id, s.state) not in seen]
         return sorted([*live, *older], key=lambda s: -s.mark)[: wanted.limit]
-
-
-def _fits(signal: Signal, wanted: Wanted) -> bool:
-    return (
-        wanted.scan in ("", signal.scan)
-        and wanted.symbol in ("", signal.symbol)
-        and wanted.state in ("", signal.state)
-        and signal.mark >= wanted.since_ns
-    )

@@ -48,6 +48,10 @@ class Recording:
         """Return the folder of the running run."""
         return self.writer.folder
 
+    def name(self) -> str:
+        """Return the running run's name: DATE/NUMBER."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
     def append(self, record: Record) -> None:
         """Take the next record."""
         self.writer.append(record)
@@ -126,7 +130,7 @@ class Recording:
             "detail": writer.state.partition(": ")[2],
             "bytes": writer.bytes,
             "seq": writer.seq,
-            "run": f"{self.folder.parent.name}/{self.folder.name}",
+            "run": self.name(),
         }
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Runs: where the journal of a session lies, and whether an earlier one goes on."""
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tapelight.app.frozen import thaw
@@ -10,6 +10,7 @@ from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.model.records import Record
 from tapelight.model.session import Calendar, latest_session, session_after
+from tapelight.model.signals import Signal
 from tapelight.stores.journal.segments import Corrupt, Tail, cut, end_of, read_records, segments
 from tapelight.stores.journal.snapshots import drop_after, read_snapshot
 from tapelight.stores.journal.writer import Writer, is_recording
@@ -24,6 +25,8 @@ class Run:
     engine: Engine | None = None
     notice: str = ""
     """Why the day's earlier run could not go on, where it should have; empty otherwise."""
+    signals: list[Signal] = field(default_factory=list)
+    """Those that the run gave between its last snapshot and its end, given again."""
 
 
 def journal_date(calendar: Calendar, now_ns: int) -> str:
@@ -87,20 +90,28 @@ def roll_of(folder: Path, calendar: Calendar, after_ns: int = 0) -> int:
 
 
 def _resume(folder: Path, now_ns: int) -> Run | None:
-    engine, tail = restore(folder)
+    signals: list[Signal] = []
+    engine, tail = restore(folder, signals.extend)
     if engine.last_mark_ns == 0 or engine.last_mark_ns >= now_ns:
         return None
     cut(tail)
     drop_after(folder, tail.records)
-    return Run(folder, Writer(folder, tail.records), engine)
+    return Run(folder, Writer(folder, tail.records), engine, signals=signals)
 
 
-def restore(folder: Path) -> tuple[Engine, Tail]:
-    """Return the engine as of the journal's last record, from the newest sound snapshot on."""
+def restore(
+    folder: Path, hear: Callable[[Sequence[Signal]], object] = lambda _signals: None
+) -> tuple[Engine, Tail]:
+    """Return the engine as of the journal's last record, from the newest sound snapshot on.
+
+    `hear` is called with the signals that the records after it give again.
+    """
     tail = end_of(folder)
     engine, seq = _from_snapshot(folder, tail.records)
     for record in read_records(folder, seq):
-        engine.apply(record)
+        cycle = engine.apply(record)
+        if cycle is not None and cycle.signals:
+            hear(cycle.signals)
     return engine, tail
 
 

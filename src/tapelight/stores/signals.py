@@ -145,6 +145,10 @@ class SignalLog:
         """Return records, the newest first; raises Unavailable where the file can't be read."""
         return find(self._reader, wanted)
 
+    def newest(self, run: str, limit: int) -> list[Signal]:
+        """Return the newest records of one run, the newest first; raises Unavailable."""
+        return find(self._reader, Wanted(limit=limit), run)
+
     def verify(self) -> Chain:
         """Walk the whole chain."""
         return verify(self._reader)
@@ -240,12 +244,12 @@ def _last(connection: sa.Connection) -> tuple[int, str]:
     return (row.seq, row.hash) if row is not None else (0, FIRST_HASH)
 
 
-def find(engine: sa.Engine, wanted: Wanted) -> list[Signal]:
-    """Return the records that are wanted, the newest first; raises Unavailable."""
+def find(engine: sa.Engine, wanted: Wanted, run: str = "") -> list[Signal]:
+    """Return the records that are wanted (of one run), the newest first; raises Unavailable."""
     c = SIGNALS.c
     asked = sa.select(c.payload).order_by(c.seq.desc()).limit(wanted.limit)
     equal: Mapping[str, str] = {
-        "scan": wanted.scan, "symbol": wanted.symbol, "state": wanted.state,
+        "scan": wanted.scan, "symbol": wanted.symbol, "state": wanted.state, "run": run,
     }  # fmt: skip
     for name, value in equal.items():
         if value:

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from starlette.responses import Response
 
-from tapelight.ports import Boards, Json, Market, Past, Scans
+from tapelight.ports import Boards, Json, Market, Past, Reasons, Scans
 from tapelight.web import metrics
 from tapelight.web.endpoints import (
     AT,
@@ -22,19 +22,18 @@ from tapelight.web.endpoints import (
     Endpoint,
     Health,
     MarketRows,
-    SignalList,
     limit,
     reply,
 )
 from tapelight.web.openapi import document
 from tapelight.web.problems import Refused
+from tapelight.web.reasons import reason_endpoints
 from tapelight.web.scans import scan_endpoints
 from tapelight.web.spans import SPANS, widen
 from tapelight.web.wire import nearest, quoted
 
 SQL_CHARS = 4_000
 ROWS = 5_000
-SIGNALS = 1_000
 BAR_COLUMNS = ("start_s", "open", "high", "low", "close", "volume")
 JOURNAL_FAILED = frozenset({"failed", "full", "closed"})
 FORBIDDEN = (";", "--", "/*")
@@ -84,11 +83,13 @@ class Rest:
         own: Callable[[], Mapping[str, Json]],
         past: Past | None = None,
         scans: Scans | None = None,
+        reasons: Reasons | None = None,
     ) -> None:
         self._boards = boards
         self._market = market
         self._past = past
         self._scans = scans
+        self._reasons = reasons
         self._metrics = metrics.exposition(lambda: {**market.status(), "gateway": own()})
         self.endpoints = self._table()
         self._document = document(self.endpoints, _version())
@@ -123,9 +124,7 @@ class Rest:
                 (SYMBOL, SPAN),
                 missing,
             ),
-            Endpoint(
-                "/api/signals", "Show signals.", self.signals, SignalList, (limit(100, SIGNALS),)
-            ),
+            *reason_endpoints(self._reasons, self._boards),
             *scan_endpoints(self._scans),
             Endpoint("/api/openapi.json", "This document.", self.openapi, dict[str, Json]),
         )
@@ -188,10 +187,6 @@ class Rest:
         bars = self._of(name, lambda: self._market.bars(name, SPANS["1m"]))
         wide = bars if span == "1m" else widen(bars, SPANS[span])
         return reply({"symbol": name, "span": span, "columns": BAR_COLUMNS, "bars": wide})
-
-    def signals(self, args: Arguments) -> Response:
-        """Show the newest signals."""
-        return reply({"signals": list(self._boards.signals(args["limit"]))})
 
     def openapi(self, _args: Arguments) -> Response:
         """Show the OpenAPI document."""
