@@ -56,7 +56,7 @@ class EngineBoards:
     def _events(self, name: str) -> Mapping[str, Json]:
         """Return a scan's newest signals in the form of a board, newest first."""
         question = self.engine.scans[name].question
-        mine = [s for s in self.newest if s.scan == name][:100]
+        mine = [s for s in self.newest if s.scan == name and s.state == "fired"][:100]
         rows = {f"{s.symbol}@{s.ts_ns // 1_000_000}": list(s.values.values()) for s in mine}
         ranking = Ranking(name, self.engine.last_mark_ns, [], [])
         return {**board_state(question, ranking), "order": list(rows), "rows": rows}
