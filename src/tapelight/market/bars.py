@@ -115,6 +115,8 @@ class BarStore:
 
     def of_rows(self, rows: npt.NDArray[np.intp]) -> Chunk:
         """Return the bars of `rows` (ascending), in no order."""
+        if not len(rows):
+            return np.zeros(0, BAR)
         found = [np.zeros(0, BAR)]
         for minute, chunk in self._chunks.items():
             known = self._rows_in(minute, chunk)
