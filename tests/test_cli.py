@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tapelight.cli import _data_folder, _known, _named_folder, main
+from tapelight.cli import _known, main
+from tapelight.commands.options import data_folder, named_folder
 from tapelight.errors import Bug, ConfigError, TapelightError, Unavailable
 
 CONFIG, AWAY, BUG = ConfigError("set it"), Unavailable("retry"), Bug("ours")
@@ -49,10 +50,10 @@ def test_the_folder_is_the_options_or_else_the_environments(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TAPELIGHT_DATA", "/named")
-    assert _named_folder(Path("/given")) == Path("/given")
-    assert _named_folder(None) == _data_folder(None, "data") == Path("/named")
+    assert named_folder(Path("/given")) == Path("/given")
+    assert named_folder(None) == data_folder(None, "data") == Path("/named")
     monkeypatch.setenv("TAPELIGHT_DATA", "")
-    assert _named_folder(None) is None
+    assert named_folder(None) is None
     monkeypatch.delenv("TAPELIGHT_DATA")
-    assert _named_folder(None) is None
-    assert _data_folder(None, "data") == Path("data")
+    assert named_folder(None) is None
+    assert data_folder(None, "data") == Path("data")

@@ -1,7 +1,6 @@
 """The commands. Everything heavy is imported inside the command that needs it."""
 
 import json as jsonlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Annotated, Any
 import cyclopts
 from cyclopts import Parameter
 
+from tapelight.commands.options import ConfigFile, Data, data_folder, named_folder
+from tapelight.commands.why import why
 from tapelight.errors import Bug, ConfigError, TapelightError
 
 app = cyclopts.App(
@@ -17,11 +18,7 @@ app = cyclopts.App(
     help="A self-hosted, real-time market scanner. Start with: tapelight demo",
     version_flags=["--version"],
 )
-
-ConfigFile = Annotated[Path | None, Parameter(name="--config", help="tapelight.toml by default.")]
-Data = Annotated[
-    Path | None, Parameter(name="--data", help="Folder for all that is written (TAPELIGHT_DATA).")
-]
+app.command(why)
 
 
 def main() -> None:
@@ -66,16 +63,6 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _fail(message: str, code: int) -> None:
     print(f"tapelight: {message}", file=sys.stderr)
     raise SystemExit(code)
-
-
-def _data_folder(data: Path | None, fallback: str) -> Path:
-    return _named_folder(data) or Path(fallback)
-
-
-def _named_folder(data: Path | None) -> Path | None:
-    """Return the folder that --data or the environment names."""
-    named = os.environ.get("TAPELIGHT_DATA", "")
-    return data or (Path(named) if named else None)
 
 
 def _loop(main_task: Any) -> Any:
@@ -132,7 +119,7 @@ def demo(
     from tapelight.app.demo import demo as run_demo
     from tapelight.config import load
 
-    folder = _named_folder(data)
+    folder = named_folder(data)
     options = DemoOptions(port, symbols, rate, seed, duration, scenario, speed, folder, ledger)
     print(f"Dashboard: http://127.0.0.1:{port}  (Ctrl-C ends the demo)", file=sys.stderr)
     status = _loop(run_demo(options, load(config)))
@@ -164,7 +151,7 @@ def run(
     if port is not None:
         web = msgspec.structs.replace(settings.web, port=port)
         settings = msgspec.structs.replace(settings, web=web)
-    parts = assemble(settings, open_feed(settings, feed), _data_folder(data, settings.data))
+    parts = assemble(settings, open_feed(settings, feed), data_folder(data, settings.data))
     print(f"Dashboard: http://{settings.web.host}:{settings.web.port}", file=sys.stderr)
     _loop(serve(parts))
 
@@ -247,7 +234,7 @@ def replay(
     from tapelight.config import load
 
     options = ReplayOptions(
-        source=source, data=_data_folder(data, load(config).data), verify=verify, daily=daily,
+        source=source, data=data_folder(data, load(config).data), verify=verify, daily=daily,
         sql=sql, at=at, calendar=calendar, json=json,
     )  # fmt: skip
     if speed == "max":
@@ -301,7 +288,7 @@ def backtest(
 
     settings = load(config)
     options = BacktestOptions(
-        name=scan, sql=sql, data=_data_folder(data, settings.data), own=Path(settings.questions),
+        name=scan, sql=sql, data=data_folder(data, settings.data), own=Path(settings.questions),
         span=read_span(days, last), parquet=parquet, daily=daily, by=by, side=side,
         half_spread_bps=half_spread_bps, workers=workers, out=out, json=json,
     )  # fmt: skip
@@ -344,7 +331,7 @@ def doctor(*, data: Data = None, config: ConfigFile = None, json: bool = False) 
     from tapelight.config import load
 
     settings = load(config)
-    findings = diagnose(settings, _data_folder(data, settings.data))
+    findings = diagnose(settings, data_folder(data, settings.data))
     for finding in findings:
         mark = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}[finding["state"]]
         print(jsonlib.dumps(finding) if json else f"{mark}  {finding['name']}: {finding['text']}")

@@ -1,0 +1,53 @@
+"""`tapelight why`."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tapelight.commands.options import ConfigFile, Data, data_folder
+from tapelight.errors import ConfigError
+
+
+def why(
+    symbol: str = "",
+    scan: str = "",
+    *,
+    at: str | None = None,
+    near: str | None = None,
+    journal: str | None = None,
+    ahead: Annotated[int, Parameter(negative=())] = 600,
+    port: int | None = None,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: bool = False,
+) -> None:
+    """Say why a symbol is, or is not, on a board or fired by a scan or strategy.
+
+    Asks the running scanner; with --at or --journal, or when none runs, the recording.
+
+    Parameters
+    ----------
+    symbol: as in ABC.
+    scan: a board, scan or strategy, as in hod_momo.
+    at: ISO 8601 with offset, or HH:MM:SS New York on the recorded day.
+    near: a scan: list who is armed, and who misses it by one condition.
+    journal: the recorded day (2026-11-20) or run's folder; the last one when not given.
+    ahead: seconds of the recording to look ahead for what the scan did next.
+    port: of the running scanner, instead of the configured one.
+    json: print one JSON object.
+    """
+    from tapelight.app.why import WhyOptions
+    from tapelight.app.why import why as answer
+    from tapelight.config import load
+
+    if not near and not (symbol and scan):
+        raise ConfigError("Name a symbol and a scan: tapelight why ABC hod_momo; or --near SCAN.")
+    if near and (symbol or scan):
+        raise ConfigError(f"--near {near} lists all symbols: leave {symbol or scan} out.")
+    settings = load(config)
+    options = WhyOptions(
+        symbol=symbol, scan=near or scan, data=data_folder(data, settings.data),
+        url=f"http://{settings.web.host}:{port or settings.web.port}", at=at, journal=journal,
+        near=bool(near), ahead_s=ahead, json=json,
+    )  # fmt: skip
+    raise SystemExit(answer(options))
