@@ -27,14 +27,22 @@ def why(
 
     Parameters
     ----------
-    symbol: as in ABC.
-    scan: a board, scan or strategy, as in hod_momo.
-    at: ISO 8601 with offset, or HH:MM:SS New York on the recorded day.
-    near: a scan: list who is armed, and who misses it by one condition.
-    journal: the recorded day (2026-11-20) or run's folder; the last one when not given.
-    ahead: seconds of the recording to look ahead for what the scan did next.
-    port: of the running scanner, instead of the configured one.
-    json: print one JSON object.
+    symbol
+        As in ABC.
+    scan
+        A board, scan or strategy, as in hod_momo.
+    at
+        ISO 8601 with offset, or HH:MM:SS New York on the recorded day.
+    near
+        A scan: list who is armed, and who misses it by one condition.
+    journal
+        The recorded day (2026-11-20) or run's folder; the last one when not given.
+    ahead
+        Seconds of the recording to look ahead for what the scan did next.
+    port
+        Of the running scanner, instead of the configured one.
+    json
+        Print one JSON object.
     """
     from tapelight.app.why import WhyOptions
     from tapelight.app.why import why as answer
