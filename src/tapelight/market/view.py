@@ -57,6 +57,7 @@ class View:
         self.feed = feed
         self._done: dict[str, Values] = {}
         self._shared: dict[str, Any] = {}
+        self._sources: dict[str, Any] = {}
         session = table.session
         self.moment = Moment(
             table.now_ns,
@@ -74,9 +75,9 @@ class View:
         done = self._done.get(name)
         if done is None:
             info = columns()[name]
+            inputs = [self._source(i) if i in _SOURCES else self[i] for i in info.inputs]
             with np.errstate(all="ignore"):
-                done = info.function(*(self._input(i) for i in info.inputs))
-            self._done[name] = done
+                done = self._done[name] = info.function(*inputs)
         return done
 
     def once(self, key: str, reckon: "Callable[[View], T]") -> T:
@@ -95,22 +96,11 @@ class View:
         """Return the view that this is a part of: itself."""
         return self
 
-    def _input(self, name: str) -> Any:
-        if name in columns():
-            return self[name]
-        source = {
-            "state": lambda: State(self),
-            "ref": lambda: Ref(self),
-            "ago": lambda: Ago(self),
-            "moment": lambda: self.moment,
-            "usual": lambda: Usual(self),
-            "ind": lambda: Ind(self),
-            "candles": lambda: self.candles,
-            "news": lambda: Newsroom(self),
-            "options": lambda: Options(self),
-            "other": lambda: Other(self),
-        }
-        return source[name]()
+    def _source(self, name: str) -> Any:
+        source = self._sources.get(name)
+        if source is None:
+            source = self._sources[name] = _SOURCES[name](self)
+        return source
 
     def indicator(self, ask: Ask) -> Column:
         """Return the series' value in each of the view's rows; NaN until warm and outside tier 2."""
@@ -343,3 +333,18 @@ class Newsroom:
 
     def _universe(self) -> Universe:
         return self._view.table.universe
+
+
+_SOURCES: dict[str, Callable[[View], Any]] = {
+    "state": State,
+    "ref": Ref,
+    "ago": Ago,
+    "moment": lambda view: view.moment,
+    "usual": Usual,
+    "ind": Ind,
+    "candles": lambda view: view.candles,
+    "news": Newsroom,
+    "options": Options,
+    "other": Other,
+}
+"""What a column may ask for beside other columns."""
