@@ -124,14 +124,17 @@ def why_then(
 
 
 class Later(NamedTuple):
-    """Say what a question did next: when it fired (or listed the symbol), how far was looked."""
+    """Say what a question did next: when it fired (or listed the symbol), how far was looked.
+
+    Either is 0 where there is nothing to say.
+    """
 
     next_ns: int
     until_ns: int
 
     def words(self, told: Explanation) -> str:
         """Return it as a part of a sentence; nothing where nothing was looked for."""
-        if told.state == "listed" or self.until_ns <= told.ts_ns:
+        if told.state == "listed" or not self.until_ns:
             return ""
         fired, fire = ("listed", "listed") if told.kind == "board" else ("fired", "fire")
         if self.next_ns:
@@ -146,7 +149,7 @@ def _after(begin_ns: int, end_ns: int) -> str:
 
 def _later(then: Then, symbol: str, asker: Asker, at_ns: int, go_on_s: int) -> Later:
     """Go on until the question fires for the symbol, for `go_on_s` or what time is given."""
-    until_ns = at_ns
+    until_ns = 0
     try:
         for second in range(1, go_on_s + 1):
             goes_on = then.cursor.go_to(at_ns + second * NS, then.check)

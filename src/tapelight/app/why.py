@@ -85,7 +85,7 @@ def _recorded(options: WhyOptions) -> Mapping[str, Any]:
     if options.near:
         then = as_of.at(at_ns, asked)
         return {**near_then(then, options.scan, NEAR), "source": then.run}
-    then = as_of.at(max(at_ns - NS, begin_of(folder)), asked)
+    then = as_of.at(min(max(at_ns - NS, begin_of(folder)), at_ns), asked)
     told = why_then(then, options.symbol, options.scan, at_ns, options.ahead_s)
     return {**told, "source": then.run}
 
