@@ -78,7 +78,9 @@ class Follower:
     def __init__(self, side: int = LONG) -> None:
         self._side = side
         self._signals: list[Signal] = []
-        self._open = np.zeros(0, FOLLOWED)
+        self._kept = np.zeros(64, FOLLOWED)
+        self._open = self._kept[:0]
+        """Those whose horizons are open: the front of `_kept`."""
         self._next_due_ns = NEVER
         self._rolls = -1
         self._done: list[np.ndarray] = []
@@ -103,8 +105,8 @@ class Follower:
     def end(self) -> None:
         """Let the session end: what is not due yet stays unknown."""
         if len(self._open):
-            self._done.append(self._open)
-        self._open = np.zeros(0, FOLLOWED)
+            self._done.append(self._open.copy())
+        self._open = self._kept[:0]
         self._next_due_ns = NEVER
 
     def take(self) -> tuple[list[Signal], np.ndarray]:
@@ -143,7 +145,18 @@ class Follower:
             fresh["due_ns"][late] = NEVER
             self._next_due_ns = min(self._next_due_ns, int(fresh["due_ns"].min()))
         self._signals += signals
-        self._open = np.concatenate([self._open, fresh])
+        self._keep(fresh)
+
+    def _keep(self, fresh: np.ndarray) -> None:
+        """Put `fresh` behind what is open; the area doubles where it is full."""
+        begin = len(self._open)
+        end = begin + len(fresh)
+        if end > len(self._kept):
+            grown = np.zeros(max(end, 2 * len(self._kept)), FOLLOWED)
+            grown[:begin] = self._open
+            self._kept = grown
+        self._kept[begin:end] = fresh
+        self._open = self._kept[:end]
 
     def _sample(self, table: Table) -> None:
         """Note the prices as of this mark, and enter where the first one has come."""
@@ -185,7 +198,9 @@ class Follower:
         ended = (f["due_ns"] == NEVER).all(axis=1)
         if ended.any():
             self._done.append(f[ended])
-            self._open = f[~ended]
+            going_on = f[~ended]
+            self._kept[: len(going_on)] = going_on
+            self._open = self._kept[: len(going_on)]
 
 
 def _side(signal: Signal, otherwise: int) -> int:
