@@ -32,6 +32,12 @@ class JournalLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gigabytes: float = 20.0
 
 
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[options]: of how many rows the option chain is fetched every five minutes; 0: of none."""
+
+    symbols: int = 40
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """tapelight.toml."""
 
@@ -44,8 +50,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Folder of own boards and scans (*.sql); one with the name of a shipped one replaces it."""
     strategies: str = "strategies"
     """Folder of own strategies (*.py); one with the name of a shipped one replaces it."""
+    workers: int = 1
+    """Processes that reckon the indicators of rows in play; 0: the scanner itself."""
     web: Web = Web()
     journal: JournalLimits = JournalLimits()
+    options: Options = Options()
     feed: dict[str, dict[str, Any]] = {}
     """[feed.NAME]: the settings of each feed, checked by the feed itself."""
     strategy: dict[str, dict[str, Any]] = {}

@@ -16,14 +16,16 @@ from tapelight.app.reasons import EngineReasons
 from tapelight.app.scanfiles import ScanFiles
 from tapelight.app.scanner import Scanner
 from tapelight.app.strategies import Budget, StrategyFiles
+from tapelight.app.tier3 import Rounds
 from tapelight.app.views import EngineBoards, EngineMarket
+from tapelight.app.workers import Workers
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import AUTO, Config, JournalLimits, convert
 from tapelight.engine import Engine
 from tapelight.market.warm import compile_loops
 from tapelight.model.records import Disabled
 from tapelight.plugins import load
-from tapelight.ports import Feed
+from tapelight.ports import Feed, OptionFeed
 from tapelight.stores.journal.retention import prune
 from tapelight.web.server import Gateway
 
@@ -51,6 +53,9 @@ class Parts:
     strategies: StrategyFiles
     dispatch: Dispatch
     reasons: EngineReasons
+    workers: Workers
+    rounds: Rounds | None = None
+    """Tier 3, where the feed knows options."""
     budget: Budget = field(default_factory=Budget)
     background: set["asyncio.Task[None]"] = field(default_factory=set)
     asked: dict[str, float] = field(default_factory=dict)
@@ -98,7 +103,11 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         StrategyFiles(Path(config.strategies), config.strategy),
         dispatch,
         reasons,
+        Workers(config.workers, lambda: scanner.engine, scanner.put),
     )
+    parts.rounds = _rounds(parts, config.options.symbols)
+    scanner.workers = config.workers
+    scanner.listeners.insert(0, parts.workers.on_cycle)
     scanner.follow(parts.strategies.strategies)
     scanner.kept = lambda: packed(boards.newest)
     scanner.question_faults = lambda: questions.faults
@@ -109,6 +118,15 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner.on_roll = lambda running: prune(data, config.journal, running)
     market.asked_for = lambda symbol: _fetch_history(parts, symbol)
     return parts
+
+
+def _rounds(parts: Parts, symbols: int) -> Rounds | None:
+    """Return tier 3's rounds, listening to the scanner; None where the feed knows no options."""
+    if not isinstance(parts.feed, OptionFeed) or symbols <= 0:
+        return None
+    rounds = Rounds(parts.scanner, parts.feed, parts.data, symbols)
+    parts.scanner.listeners.append(rounds.on_cycle)
+    return rounds
 
 
 def _attach(parts: Parts, engine: Engine) -> None:
@@ -199,8 +217,11 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
                 group.create_task(_follow_questions(parts), name="questions"),
                 group.create_task(_follow_strategies(parts), name="strategies"),
                 group.create_task(_warm(parts.past), name="past"),
+                group.create_task(parts.workers.run(), name="tier workers"),
                 group.create_task(parts.feed.run(scanner), name="feed"),
             ]
+            if parts.rounds is not None:
+                tasks.append(group.create_task(parts.rounds.run(), name="tier 3"))
             if until is not None:
                 await until.wait()
                 for task in tasks:

@@ -30,9 +30,11 @@ from tapelight.model.records import (
     References,
     Strategies,
     Symbols,
+    TierWorkers,
 )
-from tapelight.model.session import PHASES, calendar, iso
+from tapelight.model.session import MINUTE_NS, PHASES, calendar, iso
 from tapelight.model.universe import Universe
+from tapelight.scan.tiers import SETTLE_NS
 
 log = structlog.get_logger()
 NS = 1_000_000_000
@@ -77,6 +79,8 @@ class Scanner:
         self._questions = questions
         self._strategies: Strategies | None = None
         self._calendar = calendar_name
+        self.workers = 0
+        """Processes that reckon tier 2; 0: the engine itself."""
         self._early: list[Record] = []
         self._known = 0
         self.recording: Recording | None = None
@@ -173,6 +177,8 @@ class Scanner:
             self._take(self._questions)
         if self._strategies is not None:
             self.follow(self._strategies)
+        if self.engine.tiers.workers != self.workers:
+            self._take(TierWorkers(self.workers))
         self.on_open(self.engine)
         early, self._early = self._early, []
         for record in early:
@@ -235,12 +241,15 @@ class Scanner:
             self._holed = session.date if session else None
 
     def _mark_until(self, now: int) -> None:
-        """Make every mark that is due by `now`: whole seconds always, others if anything is new."""
+        """Make every mark that is due by `now`: whole seconds always, others if anything is new.
+
+        So is the one at which tier 2 is cut.
+        """
         behind = (now - self._next_mark_ns) // CYCLE_NS
         while self._next_mark_ns <= now:
             ts = self._next_mark_ns
             self._next_mark_ns += CYCLE_NS
-            whole = ts % NS == 0
+            whole = ts % NS == 0 or ts % MINUTE_NS == SETTLE_NS
             if whole or (self._dirty and behind < MOST_MARKS):
                 self._mark(ts)
 
@@ -317,6 +326,7 @@ class Scanner:
             "provisional": int((rows["provisional"] > 0).sum()),
             "quarantined": counters["quarantined"],
             "signals": figures.signals,
+            "tiers": engine.tiers.status(),
             **self.signal_status(),
             "questions": {
                 "count": len(self._questions.texts),

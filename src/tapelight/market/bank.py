@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tapelight.market.candles import CANDLE, PRICES
+from tapelight.market.candles import CANDLE
 from tapelight.market.indicators import (
     PERIODS,
     TIMEFRAMES,
@@ -23,6 +23,7 @@ from tapelight.market.indicators import (
     indicator_functions,
     opener,
 )
+from tapelight.model.records import TierResult, TierValues
 
 Bars = Mapping[str, np.ndarray]
 """CANDLEs by timeframe, sorted by row and minute."""
@@ -232,6 +233,19 @@ class Bank:
         ]
 
 
+def result_of(work: Work, found: list[Values]) -> TierResult:
+    """Return what was reckoned for a cut as a record."""
+    parts = [
+        TierValues(
+            tuple(ask.key for ask in values.asks),
+            values.rows.astype(np.int32).tobytes(),
+            np.ascontiguousarray(values.values).tobytes(),
+        )
+        for values in found
+    ]
+    return TierResult(work.cut_ns, work.due_ns, tuple(parts))
+
+
 def _frames(asks: tuple[Ask, ...]) -> dict[str, Frame]:
     return {
         name: Frame(mine)
@@ -277,5 +291,3 @@ def _known(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     values[~np.isfinite(values)] = np.nan
     return values
 
-
-__all__ = ["PRICES", "Bank", "Values", "Work"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.errors import Rejected
-from tapelight.market.bank import Bank, Values, Work
+from tapelight.market.bank import Bank, Work, result_of
 from tapelight.market.indicators import Ask
 from tapelight.market.table import Table
 from tapelight.market.tier import ONE, TWO
@@ -99,8 +99,9 @@ class Tiers:
             case TierWorkers():
                 self.workers = record.count
                 self._whole = False
-            case TierResult():
-                self._results.append(record)
+            case TierResult() if self.table.session is not None:
+                if record.cut_ns >= self.table.session.start_ns:
+                    self._results.append(record)
 
     def step(self, now_ns: int, everything: View | None) -> None:
         """Let market time reach a mark; `everything` is the view of all rows at whole seconds."""
@@ -286,16 +287,3 @@ class Tiers:
             "series": len(self.table.indicators.wanted),
             "workers": self.workers,
         }
-
-
-def result_of(work: Work, found: list[Values]) -> TierResult:
-    """Return what was reckoned for a cut as a record."""
-    parts = [
-        TierValues(
-            tuple(ask.key for ask in values.asks),
-            values.rows.astype(np.int32).tobytes(),
-            np.ascontiguousarray(values.values).tobytes(),
-        )
-        for values in found
-    ]
-    return TierResult(work.cut_ns, work.due_ns, tuple(parts))
