@@ -79,7 +79,7 @@ class StrategyRule:
         if self.fault or not self._awake(view, rows[asked]):
             return []
         course = self.course[rows]
-        look = self._look(view, rows, course)
+        look = self.look(view, rows, course)
         entries = self._entries(look)
         if entries is None:
             return []
@@ -95,7 +95,7 @@ class StrategyRule:
         rows = np.arange(view.table.n) if view.index is None else view.index
         self._resize(view.table.n)
         course = self.course[rows]
-        look = self._look(view, rows, course)
+        look = self.look(view, rows, course)
         entries = None if self.fault else self._entries(look)
         if entries is None:
             return (Leaf("strategy is on", False, "is", True, False),)
@@ -114,10 +114,12 @@ class StrategyRule:
         if moment.phase != REGULAR:
             return False
         minutes = moment.since_open_min()
-        in_hours = minutes >= params.begin_min and (not params.end_min or minutes < params.end_min)
-        return bool(self.memory) or in_hours
+        if params.end_min and minutes >= params.end_min:
+            return False
+        return bool(self.memory) or minutes >= params.begin_min
 
-    def _look(self, view: View, rows: npt.NDArray[np.intp], course: np.ndarray) -> Look:
+    def look(self, view: View, rows: npt.NDArray[np.intp], course: np.ndarray) -> Look:
+        """Return what the strategy is shown of the view's `rows`, whose courses are given."""
         memory = {name: kept[rows] for name, kept in self.memory.items()}
         return Look(view, memory, live_of(course), self.memory)
 

@@ -98,9 +98,15 @@ def choose(name: str, parameters: str = "", source: str = "") -> StrategyChoice:
 def make_rule(name: str, choice: StrategyChoice) -> StrategyRule:
     """Return the strategy ready to be asked; raises ConfigError that names file and fault."""
     kind = load(name, choice.source) if choice.source else _known(name)
+    return rule_of(name, kind, choice.parameters, choice.version)
+
+
+def rule_of(
+    name: str, kind: type[Strategy], parameters: str = "", version: str = ""
+) -> StrategyRule:
+    """Return a strategy's class ready to be asked; raises ConfigError that names the fault."""
     try:
-        strategy = kind(_params(kind, choice.parameters))
-        return StrategyRule(name, strategy, choice.version)
+        return StrategyRule(name, kind(_params(kind, parameters)), version)
     except FAULTS as error:
         raise ConfigError(f"strategy {name}: {_fault(kind, error)}") from error
 

@@ -1,0 +1,1 @@
+"""What holds components to their contracts, and the tapes to do it with."""
