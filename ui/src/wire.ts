@@ -22,6 +22,27 @@ export interface BoardInfo {
 /** Start (s, UTC), open, high, low, close, volume. */
 export type Bar = readonly [number, number, number, number, number, number];
 
+/** One comparison that a condition saw; `true` is null where a value is unknown. */
+export interface Leaf {
+  readonly name: string;
+  readonly value: Cell;
+  readonly op: string;
+  readonly bound: Cell;
+  readonly true: boolean | null;
+  readonly within?: readonly string[];
+  readonly against?: string;
+}
+
+/** How a strategy would trade its signal; prices in $. */
+export interface Plan {
+  readonly side: string;
+  readonly entry: number;
+  readonly limit: number;
+  readonly stop: number;
+  readonly targets?: readonly number[];
+  readonly signal_only?: boolean;
+}
+
 export interface Signal {
   readonly id: string;
   readonly scan: string;
@@ -30,6 +51,14 @@ export interface Signal {
   readonly ts_ns: number;
   readonly text: string;
   readonly values?: Readonly<Record<string, Cell>>;
+  /** entry, or exit: how what a strategy entered has ended. */
+  readonly kind?: string;
+  readonly reason?: string;
+  readonly plan?: Plan | null;
+  readonly why?: readonly Leaf[];
+  /** How many signals of a burst there have been. */
+  readonly count?: number;
+  readonly hops?: { readonly text?: string } | null;
 }
 
 export interface Status {

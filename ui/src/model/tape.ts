@@ -1,6 +1,7 @@
 /** The event tape: signals, newest first, bounded, each signal's states apart. */
 
-import type { Signal } from '../wire';
+import { price, signed, UNKNOWN } from './format';
+import type { Cell, Leaf, Plan, Signal } from '../wire';
 
 /** How many signals the tape keeps. */
 export const TAPE_ROWS = 200;
@@ -8,7 +9,9 @@ export const TAPE_ROWS = 200;
 /** Return a tape with `fresh` put on top of `kept`; a repeated state of a signal counts once. */
 export function addSignals(kept: readonly Signal[], fresh: readonly Signal[]): readonly Signal[] {
   const known = new Set(kept.map(keyOf));
-  const added = new Map(fresh.map((signal) => [keyOf(signal), signal]));
+  // Armed is what may come: thousands of rows, and no event.
+  const told = fresh.filter((signal) => signal.state !== 'armed');
+  const added = new Map(told.map((signal) => [keyOf(signal), signal]));
   for (const key of known) added.delete(key);
   if (added.size === 0) return kept;
   return [...added.values(), ...kept].sort((a, b) => b.ts_ns - a.ts_ns).slice(0, TAPE_ROWS);
@@ -17,4 +20,44 @@ export function addSignals(kept: readonly Signal[], fresh: readonly Signal[]): r
 /** Return what tells one record of the tape from another. */
 export function keyOf(signal: Signal): string {
   return `${signal.id}/${signal.state}/${signal.ts_ns}`;
+}
+
+/** What a leaf of a condition looks like on its line. */
+export interface LeafLine {
+  readonly depth: number;
+  readonly name: string;
+  readonly value: string;
+  readonly test: string;
+  readonly mark: '✓' | '✗' | '?';
+}
+
+const OPERATORS: Readonly<Record<string, string>> = { '>=': '≥', '<=': '≤', '<>': '≠' };
+
+/** Return the leaves of a signal's condition as lines, in the order of its text. */
+export function leafLines(leaves: readonly Leaf[]): LeafLine[] {
+  return leaves.map((leaf) => ({
+    depth: leaf.within?.length ?? 0,
+    name: leaf.name,
+    value: cell(leaf.value),
+    test: `${OPERATORS[leaf.op] ?? leaf.op} ${leaf.bound === null ? '' : cell(leaf.bound)}`.trim(),
+    mark: leaf.true === null ? '?' : leaf.true ? '✓' : '✗',
+  }));
+}
+
+/** Return a plan in words: long 10.26, stop 10.02 (−2.34%), targets 10.50, 10.74. */
+export function planText(plan: Plan): string {
+  const risk = signed((plan.stop / plan.entry - 1) * 100, 2);
+  const targets = (plan.targets ?? []).map(price).join(', ');
+  const ends = targets === '' ? '' : `, targets ${targets}`;
+  const only = plan.signal_only ? ', for people alone' : '';
+  return `${plan.side} ${price(plan.entry)}, stop ${price(plan.stop)} (${risk}%)${ends}${only}`;
+}
+
+function cell(value: Cell): string {
+  if (value === null) return UNKNOWN;
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (typeof value === 'string') return value;
+  const size = Math.abs(value);
+  if (size >= 1e6) return value.toLocaleString('en-US', { maximumFractionDigits: 0 });
+  return Number(value.toPrecision(6)).toString().replace('-', '\u2212');
 }
