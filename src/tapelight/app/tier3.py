@@ -40,6 +40,8 @@ READ_NS = 8 * NS
 """How long after the round's beginning chains may still come in: two seconds before they are due."""
 SIGNAL_LASTS_NS = 1800 * NS
 """How long a signal makes its symbol one of high conviction."""
+WARM_NS = 60 * NS
+"""How long before a round its worker is started, unless it is there."""
 LONGEST_READ_S = 60.0
 MOST_MISSES = 2
 """A symbol that brought no chain so often is not asked for again that day: it has no options."""
@@ -76,6 +78,8 @@ class Rounds:
         ts_ns = cycle.mark.ts_ns
         for signal in cycle.signals:
             self._signals[signal.symbol] = ts_ns
+        if cycle.whole and (ts_ns + WARM_NS) % ROUND_NS == 0 and self._settled(ts_ns + WARM_NS):
+            self._workshop.warm()
         if ts_ns % ROUND_NS == 0 and self._settled(ts_ns):
             self._cut_ns = ts_ns
             self._due.set()
@@ -173,16 +177,22 @@ class Workshop:
         self._context = multiprocessing.get_context("spawn")
         self._pool: ProcessPoolExecutor | None = None
 
+    def warm(self) -> ProcessPoolExecutor | None:
+        """Start the process, unless it is there or none is wanted."""
+        if self._pool is None and self._apart:
+            self._pool = ProcessPoolExecutor(1, self._context, initializer=_begin)
+            self._pool.submit(reckon, [])
+        return self._pool
+
     async def reckon(self, chains: list[Chain]) -> list[Figures]:
         """Return the figures of each chain; none at all where the process broke or took too long."""
         if not self._apart:
             return reckon(chains)
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, self._context, initializer=_begin)
+        pool = self.warm()
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(LIMIT_S):
-                return await loop.run_in_executor(self._pool, reckon, chains)
+                return await loop.run_in_executor(pool, reckon, chains)
         except (TimeoutError, BrokenProcessPool):
             self.close()
             return []

@@ -24,6 +24,8 @@ _STEPS = (0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0)
 _REACH = (0.5, 2.0)
 """Strikes from half to twice the previous close, so that a gapper stays within them."""
 _HISTORY = 260
+_KEPT = 300
+"""Chains whose draws are kept."""
 _PUTS = 0.7
 """Puts traded for each call, in the mean."""
 COMPARE: Mapping[str, Callable[[object, object], bool]] = {
@@ -51,6 +53,7 @@ class Chains:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._surface = Surface(simulation.listing, simulation.options.seed)
+        self._drawn: dict[tuple[int, dt.date], dict[Contract, list[float]]] = {}
 
     def listed(self, row: int) -> list[Contract]:
         """Return the contracts of `row` in the order of their symbols; none for a small stock."""
@@ -88,6 +91,17 @@ class Chains:
             "dates": [date.isoformat() for date in reversed(dates)],
             "iv30": [round(v, 6) for v in past],
         }
+
+    def _noise(self, row: int, date: dt.date) -> dict[Contract, list[float]]:
+        """Return two draws of each listed contract, the same all day."""
+        if (row, date) not in self._drawn:
+            listed = self.listed(row)
+            key = [self._simulation.options.seed, 12, row, date.toordinal()]
+            draws = np.random.default_rng(key).standard_normal((len(listed), 2)).tolist()
+            if len(self._drawn) >= _KEPT:
+                self._drawn.clear()
+            self._drawn[row, date] = dict(zip(listed, draws, strict=True))
+        return self._drawn[row, date]
 
     def _expiries(self, weekly: bool) -> list[dt.date]:
         today = self._simulation.tape.day.plan.session.date
@@ -146,11 +160,7 @@ class Chains:
     def _traded(self, row: int, contract: Contract, stand: _Stand) -> tuple[int, int]:
         """Return the day's volume so far and yesterday's open interest, in contracts."""
         listing = self._simulation.listing
-        key = [
-            self._simulation.options.seed, 12, row, stand.session.date.toordinal(),
-            contract.expiry.toordinal(), int(contract.call), round(contract.strike * 1000),
-        ]  # fmt: skip
-        noise = np.random.default_rng(key).standard_normal(2).tolist()
+        noise = self._noise(row, stand.session.date)[contract]
         far = math.log(contract.strike / stand.spot) / 0.08
         days = max((contract.expiry - stand.session.date).days, 0) + 5
         typical = float(listing.real_adv[row]) * 2e-4 * math.exp(-0.5 * far * far) * 10.0 / days
