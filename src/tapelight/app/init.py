@@ -20,6 +20,9 @@ port = 8787
 sessions = 10
 gigabytes = 20.0
 
+[options]
+symbols = 40                 # whose option chains are fetched every five minutes; 0: nobody's
+
 [feed.massive]
 api_key = ""                 # the key of your Massive account
 channels = ["T", "Q", "LULD"]
