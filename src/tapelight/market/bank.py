@@ -69,20 +69,14 @@ class Series:
     handles: dict[int, Callable[..., Any]] = field(default_factory=dict)
     """Of each row, its handle's `update`."""
 
-    def begin(self, row: int, bars: np.ndarray) -> Any:
-        """Open the handle of a row over all its bars and return its value, None if they are few."""
-        if len(bars) < self.need:
+    def begin(self, row: int, fields: "Fields", begin: int, end: int) -> Any:
+        """Open the handle of a row over its bars and return its value, None if they are few."""
+        if end - begin < self.need:
             self.handles.pop(row, None)
             return None
-        handle = self.open(*self._columns(bars))
+        handle = self.open(*(fields.of(name, self.period)[begin:end] for name in self.inputs))
         self.handles[row] = handle.update
         return handle.value
-
-    def _columns(self, bars: np.ndarray) -> list[np.ndarray]:
-        return [
-            np.full(len(bars), self.period) if name == PERIODS else np.ascontiguousarray(bars[name])
-            for name in self.inputs
-        ]
 
     def move(self, rows: list[int], columns: "Columns") -> tuple[Any, list[Any]]:
         """Move the open handles of `rows` on by a bar each; return which, and their values."""
@@ -105,6 +99,23 @@ class Series:
         updates: list[Any] = [self.handles.get(row) for row in rows]
         at = [i for i, update in enumerate(updates) if update is not None]
         return at, [updates[i].__self__.value for i in at]
+
+
+class Fields:
+    """Give the columns of bars as arrays, each gathered once for all rows and series."""
+
+    def __init__(self, bars: np.ndarray) -> None:
+        self._bars = bars
+        self._done: dict[tuple[str, float], npt.NDArray[np.float64]] = {}
+
+    def of(self, name: str, period: float) -> npt.NDArray[np.float64]:
+        """Return one input; `period` stands in for the input `periods`."""
+        key = (name, period) if name == PERIODS else (name, 0.0)
+        found = self._done.get(key)
+        if found is None:
+            given = np.full(len(self._bars), period) if name == PERIODS else self._bars[name]
+            found = self._done[key] = np.ascontiguousarray(given)
+        return found
 
 
 class Columns:
@@ -141,13 +152,17 @@ class Frame:
         values = np.full((len(self.asks), len(rows)), np.nan)
         begins = np.searchsorted(bars["row"], rows)
         ends = np.searchsorted(bars["row"], rows, "right")
-        for j, (row, begin, end) in enumerate(zip(rows, begins, ends, strict=True)):
-            mine = bars[begin:end]
+        places = list(zip(rows, begins.tolist(), ends.tolist(), strict=True))
+        fields = Fields(bars)
+        for series in self.series:
+            opened = [series.begin(row, fields, begin, end) for row, begin, end in places]
+            warm = [j for j, value in enumerate(opened) if value is not None]
+            if warm:
+                _put(values, series, warm, [opened[j] for j in warm])
+        for row, begin, end in places:
             self._early.pop(row, None)
-            if len(mine) < self.longest:
-                self._early[row] = mine.copy()
-            for series in self.series:
-                _put(values, series, j, series.begin(row, mine))
+            if end - begin < self.longest:
+                self._early[row] = bars[begin:end].copy()
         return values
 
     def move(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
@@ -168,7 +183,7 @@ class Frame:
         mine = np.concatenate([self._early[row], bar])
         for series in self.series:
             if series.need == len(mine):
-                _put(values, series, j, series.begin(row, mine))
+                _put(values, series, j, series.begin(row, Fields(mine), 0, len(mine)))
         if len(mine) < self.longest:
             self._early[row] = mine
         else:
@@ -277,9 +292,7 @@ def _series(asks: tuple[Ask, ...]) -> list[Series]:
 
 
 def _put(values: npt.NDArray[np.float64], series: Series, at: Any, moved: Any) -> None:
-    """Let what a series gave stand in the rows of its asks; None is unknown."""
-    if moved is None:
-        return
+    """Let what a series gave stand in the rows of its asks."""
     given = np.asarray(moved, np.float64)
     for i, output in series.outputs:
         several = given.ndim > np.ndim(values[i, at])
@@ -290,4 +303,3 @@ def _known(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return values with NaN for what is no number: a division by nothing."""
     values[~np.isfinite(values)] = np.nan
     return values
-
