@@ -345,7 +345,6 @@ def test_what_is_asked_later_is_there_two_whole_seconds_on() -> None:
     assert np.isnan(tape.value(ask("ema", (1,))))
     tape.mark("09:31:03")
     assert tape.value(ask("ema", (1,))) == 10.1
-    assert np.isnan(tape.value(ask("sma", (1,))))
 
 
 def test_forming_values_peek_at_whole_seconds() -> None:
@@ -366,3 +365,19 @@ def test_forming_values_peek_at_whole_seconds() -> None:
     tape.mark("09:42:07")
     assert tape.value(one) == (11.375 + 11.5) / 2
     assert tape.value(five) == 11.5
+
+
+def test_what_nobody_follows_is_reckoned_when_asked_and_is_the_same() -> None:
+    tape = Minutes("A", "B", asks=(ask("sma", (3,)),))
+    tape.mark("09:29:59")
+    for i in range(12):
+        tape.minute(f"09:{30 + i}", 10.0 + i / 8, settle=False)
+        tape.minute(f"09:{30 + i}", 10.0, symbol="B")
+    assert tape.value(ask("ema", (1,))) == 11.375
+    assert tape.value(ask("sma", (2,))) == (11.25 + 11.375) / 2
+    assert tape.value(ask("max", (2,), "5m")) == 11.125
+    assert np.isnan(tape.value(ask("ema", (1,)), 1))
+    tape.engine.tiers.want([ask("sma", (2,))])
+    tape.mark("09:42:02")
+    tape.mark("09:42:03")
+    assert tape.value(ask("sma", (2,))) == (11.25 + 11.375) / 2

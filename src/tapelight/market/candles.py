@@ -60,6 +60,11 @@ def session_candles(bars: np.ndarray, session: Session) -> np.ndarray:
     return made[np.lexsort((made["minute"], made["row"]))]
 
 
+def open_minute(session: Session) -> int:
+    """Return the minute of the session at which regular trading opens."""
+    return (session.open_ns - session.start_ns) // MINUTE_NS
+
+
 def span_start(minute: Any, span: int, open_minute: int) -> Any:
     """Return the minute at which the bar of `span` minutes begins that holds `minute`."""
     return (minute - open_minute) // span * span + open_minute

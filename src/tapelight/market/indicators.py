@@ -210,12 +210,13 @@ class Indicators:
     """Hold the present value of each series that is asked for, one array over the rows each."""
 
     def __init__(self) -> None:
-        self.wanted: tuple[Ask, ...] = ()
+        self.wanted: dict[Ask, None] = {}
+        """What is followed, in the order of its keys."""
         self._values: dict[Ask, Floats] = {}
 
     def want(self, asks: Iterable[Ask]) -> bool:
         """Let `asks` be all that is reckoned; return whether that changed anything."""
-        wanted = tuple(sorted(set(asks), key=lambda a: a.key))
+        wanted = dict.fromkeys(sorted(set(asks), key=lambda a: a.key))
         if wanted == self.wanted:
             return False
         self.wanted = wanted

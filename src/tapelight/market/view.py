@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.market.asked_once import asked_once
 from tapelight.market.baseline import MINUTES
 from tapelight.market.candles import Candles
 from tapelight.market.column import Column, Values, columns
@@ -104,7 +105,12 @@ class View:
 
     def indicator(self, ask: Ask) -> Column:
         """Return the series' value in each of the view's rows; NaN until warm and outside tier 2."""
-        picked: Column = self.pick(self.table.indicators.values(ask, self.table.n))
+        table = self.table
+        if ask in table.indicators.wanted:
+            whole = table.indicators.values(ask, table.n)
+        else:
+            whole = self.once(f"asked once: {ask.key}", lambda _: asked_once(table, ask))
+        picked: Column = self.pick(whole)
         return picked
 
     def candles(self, timeframe: str, count: int) -> Candles:

@@ -6,11 +6,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tapelight.market.candles import CANDLE, resample, session_candles, span_start
+from tapelight.market.candles import (
+    CANDLE,
+    open_minute,
+    resample,
+    session_candles,
+    span_start,
+)
 from tapelight.market.indicators import TIMEFRAMES
 from tapelight.market.spill import BAR
 from tapelight.market.table import Table
-from tapelight.model.session import MINUTE_NS, Session
+from tapelight.model.session import MINUTE_NS
 
 Rows = npt.NDArray[np.intp]
 Bars = dict[str, np.ndarray]
@@ -133,8 +139,3 @@ class Cutter:
     def clear(self) -> None:
         """Begin a new session."""
         self.boundary, self.whole_next = 0, False
-
-
-def open_minute(session: Session) -> int:
-    """Return the minute of the session at which regular trading opens."""
-    return (session.open_ns - session.start_ns) // MINUTE_NS

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.market.bank import Bank, Work
-from tapelight.market.candles import CANDLE, resample, span_start
+from tapelight.market.candles import CANDLE, open_minute, resample, span_start
 from tapelight.market.indicators import TIMEFRAMES, Ask
 from tapelight.market.table import Table
 from tapelight.model.session import MINUTE_NS
-from tapelight.scan.cut import Cutter, open_minute
+from tapelight.scan.cut import Cutter
 
 Rows = npt.NDArray[np.intp]
 _PARTS = {"open": "bar_o", "high": "bar_h", "low": "bar_l", "close": "bar_c", "volume": "bar_v"}
