@@ -10,6 +10,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from tapelight.commands.options import ConfigFile, Data, data_folder, named_folder
+from tapelight.commands.scan import scan
 from tapelight.commands.why import why
 from tapelight.errors import Bug, ConfigError, TapelightError
 
@@ -18,6 +19,7 @@ app = cyclopts.App(
     help="A self-hosted, real-time market scanner. Start with: tapelight demo",
     version_flags=["--version"],
 )
+app.command(scan)
 app.command(why)
 
 

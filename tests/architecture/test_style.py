@@ -9,7 +9,7 @@ PURE_BUT = {
     "tapelight.model.clock": "the one clock of a process",
     "tapelight.market.warm": "a command of the set-up, not part of a cycle",
 }
-MAY_PRINT = ("cli", "bench")
+MAY_PRINT = ("cli", "commands", "bench")
 MAX_BROAD_EXCEPTS = 1
 """The supervisor's."""
 

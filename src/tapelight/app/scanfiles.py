@@ -197,3 +197,37 @@ def undo(scans: ScanFiles, files: QuestionFiles, name: str) -> Mapping[str, Json
         if text != present:
             return scans.put(name, text, ANY)
     raise Missing(f"No earlier text of {name} is kept: there is nothing to undo.")
+
+
+def template(name: str, events: bool) -> str:
+    """Return a commented first text of a new question."""
+    title = name.replace("_", " ").capitalize()
+    return (EVENTS if events else BOARD).format(title=title)
+
+
+BOARD = """\
+-- title = "{title}"
+-- doc = "What it shows, in a sentence."
+-- kind = "board"
+-- phases = ["pre", "regular", "post"]
+SELECT symbol, last, chg_pct, vol, rvol_tod, spread_pct
+FROM market
+WHERE last BETWEEN 2 AND 20 AND chg_pct >= 3 AND rvol_tod >= 2
+ORDER BY chg_pct DESC LIMIT 50
+
+/* Columns: tapelight list columns. The default gate lets common stocks through, from $1, with a
+   spread up to 1.5 % and live data; -- gate = "none" lets all through. */
+"""
+EVENTS = """\
+-- title = "{title}"
+-- doc = "What it waits for, in a sentence."
+-- kind = "events"
+-- phases = ["regular"]
+-- cooldown_s = 300.0
+-- text = "what became true"
+SELECT symbol, last, chg_pct, rvol_5m, spread_pct
+FROM market
+WHERE new_hod AND last BETWEEN 2 AND 20 AND rvol_5m >= 3
+
+/* It fires when the condition becomes true for a symbol, and again after the cooldown. */
+"""
