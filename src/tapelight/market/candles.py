@@ -140,6 +140,7 @@ class CandleStore:
         """The slot of each row, -1 none."""
         self._free: list[int] = []
         self._slots = 0
+        self._extremes: dict[tuple[int, int], tuple[Floats, Floats]] = {}
 
     def grow(self, n: int) -> None:
         """Let there be `n` rows."""
@@ -149,6 +150,7 @@ class CandleStore:
 
     def replace(self, rows: Rows, bars: dict[str, np.ndarray]) -> None:
         """Let `bars` (by timeframe, sorted by row and minute) be all that is known of `rows`."""
+        self._extremes = {}
         without = rows[self.slot[rows] < 0]
         if len(without):
             self.slot[without] = self._take_slots(len(without))
@@ -158,11 +160,13 @@ class CandleStore:
 
     def add(self, bars: dict[str, np.ndarray]) -> None:
         """Add newly closed bars by timeframe, sorted by row and minute."""
+        self._extremes = {}
         for name, fresh in bars.items():
             self.rings[name].add(self.slot[fresh["row"]].astype(np.intp), fresh)
 
     def drop(self, rows: Rows) -> None:
         """Forget rows."""
+        self._extremes = {}
         self._free += self.slot[rows][self.slot[rows] >= 0].tolist()
         self.slot[rows] = -1
 
@@ -191,6 +195,26 @@ class CandleStore:
         for name in PRICES:
             getattr(found, name)[here] = np.where(exists, bars[name], np.nan)
         return found
+
+    def extremes(self, since: int, count: int, n: int) -> tuple[Floats, Floats]:
+        """Return the high and low of each of `n` rows over its bars from minute `since` on.
+
+        At most `count` bars are looked at. NaN without a bar. Kept until a bar comes or goes: it
+        is asked at every mark.
+        """
+        self.grow(n)
+        found = self._extremes.get((since, count))
+        if found is None or len(found[0]) < n:
+            rows = self.rows()
+            found = np.full(len(self.slot), np.nan), np.full(len(self.slot), np.nan)
+            bars, exists = self.rings["1m"].last(self.slot[rows].astype(np.intp), count)
+            within = exists & (bars["minute"] >= since)
+            highs = np.where(within, bars["high"], -np.inf).max(axis=1, initial=-np.inf)
+            lows = np.where(within, bars["low"], np.inf).min(axis=1, initial=np.inf)
+            found[0][rows] = np.where(np.isfinite(highs), highs, np.nan)
+            found[1][rows] = np.where(np.isfinite(lows), lows, np.nan)
+            self._extremes[since, count] = found
+        return found[0][:n], found[1][:n]
 
     def window(self, rows: Rows, count: int) -> np.ndarray:
         """Return the newest `count` one-minute bars of rows with a slot, sorted, as one list."""

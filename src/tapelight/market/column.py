@@ -24,7 +24,7 @@ Column = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Values = Column | Flags | Text
 F = TypeVar("F", bound=Callable[..., Any])
-SOURCES = ("state", "ref", "ago", "moment", "usual", "ind", "candles", "news", "options", "other")
+SOURCES = ("state", "ref", "ago", "moment", "usual", "ind", "extremes", "news", "options", "other")
 
 
 @dataclass(frozen=True, slots=True)

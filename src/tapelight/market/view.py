@@ -19,6 +19,8 @@ from tapelight.model.session import PHASES, Session, session_before
 from tapelight.model.universe import Universe
 
 NS = 1_000_000_000
+SEEN_AFTER_MIN = 1 / 60
+"""A closed bar is seen a second after its minute."""
 T = TypeVar("T")
 Rows = npt.NDArray[np.intp] | None
 
@@ -118,6 +120,12 @@ class View:
         rows = np.arange(self.table.n) if self.index is None else self.index
         key = f"candles {timeframe} {count}"
         return self.once(key, lambda _: self.table.candles.candles(rows, timeframe, count))
+
+    def extremes(self, minutes: int) -> tuple[Column, Column]:
+        """Return the high and low of the last `minutes` closed minutes; NaN outside tier 2."""
+        forming = int(np.floor(self.moment.since_start_min() - SEEN_AFTER_MIN))
+        found = self.table.candles.extremes(forming - minutes, minutes, self.table.n)
+        return self.pick(found[0]), self.pick(found[1])
 
     def pick(self, whole: np.ndarray) -> Any:
         """Return the view's rows of an array over the whole table, contiguous."""
@@ -348,7 +356,7 @@ _SOURCES: dict[str, Callable[[View], Any]] = {
     "moment": lambda view: view.moment,
     "usual": Usual,
     "ind": Ind,
-    "candles": lambda view: view.candles,
+    "extremes": lambda view: view.extremes,
     "news": Newsroom,
     "options": Options,
     "other": Other,

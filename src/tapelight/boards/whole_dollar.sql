@@ -1,0 +1,11 @@
+-- title = "Whole dollar"
+-- kind = "events"
+-- doc = "Has come up through a whole dollar in the last half minute, with volume behind it."
+-- number = 29.42
+-- phases = ["regular"]
+-- cooldown_s = 900.0
+-- text = "through a whole dollar"
+SELECT symbol, last, chg_30s, chg_pct, vol_1m, vol, rvol_5m, rvol_tod, spread_pct, trade_rate
+FROM market
+WHERE last >= floor(last / (1 + chg_30s / 100) + 0.0001) + 1
+  AND last BETWEEN 2 AND 200 AND rvol_5m >= 2 AND rvol_tod >= 2 AND trade_rate >= 1
