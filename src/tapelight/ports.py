@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from tapelight.model.clock import MarketClock
+from tapelight.model.outcomes import ScanRecord
 from tapelight.model.records import Record
 from tapelight.model.signals import Signal
 from tapelight.model.universe import Universe
@@ -172,6 +173,16 @@ class Reasons(Protocol):
 
     async def signals(self, wanted: Wanted) -> Sequence[Signal]:
         """Return records of this and earlier runs, the newest first."""
+
+
+class Records(Protocol):
+    """The track records of scans and strategies: what followed their live signals."""
+
+    async def records(self) -> Sequence[ScanRecord]:
+        """Return the records of all scans that have fired."""
+
+    async def record(self, scan: str) -> ScanRecord:
+        """Return one scan's record; raises Missing, which names the nearest known one."""
 
 
 class Bus(Protocol):

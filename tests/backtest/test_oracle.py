@@ -101,6 +101,7 @@ def signals_of(tape: FileSessions) -> list[tuple[str, dict[str, object]]]:
     return [(s.id, dict(s.values)) for s in found]
 
 
+@pytest.mark.slow
 def test_sessions_apart_give_what_all_in_a_row_give(shared: Path) -> None:
     """Each part begins with what the sessions before it left: previous closes and all."""
     path = shared / "data" / "bars_1m_us.parquet"

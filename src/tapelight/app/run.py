@@ -13,6 +13,7 @@ from tapelight.app.past import Live, Past
 from tapelight.app.publish import Publisher
 from tapelight.app.questions import QuestionFiles
 from tapelight.app.reasons import EngineReasons
+from tapelight.app.record import TrackRecord
 from tapelight.app.scanfiles import ScanFiles
 from tapelight.app.scanner import Scanner
 from tapelight.app.strategies import Budget, StrategyFiles
@@ -54,6 +55,7 @@ class Parts:
     dispatch: Dispatch
     reasons: EngineReasons
     workers: Workers
+    record: TrackRecord
     rounds: Rounds | None = None
     """Tier 3, where the feed knows options."""
     budget: Budget = field(default_factory=Budget)
@@ -82,13 +84,16 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     publisher = Publisher(boards, market, bus, scanner.status)
     dispatch = Dispatch(scanner.clock.now_ns, publisher.on_cycle)
     scanner.listeners.append(dispatch.on_cycle)
-    scanner.on_batch, scanner.signal_status = dispatch.note, dispatch.status
+    scanner.on_batch = dispatch.note
+    scanner.signal_status = lambda: {**dispatch.status(), "track_record": record.status()}
     past = Past(data, calendar, lambda: _live(scanner))
     reasons = EngineReasons(scanner.engine, boards, past)
+    record = TrackRecord(lambda: scanner.engine)
+    scanner.listeners.append(record.on_cycle)
     scans = ScanFiles(questions, lambda: scanner.ask(questions.questions))
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
-        past=past, scans=scans, reasons=reasons,
+        past=past, scans=scans, reasons=reasons, records=record,
     )  # fmt: skip
     parts = Parts(
         scanner,
@@ -104,6 +109,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         dispatch,
         reasons,
         Workers(config.workers, lambda: scanner.engine, scanner.put),
+        record,
     )
     parts.rounds = _rounds(parts, config.options.symbols)
     scanner.workers = config.workers
@@ -137,6 +143,7 @@ def _attach(parts: Parts, engine: Engine) -> None:
     newest = parts.dispatch.open(parts.data, engine, parts.scanner.recording)
     parts.boards.newest.extend(newest)
     parts.reasons.log = parts.dispatch.log
+    parts.record.open(parts.data)
     engine.roster.watch = parts.budget.watch
 
 
@@ -231,4 +238,5 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
             task.cancel()
         parts.past.close()
         await asyncio.to_thread(parts.dispatch.close)
+        await asyncio.to_thread(parts.record.close)
         scanner.close()

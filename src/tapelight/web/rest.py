@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from starlette.responses import Response
 
-from tapelight.ports import Boards, Json, Market, Past, Reasons, Scans
+from tapelight.ports import Boards, Json, Market, Past, Reasons, Records, Scans
 from tapelight.web import metrics
 from tapelight.web.endpoints import (
     AT,
@@ -28,6 +28,7 @@ from tapelight.web.endpoints import (
 from tapelight.web.openapi import document
 from tapelight.web.problems import Refused
 from tapelight.web.reasons import reason_endpoints
+from tapelight.web.records import record_endpoints
 from tapelight.web.scans import scan_endpoints
 from tapelight.web.spans import SPANS, widen
 from tapelight.web.wire import nearest, quoted
@@ -84,12 +85,14 @@ class Rest:
         past: Past | None = None,
         scans: Scans | None = None,
         reasons: Reasons | None = None,
+        records: Records | None = None,
     ) -> None:
         self._boards = boards
         self._market = market
         self._past = past
         self._scans = scans
         self._reasons = reasons
+        self._records = records
         self._metrics = metrics.exposition(lambda: {**market.status(), "gateway": own()})
         self.endpoints = self._table()
         self._document = document(self.endpoints, _version())
@@ -126,6 +129,7 @@ class Rest:
             ),
             *reason_endpoints(self._reasons, self._boards),
             *scan_endpoints(self._scans),
+            *record_endpoints(self._records),
             Endpoint("/api/openapi.json", "This document.", self.openapi, dict[str, Json]),
         )
 

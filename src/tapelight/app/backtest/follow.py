@@ -44,6 +44,7 @@ FOLLOWED = np.dtype(
         ("seen_half", "f8"),
         ("hole", "?"),  # a hole is open
         ("holed", "?"),  # one was open since the mark
+        ("fresh", "?"),  # begun, or settled for a horizon, since `news` was asked
     ]
 )
 _UNKNOWN = [n for n in FOLLOWED.names or () if FOLLOWED[n].base == np.dtype("f8") and n != "side"]
@@ -117,6 +118,14 @@ class Follower:
         self._forget()
         return signals, done
 
+    def news(self) -> tuple[list[Signal], np.ndarray]:
+        """Return what began or settled since the last call, what is still open included."""
+        signals, done = self.take()
+        fresh = self._open[self._open["fresh"]]
+        self._open["fresh"] = False
+        signals += [self._signals[i] for i in fresh["at"].tolist()]
+        return signals, np.concatenate([done, fresh])
+
     def _forget(self) -> None:
         """Keep the signals of what is open alone, under new places."""
         self._done = []
@@ -136,6 +145,7 @@ class Follower:
         fresh["side"] = [_side(s, self._side) for s in signals]
         fresh["ts_ns"] = ts
         fresh["known_ns"] = np.maximum(table.rows["last_ns"][fresh["row"]], ts - 1)
+        fresh["fresh"] = True
         fresh["due_ns"] = NEVER
         if session is not None:
             fresh["session_ns"] = session.start_ns
@@ -194,6 +204,7 @@ class Follower:
             f[f"high_{name}"][now] = f["high"][now]
             f[f"low_{name}"][now] = f["low"][now]
         f["due_ns"][due] = NEVER
+        f["fresh"] |= due.any(axis=1)
         self._next_due_ns = int(f["due_ns"].min(initial=NEVER))
         ended = (f["due_ns"] == NEVER).all(axis=1)
         if ended.any():

@@ -1,0 +1,134 @@
+"""The outcome store: what followed each live signal, one row a signal, amended as horizons pass.
+
+One process writes it, on a thread of its own, into outcomes.db beside the signal log.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from tapelight.errors import ConfigError
+from tapelight.model.outcomes import Outcome
+
+FILE = "outcomes.db"
+WAITING = 20_000
+"""Outcomes that may wait for a disk that refuses them; the oldest beyond are counted as lost."""
+CLOSE_S = 5.0
+
+_metadata = sa.MetaData()
+OUTCOMES = sa.Table(
+    "outcomes",
+    _metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("scan", sa.String(120), nullable=False, index=True),
+    sa.Column("session", sa.String(10), nullable=False),
+    sa.Column("ts_ns", sa.BigInteger, nullable=False, index=True),
+    sa.Column("payload", sa.Text, nullable=False),
+)
+"""`payload` is the outcome as JSON."""
+
+
+class OutcomeStore:
+    """Keep outcomes; `put` never waits for the disk. Raises ConfigError where it can't be opened."""
+
+    def __init__(self, folder: Path, waiting: int = WAITING) -> None:
+        self.path = folder / FILE
+        self.state = "ok"
+        """ok, or `failed: ` and the reason."""
+        self.written = 0
+        self.lost = 0
+        self._most = waiting
+        self._due: dict[str, Outcome] = {}
+        self._engine = _engine(self.path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._engine.begin() as connection:
+                _metadata.create_all(connection)
+        except (SQLAlchemyError, OSError) as error:
+            raise ConfigError(
+                f"{self.path} can't be opened ({_reason(error)}): give a writable --data, or move "
+                "the file away if it is damaged."
+            ) from error
+        self._thread = ThreadPoolExecutor(1, "outcomes")
+        self._writing: Future[None] | None = None
+
+    def put(self, outcomes: Sequence[Outcome]) -> None:
+        """Let outcomes be written; a later one of the same signal replaces the earlier.
+
+        What a refused write left goes with the next.
+        """
+        for outcome in outcomes:
+            self._due.pop(outcome.id, None)
+            self._due[outcome.id] = outcome
+        while len(self._due) > self._most:
+            self._due.pop(next(iter(self._due)))
+            self.lost += 1
+        if self._due and (self._writing is None or self._writing.done()):
+            batch, self._due = self._due, {}
+            self._writing = self._thread.submit(self._write, batch)
+
+    def newest(self, limit: int) -> list[Outcome]:
+        """Return the newest outcomes, the oldest of them first."""
+        c = OUTCOMES.c
+        asked = sa.select(c.payload).order_by(c.ts_ns.desc(), c.id).limit(limit)
+        with self._engine.connect() as connection:
+            payloads = connection.execute(asked).scalars().all()
+        return [msgspec.json.decode(payload, type=Outcome) for payload in reversed(payloads)]
+
+    def close(self) -> None:
+        """Write what waits, and end the thread."""
+        if self._writing is not None:
+            self._writing.exception(CLOSE_S)
+        if self._due:
+            self._thread.submit(self._write, self._due).exception(CLOSE_S)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._engine.dispose()
+
+    def _write(self, batch: dict[str, Outcome]) -> None:
+        fresh = insert(OUTCOMES)
+        amended = fresh.on_conflict_do_update(
+            index_elements=["id"], set_={"payload": fresh.excluded.payload}
+        )
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(amended, [_row(outcome) for outcome in batch.values()])
+        except (SQLAlchemyError, OSError) as error:
+            self.state = f"failed: {_reason(error)}"
+            self._due = batch | self._due
+        else:
+            self.state = "ok"
+            self.written += len(batch)
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "id": outcome.id,
+        "scan": outcome.scan,
+        "session": outcome.session,
+        "ts_ns": outcome.ts_ns,
+        "payload": msgspec.json.encode(outcome).decode(),
+    }
+
+
+def _engine(path: Path) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"check_same_thread": False, "timeout": CLOSE_S},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    return engine
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
