@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from analytics.test_chain import chain
+from tapelight.analytics.chain import figures_then
 from tapelight.app.scanner import Scanner
-from tapelight.app.tier3 import MOST_MISSES, Rounds, Workshop, conviction, reckon
+from tapelight.app.tier3 import MOST_MISSES, Rounds, Workshop, conviction
 from tapelight.engine import Cycle, Engine
 from tapelight.market.view import View
 from tapelight.model.batch import Batch, trades_of
@@ -284,4 +285,4 @@ async def test_a_process_of_its_own_reckons_the_same() -> None:
     workshop = Workshop(apart=True)
     found = await workshop.reckon(chains)
     workshop.close()
-    assert np.array_equal(found, reckon(chains), equal_nan=True)
+    assert np.array_equal(found, figures_then(chains), equal_nan=True)

@@ -72,6 +72,11 @@ def figures(chain: Chain, now_ns: int, rate: float = RATE) -> Figures:
     )
 
 
+def figures_then(chains: list[Chain]) -> list[Figures]:
+    """Return the figures of each chain at the time at which it was received."""
+    return [figures(chain, chain.ts_recv_ns) for chain in chains]
+
+
 def term_structure(chain: Chain, now_ns: int, rate: float = RATE) -> list[Expiry]:
     """Return the volatility at the forward of each expiration that tells one, nearest first."""
     quoted = _middles(chain)

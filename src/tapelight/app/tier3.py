@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from tapelight.analytics.chain import Figures, figures
+from tapelight.analytics.chain import Figures, figures_then
 from tapelight.app.loop import die_with_parent
 from tapelight.app.scanner import Scanner
 from tapelight.engine import Cycle, Engine
@@ -180,19 +180,20 @@ class Workshop:
     def warm(self) -> ProcessPoolExecutor | None:
         """Start the process, unless it is there or none is wanted."""
         if self._pool is None and self._apart:
-            self._pool = ProcessPoolExecutor(1, self._context, initializer=_begin)
-            self._pool.submit(reckon, [])
+            self._pool = ProcessPoolExecutor(1, self._context, initializer=die_with_parent)
+            self._pool.submit(os.nice, NICE)
+            self._pool.submit(figures_then, [])
         return self._pool
 
     async def reckon(self, chains: list[Chain]) -> list[Figures]:
         """Return the figures of each chain; none at all where the process broke or took too long."""
         if not self._apart:
-            return reckon(chains)
+            return figures_then(chains)
         pool = self.warm()
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(LIMIT_S):
-                return await loop.run_in_executor(pool, reckon, chains)
+                return await loop.run_in_executor(pool, figures_then, chains)
         except (TimeoutError, BrokenProcessPool):
             self.close()
             return []
@@ -202,11 +203,6 @@ class Workshop:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
-
-
-def reckon(chains: list[Chain]) -> list[Figures]:
-    """Return the figures of each chain at the time at which it was received."""
-    return [figures(chain, chain.ts_recv_ns) for chain in chains]
 
 
 def conviction(engine: Engine, signals: dict[str, int], positions: Iterable[str]) -> list[str]:
@@ -232,9 +228,3 @@ def result_of(
     at = np.array([rows[s] for s in symbols], np.int32)
     part = TierValues(FIGURES, at.tobytes(), np.ascontiguousarray(values).tobytes())
     return TierResult(cut_ns, cut_ns + SEEN_NS, (part,), tier=3)
-
-
-def _begin() -> None:
-    """Make a worker end with its parent, and step back behind the live loop."""
-    die_with_parent()
-    os.nice(NICE)
