@@ -50,6 +50,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Folder of own boards and scans (*.sql); one with the name of a shipped one replaces it."""
     strategies: str = "strategies"
     """Folder of own strategies (*.py); one with the name of a shipped one replaces it."""
+    pins: tuple[str, ...] = ()
+    """Symbols that are kept in tier 2 whatever they do: the watchlist."""
     workers: int = 1
     """Processes that reckon the indicators of rows in play; 0: the scanner itself."""
     web: Web = Web()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,9 +25,10 @@ from tapelight.buses.memory import MemoryBus
 from tapelight.config import AUTO, Config, JournalLimits, convert
 from tapelight.engine import Engine
 from tapelight.market.warm import compile_loops
-from tapelight.model.records import Disabled
+from tapelight.model.records import Disabled, Pin
 from tapelight.plugins import load
 from tapelight.ports import Feed, OptionFeed
+from tapelight.scan.tiers import BENCHMARKS
 from tapelight.stores.journal.retention import prune
 from tapelight.web.server import Gateway
 
@@ -120,7 +122,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner.feed_counts = feed.counts
     boards.counts = lambda: scanner.taken
     scanner.coverage = lambda: feed.coverage
-    scanner.on_open = lambda engine: _attach(parts, engine)
+    scanner.on_open = lambda engine: _attach(parts, engine, config.pins)
     scanner.on_roll = lambda running: prune(data, config.journal, running)
     market.asked_for = lambda symbol: _fetch_history(parts, symbol)
     return parts
@@ -135,9 +137,10 @@ def _rounds(parts: Parts, symbols: int) -> Rounds | None:
     return rounds
 
 
-def _attach(parts: Parts, engine: Engine) -> None:
+def _attach(parts: Parts, engine: Engine, pins: Sequence[str]) -> None:
     parts.boards.engine = engine
     parts.market.engine = engine
+    _pin(parts.scanner, engine, pins)
     parts.reasons.engine = engine
     assert parts.scanner.recording is not None
     newest = parts.dispatch.open(parts.data, engine, parts.scanner.recording)
@@ -145,6 +148,14 @@ def _attach(parts: Parts, engine: Engine) -> None:
     parts.reasons.log = parts.dispatch.log
     parts.record.open(parts.data)
     engine.roster.watch = parts.budget.watch
+
+
+def _pin(scanner: Scanner, engine: Engine, pins: Sequence[str]) -> None:
+    """Let the configured symbols and the benchmarks be pinned, and no others."""
+    for symbol in [*pins, *engine.tiers.pins]:
+        chosen = symbol in pins or symbol in BENCHMARKS
+        if chosen != (symbol in engine.tiers.pins):
+            scanner.put(Pin(symbol, chosen))
 
 
 def _live(scanner: Scanner) -> Live:
