@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import cyclopts
 from cyclopts import Parameter
 
+from tapelight.commands.backtest import backtest
 from tapelight.commands.options import ConfigFile, Data, data_folder, named_folder
 from tapelight.commands.scan import scan
 from tapelight.commands.why import why
@@ -19,6 +20,7 @@ app = cyclopts.App(
     help="A self-hosted, real-time market scanner. Start with: tapelight demo",
     version_flags=["--version"],
 )
+app.command(backtest)
 app.command(scan)
 app.command(why)
 
@@ -244,59 +246,6 @@ def replay(
     factor = pace(speed, options)
     print(f"Dashboard: http://127.0.0.1:{port}", file=sys.stderr)
     _loop(replay_paced(options, factor, load(config), port))
-
-
-@app.command
-def backtest(
-    scan: str | None = None,
-    *,
-    days: str | None = None,
-    last: int | None = None,
-    parquet: Path | None = None,
-    daily: Path | None = None,
-    sql: Path | None = None,
-    by: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    side: str = "long",
-    half_spread_bps: float = 5.0,
-    workers: int = 0,
-    out: Path | None = None,
-    scoreboard: bool = False,
-    check: bool = False,
-    data: Data = None,
-    json: bool = False,
-    config: ConfigFile = None,
-) -> None:
-    """Ask a scan or strategy of recorded sessions, and report what followed each signal.
-
-    Parameters
-    ----------
-    scan: name of a scan or strategy.
-    days: sessions A..B (or one day), both included; all when neither this nor --last is given.
-    last: the newest N sessions.
-    parquet: trades or minute bars instead of the recorded sessions.
-    daily: Parquet of daily bars for --parquet: previous closes and baselines.
-    sql: a file with the scan, instead of a name.
-    by: split the figures by a column, as in gap_pct; may be given more than once.
-    side: long or short: which way a scan's signals are taken (a strategy says it itself).
-    half_spread_bps: half a spread in basis points where no quote is recorded.
-    workers: processes; one a core when 0.
-    out: folder for report.html, fires.csv, fires.parquet and summary.json.
-    scoreboard: every fire of every scan over the recorded sessions, with a digest.
-    check: cut the tape at random marks and compare the signals: finds what looks ahead.
-    json: print the figures as JSON.
-    """
-    from tapelight.app.backtest.command import BacktestOptions, answer, read_span
-    from tapelight.config import load
-
-    settings = load(config)
-    options = BacktestOptions(
-        name=scan, sql=sql, data=data_folder(data, settings.data), own=Path(settings.questions),
-        span=read_span(days, last), parquet=parquet, daily=daily, by=by, side=side,
-        half_spread_bps=half_spread_bps, workers=workers, out=out, json=json,
-    )  # fmt: skip
-    told, code = answer(options, scoreboard=scoreboard, check=check)
-    print(told, end="")
-    raise SystemExit(code)
 
 
 @app.command

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from backtest.made import bars_file
+from tapelight.app.backtest.asking import Files
 from tapelight.app.backtest.command import BacktestOptions, run_backtest
 from tapelight.app.backtest.control import OTHER_DAYS, SAME_DAY, Asked, matched
 from tapelight.app.backtest.grid import Grid
@@ -115,7 +116,7 @@ def tested(tmp_path_factory: pytest.TempPathFactory) -> Backtest:
         '-- kind = "events"\n-- gate = "none"\nSELECT symbol, last FROM market WHERE last >= 11'
     )
     return run_backtest(BacktestOptions(
-        sql=sql, data=folder, own=folder / "none", parquet=path, workers=1, quiet=True,
+        sql=sql, data=folder, files=Files(folder / "none"), parquet=path, workers=1, quiet=True,
         by=("last", "symbol"), half_spread_bps=10.0,
     ))  # fmt: skip
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from replay.tape import SYMBOLS, Live, Tape, live
+from tapelight.app.backtest.asking import Files
 from tapelight.app.backtest.command import BacktestOptions, run_backtest
 from tapelight.app.backtest.follow import Costs
 from tapelight.app.backtest.result import Backtest
@@ -87,7 +88,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 
 def backtest(data: Path, **more: object) -> Backtest:
-    options = {"name": "cross", "data": data, "own": data / "none", "workers": 1, "quiet": True}
+    options = {
+        "name": "cross",
+        "data": data,
+        "files": Files(data / "none"),
+        "workers": 1,
+        "quiet": True,
+    }
     return run_backtest(BacktestOptions(**(options | more)))  # type: ignore[arg-type]
 
 
@@ -97,7 +104,7 @@ def test_the_signals_are_those_of_the_live_run(recorded: tuple[Path, dict[str, L
     found = backtest(data)
     assert len(ids) > 40
     assert found.fires["id"].to_list() == ids
-    assert found.notes == ("cross is no file here: the text is that of the journal.",)
+    assert found.notes == ("cross is no file here: it is asked as the journal asked it.",)
     assert found.sessions == list(DAYS)
 
 
@@ -106,13 +113,13 @@ def test_a_file_of_the_same_text_gives_the_same_and_another_one_is_told(
 ) -> None:
     data, done = recorded
     (tmp_path / "cross.sql").write_text(CROSS)
-    same = backtest(data, own=tmp_path, span=Span(newest=1))
+    same = backtest(data, files=Files(tmp_path), span=Span(newest=1))
     assert same.notes == ()
     live_ids = [s.id for c in done["2026-11-20"].cycles for s in c.signals if s.state == "fired"]
     assert same.fires["id"].to_list() == live_ids
     (tmp_path / "cross.sql").write_text(CROSS + " AND last > 5")
-    other = backtest(data, own=tmp_path, span=Span(newest=1))
-    assert other.notes == ("The text of cross is not the one that was live on 2026-11-20.",)
+    other = backtest(data, files=Files(tmp_path), span=Span(newest=1))
+    assert other.notes == ("cross is not as it was live on 2026-11-20.",)
     assert not set(other.fires["id"]) & set(live_ids), "another text, other ids"
 
 
@@ -191,7 +198,7 @@ def test_a_day_that_is_not_recorded_names_those_that_are(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("crss", "No scan is called 'crss': did you mean cross?"),
+        ("crss", "No scan or strategy is called 'crss': did you mean cross?"),
         ("gainers", "gainers is a board, which fires nothing"),
         (None, "Say what to test"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tapelight.app.backtest.asking import Asking
+from tapelight.app.backtest.asking import Asking, Files
 from tapelight.app.backtest.command import BacktestOptions, run_backtest
 from tapelight.app.backtest.files import survey, tape_records
 from tapelight.app.backtest.result import Backtest
@@ -29,7 +29,7 @@ def found(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Backtest:
     sql = tmp_path_factory.mktemp("scan") / "move.sql"
     sql.write_text(SCAN)
     return run_backtest(BacktestOptions(
-        sql=sql, data=Path(), own=Path("none"), parquet=shared / "data" / "bars_1m_us.parquet",
+        sql=sql, data=Path(), files=Files(Path("none")), parquet=shared / "data" / "bars_1m_us.parquet",
         span=Span(DAY, DAY), workers=1, quiet=True,
     ))  # fmt: skip
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from tapelight.app.backtest.asking import Files
 from tapelight.app.backtest.command import BacktestOptions, run_backtest
 from tapelight.app.backtest.work import default_workers
 from tapelight.model.session import MINUTE_NS, Session, calendar, session_after
@@ -52,7 +53,7 @@ def run(size: Size | None = None) -> Iterator[dict[str, Any]]:
         sql.write_text(SCAN, "utf-8")
         baseline = polars_s(path)
         options = BacktestOptions(
-            sql=sql, data=folder, own=folder / "none", parquet=path, workers=size.workers,
+            sql=sql, data=folder, files=Files(folder / "none"), parquet=path, workers=size.workers,
             quiet=True,
         )  # fmt: skip
         begin = time.perf_counter()

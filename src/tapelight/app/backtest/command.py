@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tapelight.app.backtest.asking import Subject, subject
+from tapelight.app.backtest.asking import Files, Subject, subject
 from tapelight.app.backtest.day import DayResult, Job
 from tapelight.app.backtest.export import summary_of, write_exports
 from tapelight.app.backtest.follow import LONG, SHORT, Costs
@@ -42,8 +42,7 @@ class BacktestOptions:
     name: str | None = None
     sql: Path | None = None
     data: Path
-    own: Path
-    """The folder of own questions."""
+    files: Files
     span: Span = ALL_DAYS
     parquet: Path | None = None
     daily: Path | None = None
@@ -90,7 +89,7 @@ def _answer_scoreboard(options: BacktestOptions) -> str:
 def _answer_check(options: BacktestOptions) -> tuple[str, int]:
     """Check the newest of the chosen sessions for look-ahead; exit code 1 when there is any."""
     tapes = find_tapes(options, sys.maxsize)
-    what = subject(options.name, options.sql, options.own, tapes)
+    what = subject(options.name, options.sql, options.files, tapes)
     leaks = check_lookahead(run_of(tapes[-1], what.asking))
     if options.json:
         return json.dumps({"leaks": [str(leak) for leak in leaks]}) + "\n", int(bool(leaks))
@@ -104,7 +103,7 @@ def run_backtest(options: BacktestOptions) -> Backtest:
     _check(options)
     workers = options.workers or default_workers()
     tapes = find_tapes(options, workers)
-    what = subject(options.name, options.sql, options.own, tapes)
+    what = subject(options.name, options.sql, options.files, tapes)
     for text in options.by:
         compile_query(f"SELECT {text} FROM market")
     with tempfile.TemporaryDirectory(prefix="tapelight-backtest-") as folder:

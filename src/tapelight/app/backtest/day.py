@@ -85,14 +85,15 @@ class Watch:
             self.end_session()
             self._result = DayResult(session.date.isoformat(), session=session)
         self._result.marks += 1
-        fires = [s for s in cycle.signals if is_fire(s)]
+        mine = [s for s in cycle.signals if not job.name or s.scan == job.name]
+        fires = [s for s in mine if is_fire(s)]
         if fires:
             self._note(fires, self._result)
-        if len(fires) < len(cycle.signals):
-            self._result.later += [s for s in cycle.signals if not is_fire(s)]
-        self._follower.on_mark(cycle.mark.ts_ns, cycle.signals, table)
+        if len(fires) < len(mine):
+            self._result.later += [s for s in mine if not is_fire(s)]
+        self._follower.on_mark(cycle.mark.ts_ns, fires, table)
         if job.name:
-            rows = [table.universe.rows[s.symbol] for s in fires if s.scan == job.name]
+            rows = [table.universe.rows[s.symbol] for s in fires]
             held = held_rows(self._engine, job.name)
             self._pen.on_mark(cycle.mark.ts_ns, table, held, rows)
 

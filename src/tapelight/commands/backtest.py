@@ -1,0 +1,77 @@
+"""`tapelight backtest`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tapelight.commands.options import ConfigFile, Data, data_folder
+
+
+def backtest(
+    scan: str | None = None,
+    *,
+    days: str | None = None,
+    last: int | None = None,
+    parquet: Path | None = None,
+    daily: Path | None = None,
+    sql: Path | None = None,
+    by: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    side: str = "long",
+    half_spread_bps: float = 5.0,
+    workers: int = 0,
+    out: Path | None = None,
+    scoreboard: bool = False,
+    check: bool = False,
+    data: Data = None,
+    json: bool = False,
+    config: ConfigFile = None,
+) -> None:
+    """Ask a scan or strategy of recorded sessions, and report what followed each signal.
+
+    Parameters
+    ----------
+    scan
+        Name of a scan or strategy.
+    days
+        Sessions A..B (or one day), both included; all when neither this nor --last is given.
+    last
+        The newest N sessions.
+    parquet
+        Trades or minute bars instead of the recorded sessions.
+    daily
+        Parquet of daily bars for --parquet: previous closes and baselines.
+    sql
+        A file with the scan, instead of a name.
+    by
+        Split the figures by a column, as in gap_pct; may be given more than once.
+    side
+        long or short: which way a scan's signals are taken (a strategy says it itself).
+    half_spread_bps
+        Half a spread in basis points where no quote is recorded.
+    workers
+        Processes; one a core when 0.
+    out
+        Folder for report.html, fires.csv, fires.parquet and summary.json.
+    scoreboard
+        Every fire of every scan over the recorded sessions, with a digest.
+    check
+        Cut the tape at random marks and compare the signals: finds what looks ahead.
+    json
+        Print the figures as JSON.
+    """
+    from tapelight.app.backtest.asking import Files
+    from tapelight.app.backtest.command import BacktestOptions, answer, read_span
+    from tapelight.config import load
+
+    settings = load(config)
+    files = Files(Path(settings.questions), Path(settings.strategies), settings.strategy)
+    options = BacktestOptions(
+        name=scan, sql=sql, data=data_folder(data, settings.data), files=files,
+        span=read_span(days, last), parquet=parquet, daily=daily, by=by, side=side,
+        half_spread_bps=half_spread_bps, workers=workers, out=out, json=json,
+    )  # fmt: skip
+    told, code = answer(options, scoreboard=scoreboard, check=check)
+    sys.stdout.write(told)
+    raise SystemExit(code)
