@@ -14,13 +14,13 @@ from tapelight.scan.sql import Query, compile_query
 Flags = npt.NDArray[np.bool_]
 IN_PLAY: tuple[tuple[str, str], ...] = (
     ("halt", "halts_today > 0"),
-    ("change", "abs(chg_pct) >= 3 AND trades >= 20"),
-    ("gap", "abs(gap_pct) >= 3 AND trades >= 20"),
-    ("burst", "abs(chg_5m) >= 1 AND trade_rate > 0"),
-    ("volume", "rvol_tod >= 2 AND NOT rvol_thin"),
-    ("surge", "rvol_5m >= 3 AND trade_rate >= 0.2"),
-    ("tape", "trade_rate >= 5"),
-    ("high", "secs_since_hod <= 60 AND rvol_tod >= 1.5 AND phase = 'regular'"),
+    ("gap", "abs(gap_pct) >= 3.5 AND trades >= 20"),
+    ("change", "abs(chg_pct) >= 4 AND trades >= 20"),
+    ("mover", "abs(chg_pct) >= 2.5 AND trade_rate >= 0.4"),
+    ("volume", "rvol_tod >= 2 AND NOT rvol_thin AND abs(chg_pct) >= 1 AND trade_rate >= 0.3"),
+    ("burst", "abs(chg_5m) >= 1.5 AND trade_rate >= 0.2"),
+    ("surge", "rvol_5m >= 3 AND abs(chg_5m) >= 0.8 AND trade_rate >= 0.4"),
+    ("stretch", "abs(vwap_z) >= 1.8 AND mcap >= 2000000000 AND spread_pct <= 0.1"),
 )
 """Reasons to be in play, the first that holds is the one shown. Starting points, wider than what
 scans and strategies ask for, so that a row is warm before it matters."""
