@@ -39,6 +39,14 @@ async def run_until_stopped(main_task: Coroutine[Any, Any, T]) -> T | None:
     return None
 
 
+def begin_worker(nice: int) -> None:
+    """Make a pool's process end with its parent, leave Ctrl-C to it, and step back by `nice`."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(nice)
+
+
 def die_with_parent() -> None:
     """Let the kernel end this process when its parent ends (Linux)."""
     if sys.platform == "linux":

@@ -9,7 +9,6 @@ waits for any of this, and a replay reads the records.
 import asyncio
 import datetime as dt
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,7 +19,7 @@ import numpy as np
 import structlog
 
 from tapelight.analytics.chain import Figures, figures_then
-from tapelight.app.loop import die_with_parent
+from tapelight.app.loop import begin_worker
 from tapelight.app.scanner import Scanner
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import Rejected
@@ -180,8 +179,7 @@ class Workshop:
     def warm(self) -> ProcessPoolExecutor | None:
         """Start the process, unless it is there or none is wanted."""
         if self._pool is None and self._apart:
-            self._pool = ProcessPoolExecutor(1, self._context, initializer=die_with_parent)
-            self._pool.submit(os.nice, NICE)
+            self._pool = ProcessPoolExecutor(1, self._context, begin_worker, (NICE,))
             self._pool.submit(figures_then, [])
         return self._pool
 
