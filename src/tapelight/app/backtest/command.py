@@ -32,6 +32,10 @@ from tapelight.scan.sql import compile_query
 
 __all__ = ["BacktestOptions", "answer", "read_span", "run_backtest"]
 ALL_DAYS = Span()
+BARS_ALONE = (
+    "Minute bars bring no quotes and no trade rate, which the common gates of strategies ask for: "
+    "test strategies on recorded sessions."
+)
 SIDES = {"long": LONG, "short": SHORT}
 
 
@@ -124,10 +128,13 @@ def _assemble(
     costs = Costs(options.half_spread_bps)
     fires = fires_table(days, options.by, costs, zone)
     fires, kind = with_control(fires, [d.grid for d in days if d.grid is not None])
+    notes = what.notes
+    if what.asking.chosen and isinstance(first, FileSessions) and first.tape.kind == "bars":
+        notes = (*notes, BARS_ALONE)
     return Backtest(
         name=what.name, title=what.title, text=what.text, sessions=[d.date for d in days],
         fires=fires, control_kind=kind, costs=costs, by=options.by,
-        notes=what.notes, marks=sum(d.marks for d in days),
+        notes=notes, marks=sum(d.marks for d in days),
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from tapelight.model.records import (
     Record,
     Strategies,
     StrategyChoice,
+    TierResult,
+    TierWorkers,
 )
 from tapelight.model.session import Session
 from tapelight.stores.journal.segments import segments
@@ -89,8 +91,10 @@ Tape = Journal | FileSessions
 def _asked_instead(records: Iterator[Record], asking: Asking) -> Iterator[Record]:
     """Yield the records with our questions in place of the journal's own.
 
-    A strategy that was switched off on the day is off in the backtest too.
+    A strategy that was switched off on the day is off in the backtest too. What workers reckoned
+    was for the journal's questions: the engine reckons its own.
     """
+    yield TierWorkers(0)
     told = False
     for record in records:
         match record:
@@ -98,7 +102,7 @@ def _asked_instead(records: Iterator[Record], asking: Asking) -> Iterator[Record
                 if not told:
                     yield from asking.records()
                 told = True
-            case Digest():
+            case Digest() | TierWorkers() | TierResult(tier=2):
                 pass
             case Disabled() if record.name not in asking.chosen:
                 pass

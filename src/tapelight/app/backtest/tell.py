@@ -37,7 +37,9 @@ def told(found: Backtest) -> str:
 
 
 def _fine_print(found: Backtest) -> str:
-    quoted = int(found.fires["quoted"].sum()) if len(found.fires) else 0
+    if not len(found.fires):
+        return f"{found.name} was not true once in these sessions."
+    quoted = int(found.fires["quoted"].sum())
     return (
         f"Returns in % after half a spread at entry and exit; {quoted:,} of {len(found.fires):,} "
         f"spreads are recorded quotes, the others {found.costs.half_bps:g} bp a side. "
