@@ -26,13 +26,16 @@ class Text:
 
     def among(self, wanted: Iterable[str]) -> Bools:
         """Return for each row whether its word is one of `wanted`."""
-        passes = np.zeros(len(self.words) + 1, np.bool_)
-        codes = self.code_of
-        if codes is None:
-            codes = {word: code for code, word in enumerate(self.words)}
+        passes, codes = np.zeros(len(self.words) + 1, np.bool_), self.codes_by_word()
         found = [codes.get(word, -1) for word in wanted]
         passes[[code for code in found if 0 <= code < len(self.words)]] = True
         return np.asarray(passes[self.codes])
+
+    def codes_by_word(self) -> Mapping[str, int]:
+        """Return the code of each word, and perhaps of words that came later."""
+        if self.code_of is not None:
+            return self.code_of
+        return {word: code for code, word in enumerate(self.words)}
 
     def known(self) -> Bools:
         """Return for each row whether it has a word."""
@@ -85,10 +88,24 @@ def nothing(n: int) -> Text:
 
 
 def joined(texts: Sequence[Text]) -> tuple[list[Codes], tuple[str, ...]]:
-    """Return the codes of several text columns in one list of words, and the list."""
-    code_of: dict[str, int] = {}
+    """Return the codes of several text columns in one list of words, and the list.
+
+    The longest list goes first as it is: only the words of the others are looked up in it.
+    """
+    longest = max(texts, key=lambda text: len(text.words))
+    known, n = longest.codes_by_word(), len(longest.words)
+    more: dict[str, int] = {}
+
+    def code(word: str) -> int:
+        found = known.get(word, n)
+        return found if found < n else more.setdefault(word, n + len(more))
+
     found = []
     for text in texts:
-        codes = [code_of.setdefault(word, len(code_of)) for word in text.words]
-        found.append(np.array([*codes, -1], np.int32)[text.codes])
-    return found, tuple(code_of)
+        if text.words is longest.words or (
+            text.code_of is not None and text.code_of is longest.code_of
+        ):
+            found.append(text.codes)
+        else:
+            found.append(np.array([*map(code, text.words), -1], np.int32)[text.codes])
+    return found, (*longest.words, *more) if more else longest.words

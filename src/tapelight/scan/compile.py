@@ -13,14 +13,14 @@ from tapelight.market.column import columns
 from tapelight.market.text import Text, joined
 from tapelight.market.view import View
 from tapelight.scan.conditions import CONDITIONS, condition
-from tapelight.scan.expr import Bools, Evaluate, Expr, Test, constant, expr, null, text_of
+from tapelight.scan.expr import Bools, Evaluate, Expr, Test, constant, expr, null, text_of, words_us
 from tapelight.scan.functions import call, divide, modulo
 from tapelight.scan.refuse import nearest, refuse
 
 __all__ = ["ACCEPTED", "RELAX", "Bools", "Compiler", "Evaluate", "Expr", "Names", "Test", "refuse"]
 RELAX = 0.2
 """How far a bound is let out for a row that is on the board already, as a fraction of it."""
-PLAIN_US, DIVIDE_US, MODULO_US, ARM_US, TEXT_ARM_US = 8.0, 25.0, 90.0, 25.0, 300.0
+PLAIN_US, DIVIDE_US, MODULO_US, ARM_US = 8.0, 25.0, 90.0, 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Compiler:
             raise refuse(node, f"CASE gives numbers, or words, not {given}")
         kind = kinds.pop()
         reckon = _number_case if kind == "number" else _text_case
-        cost = len(tests) * (ARM_US if kind == "number" else TEXT_ARM_US)
+        cost = len(tests) * (ARM_US if kind == "number" else words_us(values))
         return expr(kind, reckon(tests, values), "case", *tests, *values, cost=cost)
 
 

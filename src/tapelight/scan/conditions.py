@@ -13,13 +13,13 @@ from sqlglot import exp
 
 from tapelight.market.text import Text, joined
 from tapelight.market.view import View
-from tapelight.scan.expr import Bools, Evaluate, Expr, constant, expr, known
+from tapelight.scan.expr import Bools, Evaluate, Expr, constant, expr, known, words_us
 from tapelight.scan.like import like
 from tapelight.scan.refuse import Compiles, refuse
 
 COMPARE_US, TEXT_US = 5.0, 6.0
-JOINED_US = 900.0
-"""Two text columns side by side: their words are brought together first."""
+LIKE = 5.0
+"""How much more a pattern costs than a look-up of a word."""
 
 
 def condition(c: Compiles, node: exp.Expr, positive: bool) -> Expr:
@@ -181,7 +181,7 @@ def _text_comparison(node: exp.Binary, left: Expr, right: Expr, equal: bool) -> 
         (a, b), _ = joined((left(view), right(view)))
         return np.asarray((a >= 0) & (b >= 0) & ((a == b) == equal))
 
-    return expr("flag", test, "=" if equal else "<>", left, right, cost=JOINED_US)
+    return expr("flag", test, "=" if equal else "<>", left, right, cost=words_us((left, right)))
 
 
 def _words(text: Expr, wanted: frozenset[str], positive: bool) -> Expr:
@@ -193,7 +193,12 @@ def _words(text: Expr, wanted: frozenset[str], positive: bool) -> Expr:
         among = found.among(wanted)
         return among if positive else found.known() & ~among
 
-    return expr("flag", test, f"{positive} {sorted(wanted)!r}", text, cost=TEXT_US)
+    return expr("flag", test, f"{positive} {sorted(wanted)!r}", text, cost=_tested_us(text, 1.0))
+
+
+def _tested_us(text: Expr, times: float) -> float:
+    """Return the cost of a test of words: a column's are known, those of an expression are new."""
+    return TEXT_US if text.need is not None else TEXT_US + times * words_us((text,))
 
 
 def _membership(c: Compiles, node: exp.In, positive: bool) -> Expr:
@@ -233,7 +238,9 @@ def _like(c: Compiles, node: exp.Like, positive: bool) -> Expr:
     wanted = positive != bool(node.args.get("negate"))
     compiled = _text(node, c.value(node.this))
     test = _Pattern(compiled.evaluate, lambda word: matches(word) is wanted)
-    return expr("flag", test, f"{wanted} like {pattern.name!r}", compiled, cost=TEXT_US)
+    return expr(
+        "flag", test, f"{wanted} like {pattern.name!r}", compiled, cost=_tested_us(compiled, LIKE)
+    )
 
 
 class _Pattern:

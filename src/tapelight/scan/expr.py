@@ -27,6 +27,8 @@ MAX_DEPTH = 100
 """Operations inside each other: bounds the interpreter's stack."""
 SHARE_US = 15.0
 """A value dearer than this is reckoned once a view for all who ask for it."""
+LONG_TEXTS = ("symbol", "name", "headline")
+LONG_US, SHORT_US = 1_500.0, 60.0
 _SHORT = 80
 
 
@@ -140,6 +142,12 @@ def known(values: Any, n: int) -> Bools:
         return values.known()
     array = np.broadcast_to(np.asarray(values), n)
     return np.ones(n, np.bool_) if array.dtype == np.bool_ else ~np.isnan(array)
+
+
+def words_us(texts: Iterable[Expr]) -> float:
+    """Return what it costs to bring the words of several texts together: some have one a row."""
+    long = any(e.need in LONG_TEXTS for e in walk(texts))
+    return LONG_US if long else SHORT_US
 
 
 def text_of(value: Expr, view: View) -> Text:

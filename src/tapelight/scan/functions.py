@@ -16,7 +16,7 @@ from tapelight.errors import ConfigError
 from tapelight.market.indicators import TIMEFRAMES, Ask, ask, indicator_functions
 from tapelight.market.text import Text, joined
 from tapelight.market.view import View
-from tapelight.scan.expr import Expr, expr, text_of
+from tapelight.scan.expr import Expr, expr, text_of, words_us
 from tapelight.scan.past import compile_cross, compile_delta, compile_rank_in, compile_versus
 from tapelight.scan.refuse import Compiles, nearest, refuse
 
@@ -210,7 +210,7 @@ def _coalesce(c: Compiles, node: exp.Anonymous, arguments: Sequence[exp.Expr]) -
             result = np.where(found >= 0, found, result)
         return Text(result, words)
 
-    return expr("text", evaluate, "coalesce", *values, cost=300.0 * len(values))
+    return expr("text", evaluate, "coalesce", *values, cost=words_us(values) * len(values))
 
 
 @cache

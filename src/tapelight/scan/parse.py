@@ -30,11 +30,12 @@ class ScanSql(DuckDB):
     """Read the scan language: SQL in which a function is a name with arguments, and no more."""
 
     class Tokenizer(DuckDB.Tokenizer):
-        """Take DIV for a name: TA-Lib has a function of it."""
+        """Take DIV for a name, as TA-Lib does; know no statement but SELECT."""
 
         KEYWORDS: ClassVar[dict[str, Any]] = {
             word: token for word, token in DuckDB.Tokenizer.KEYWORDS.items() if word != "DIV"
         }
+        COMMANDS: ClassVar[set[Any]] = set()
 
     class Parser(DuckDBParser):
         """Parse every function call alike: the compiler knows which there are."""
@@ -42,6 +43,7 @@ class ScanSql(DuckDB):
         FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {}
         NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
+        STATEMENT_PARSERS: ClassVar[dict[Any, Any]] = {}
 
 
 def parse(text: str) -> exp.Select:
