@@ -78,6 +78,8 @@ def test_while_a_mark_is_made_a_new_high_still_stands() -> None:
     assert last is not None
     assert (nearest.ts_ns, last.ts_ns) == (ns("09:41:06.05"), ns("09:41:07"))
     assert explained(engine, "ABC", "hod_momo").leaves[0].true is False
+    unseen, _ = played("09:41:07")
+    assert engine.digest == unseen.digest
 
 
 def test_who_is_armed_is_told_by_symbol() -> None:

@@ -101,7 +101,10 @@ def test_a_board_tells_of_its_membership() -> None:
 
 
 def test_the_gate_is_explained_like_any_condition() -> None:
-    question = read_question("s", '-- kind = "events"\nSELECT last FROM market WHERE last > 10')
+    gate = "type IN ('CS','ADR') AND (spread_pct IS NULL OR spread_pct <= 1.5) AND NOT stale"
+    question = read_question(
+        "s", f'-- kind = "events"\n-- gate = "{gate}"\nSELECT last FROM market WHERE last > 10'
+    )
     tape = Tape("A", known=False)
     tape.refer(Reference(symbol="A", type="ETF"))
     tape.trade("10:00:00", 10.5)
@@ -135,7 +138,7 @@ def market() -> Tape:
 def near(where: str, limit: int = 9) -> list[tuple[str, float | None, str]]:
     question = read_question("s", f'-- gate = "none"\nSELECT last FROM market WHERE {where}')
     found = near_misses(question, View(market().table), limit)
-    return [(miss.symbol, miss.by and round(miss.by, 6), miss.text) for miss in found]
+    return [(m.symbol, m.by and round(m.by, 6), m.text) for m in found]
 
 
 def test_near_misses_fail_by_one_leaf_and_stand_by_distance() -> None:
@@ -152,9 +155,18 @@ def test_what_has_no_distance_comes_last_by_symbol() -> None:
         ("C", 3.0, "chg_pct -2 > 1 false"),
         ("D", None, "chg_pct unknown"),
     ]
-    assert near("new_hod AND last < 10") == [
-        ("B", None, "new_hod false"),
-        ("C", None, "new_hod false"),
+    assert near("NOT halted AND type = 'ADR' AND last < 10") == [
+        ("B", None, "type CS = ADR false"),
+        ("C", None, "type CS = ADR false"),
+    ]
+
+
+def test_a_new_high_is_waited_for_and_not_missed() -> None:
+    assert near("new_hod AND last > 9.6 AND vol >= 350") == [
+        ("A", 0.0, "new_hod false"),
+        ("B", 0.010417, "last 9.5 > 9.6 false"),
+        ("C", 0.142857, "vol 300 >= 350 false"),
+        ("D", 0.714286, "vol 100 >= 350 false"),
     ]
 
 

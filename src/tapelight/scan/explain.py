@@ -1,6 +1,6 @@
 """Explain: why a row is, or is not, on a board or fired by a scan; and which rows come nearest."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from math import inf
 from typing import Any
@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.market.column import columns
 from tapelight.market.view import View
 from tapelight.model.session import PHASES
 from tapelight.model.signals import Leaf, Value
@@ -241,11 +242,13 @@ def near_misses(question: Question, view: View, limit: int) -> list[NearMiss]:
     """Return the rows for which exactly one leaf fails, the nearest first, ties by symbol.
 
     Of alternatives joined by `or` the one that fails least counts. A flag, a word or an unknown
-    value has no distance: those rows come last.
+    value has no distance: those rows come last. What is true for a mark's blink only (a new high)
+    is waited for, not missed: a row that lacks nothing else comes first.
     """
     tree = tree_of(question.query)
-    missing = _missing(tree, view)
-    rows = np.flatnonzero(missing == 1)
+    missing = _missing(tree, view, _blinks)
+    waiting = (missing == 0) & (_missing(tree, view, lambda _probe: False) > 0)
+    rows = np.flatnonzero((missing == 1) | waiting)
     found = [_near(row_leaves) for row_leaves in leaves(tree, view, rows)]
     ranked = sorted(
         zip(found, view.symbols(rows), strict=True),
@@ -254,11 +257,19 @@ def near_misses(question: Question, view: View, limit: int) -> list[NearMiss]:
     return [NearMiss(symbol, leaf, by, listed([leaf])) for (leaf, by), symbol in ranked[:limit]]
 
 
-def _missing(tree: Group | Probe, view: View) -> npt.NDArray[np.int64]:
+def _blinks(leaf: Probe | Leaf) -> bool:
+    """Tell whether a leaf asks for what is true only until the next mark."""
+    info = columns().get(leaf.name)
+    return info is not None and info.pulse and leaf.op == "is"
+
+
+def _missing(
+    tree: Group | Probe, view: View, waived: Callable[[Probe], bool]
+) -> npt.NDArray[np.int64]:
     """Return for each row how many leaves would have to change: 0 where it holds; 2 is many."""
     if isinstance(tree, Probe):
-        return np.where(tree.test(view), 0, 1)
-    counts = [_missing(part, view) for part in tree.parts]
+        return np.zeros(len(view), np.int64) if waived(tree) else np.where(tree.test(view), 0, 1)
+    counts = [_missing(part, view, waived) for part in tree.parts]
     if not counts:
         return np.zeros(len(view), np.int64)
     joined = np.add.reduce(counts) if tree.join == "and" else np.minimum.reduce(counts)
@@ -267,7 +278,10 @@ def _missing(tree: Group | Probe, view: View) -> npt.NDArray[np.int64]:
 
 def _near(found: tuple[Leaf, ...]) -> tuple[Leaf, float | None]:
     """Return the leaf that alone is missing; of alternatives, the nearest to its bound."""
-    candidates = [(leaf, distance(leaf)) for leaf in _alone(_nested(list(found), 0), "and")]
+    waived = [msgspec.structs.replace(leaf, true=True) if _blinks(leaf) else leaf for leaf in found]
+    candidates = [(leaf, distance(leaf)) for leaf in _alone(_nested(waived, 0), "and")]
+    if not candidates:
+        return next(leaf for leaf in failing(found) if _blinks(leaf)), 0.0
     return min(candidates, key=lambda each: inf if each[1] is None else each[1])
 
 
