@@ -10,6 +10,7 @@ from tapelight.app.record import TrackRecord
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Missing
 from tapelight.model.outcomes import Outcome
+from tapelight.model.records import Mark
 from tapelight.stores.outcomes import OutcomeStore
 
 PRINTS = [
@@ -57,6 +58,18 @@ async def test_a_restart_knows_what_was_written(tmp_path: Path) -> None:
     again = TrackRecord(Engine)
     again.open(tmp_path)
     assert await again.record("above") == told
+    again.close()
+
+
+def test_what_settles_between_whole_seconds_is_written_at_the_end(tmp_path: Path) -> None:
+    record, engine = play(tmp_path, "10:01:08")
+    last = at("10:01:09.500")
+    cycle = engine.apply(Mark(last, last))
+    assert cycle is not None
+    record.on_cycle(cycle)
+    record.close()
+    again = OutcomeStore(tmp_path)
+    assert again.newest(1)[0].gross[0] == pytest.approx(100 * (10.40 / 10.60 - 1))
     again.close()
 
 

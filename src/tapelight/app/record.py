@@ -44,7 +44,8 @@ class TrackRecord:
             self._remember(outcome)
 
     def close(self) -> None:
-        """Write what waits."""
+        """Write what waits, and what settled since the last whole second."""
+        self._tell()
         if self.store is not None:
             self.store.close()
 
@@ -52,13 +53,17 @@ class TrackRecord:
         """Take what a mark brought; at whole seconds let what has settled be written."""
         table = self._engine().table
         self._follower.on_mark(cycle.mark.ts_ns, cycle.signals, table)
-        if not cycle.whole:
-            return
+        if cycle.whole:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Keep what began or settled, and let it be written."""
         signals, followed = self._follower.news()
         if not signals:
             return
+        zone = self._engine().table.calendar.zone
         began = followed["session_ns"].tolist()
-        days = {ns: local_date(ns, table.calendar.zone).isoformat() for ns in set(began)}
+        days = {ns: local_date(ns, zone).isoformat() for ns in set(began)}
         dates = [days[ns] for ns in began]
         found = outcomes(signals, followed, dates, self._costs)
         for outcome in found:

@@ -89,11 +89,14 @@ def between(interval: Interval, scale: float = 1.0, digits: int = 2) -> str:
 
 def told_scoreboard(found: Scoreboard) -> str:
     """Return the scoreboard as text: a line for each scan, and the digest."""
-    grid = Grid(title=f"{len(found.rows):,} fires, losing ones included", title_justify="left")
-    names = ("scan", "fires", *(f"median +{h} %" if h != "close" else "close %" for h in SHOWN),
-             "hit rate +5m", "95 %", "MAE 30m", "MFE 30m")  # fmt: skip
+    grid = Grid(
+        title=f"{len(found.rows):,} fires, losing ones included; medians", title_justify="left"
+    )
+    names = ("scan", "fires", *(f"+{h} %" if h != "close" else "close %" for h in SHOWN),
+             "hit +5m", "95 %", "MAE 30m", "MFE 30m")  # fmt: skip
     for name in names:
-        grid.add_column(name, justify="left" if name == "scan" else "right")
+        is_scan = name == "scan"
+        grid.add_column(name, justify="left" if is_scan else "right", no_wrap=is_scan)
     for record in found.records:
         by_name = {h.horizon: h for h in record.horizons}
         main = by_name[MAIN].hit_rate
