@@ -36,6 +36,15 @@ def test_figures_are_seen_from_the_mark_at_which_they_are_due() -> None:
     assert View(tape.table, np.array([1]))["iv30"].tolist() == view["iv30"].tolist()[1:]
 
 
+def test_a_row_in_play_with_figures_is_in_tier_three() -> None:
+    tape = Tape("A", "B", "C")
+    tape.mark("10:05:00")
+    tape.engine.apply(result(tape.ns("10:05:00"), [0, 1], iv30=[0.4, 0.5]))
+    tape.mark("10:05:10")
+    tape.table.tiers.level[[1, 2]] = 2
+    assert View(tape.table)["tier"].tolist() == [1.0, 3.0, 2.0]
+
+
 def test_a_late_result_is_seen_at_the_mark_after_it() -> None:
     tape = Tape("A")
     tape.mark("10:05:30")

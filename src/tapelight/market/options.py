@@ -52,9 +52,14 @@ class OptionStore:
 
     def figure(self, name: str, now_ns: int, n: int) -> Floats:
         """Return a figure of each of `n` rows; NaN where it is unknown or too old."""
-        self._grow(n)
-        fresh = now_ns - self._cut_ns[:n] <= LASTS_NS
+        fresh = self.fresh(now_ns, n)
         return np.where(fresh, self._values[FIGURES.index(name), :n], np.nan)
+
+    def fresh(self, now_ns: int, n: int) -> npt.NDArray[np.bool_]:
+        """Tell of each of `n` rows whether it has figures that are not too old."""
+        self._grow(n)
+        cut: npt.NDArray[np.int64] = self._cut_ns[:n]
+        return (cut > 0) & (now_ns - cut <= LASTS_NS)
 
     def cut_ns(self, n: int) -> npt.NDArray[np.int64]:
         """Return the market time of each row's figures; 0 where it has none."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tapelight.market.text import Text
 
 Rows = npt.NDArray[np.intp]
-ONE, TWO = 1, 2
+ONE, TWO, THREE = 1, 2, 3
 EVERY_ROW = 0
 """The code of the reason that holds for all rows."""
 

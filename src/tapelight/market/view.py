@@ -14,6 +14,7 @@ from tapelight.market.column import Column, Values, columns
 from tapelight.market.indicators import Ask
 from tapelight.market.table import Table
 from tapelight.market.text import Text
+from tapelight.market.tier import THREE, TWO
 from tapelight.market.windows import price_ago
 from tapelight.model.session import PHASES, Session, session_before
 from tapelight.model.universe import Universe
@@ -261,9 +262,11 @@ class Ind:
         return self._view.indicator(ask)
 
     def tier(self) -> Column:
-        """Return the tier of each row."""
+        """Return the tier of each row: 3 where one of tier 2 has figures of its options."""
         table = self._view.table
-        return np.asarray(self._view.pick(table.tiers.levels(table.n)), np.float64)
+        level = np.asarray(self._view.pick(table.tiers.levels(table.n)), np.float64)
+        fresh = self._view.pick(table.options.fresh(self._view.moment.now_ns, table.n))
+        return np.where(fresh & (level >= TWO), THREE, level)
 
     def tier_why(self) -> Text:
         """Return why each row is in its tier."""

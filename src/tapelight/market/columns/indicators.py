@@ -140,7 +140,7 @@ _column(
 
 @column()
 def tier(ind: Ind) -> Column:
-    """Return the computation tier: 1 every row at each cycle, 2 indicators and candles too."""
+    """Return the computation tier: 1 every row, 2 indicators and candles too, 3 options too."""
     return ind.tier()
 
 
