@@ -33,6 +33,8 @@ def tape_of(
     tape.minutes(
         "09:55",
         *[(a, max(a, b), min(a, b), b, 60_000.0) for a, b in pairwise(closes)],
+        marks=1,
+        count=20,
     )
     if bands:
         tape.bands("10:05:00.1", *bands)
