@@ -39,6 +39,7 @@ def own(body: str) -> Any:
     return load("own", OWN.replace("BODY", body))
 
 
+@pytest.mark.slow
 def test_a_good_one_fires_and_passes() -> None:
     signals = check_strategy(own("pass"))
     assert len([s for s in signals if s.kind == "entry" and s.state == "fired"]) > 5

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from tapelight.scan.strategy import (
     Condition,
     Entries,
     Flags,
+    Floats,
+    Int64s,
     Look,
     Strategy,
     at_least,
@@ -37,20 +40,36 @@ class Answers:
         self.params = strategy.params
         self.now_ns = view.moment.now_ns
         self.last = np.asarray(view["last"])
-        self.last_ns = view.pick(view.table.rows["last_ns"])
-        self.limit = limits(look, entries)
         self.sound = ~np.asarray(view["stale"]) & ~np.asarray(view["provisional"])
-        self.common = [
-            *common_gates(look, self.params, strategy.gated),
-            *plan_gates(look, self.params, entries, "short" in strategy.sides),
+
+    @cached_property
+    def last_ns(self) -> Int64s:
+        """Return when each last price was printed."""
+        stamps: Int64s = self.view.pick(self.view.table.rows["last_ns"])
+        return stamps
+
+    @cached_property
+    def limit(self) -> Floats:
+        """Return the worst prices at which to enter."""
+        return limits(self.look, self.entries)
+
+    @cached_property
+    def common(self) -> list[Condition]:
+        """Return the common gates, and those of the plan."""
+        return [
+            *common_gates(self.look, self.params, self.strategy.gated),
+            *plan_gates(self.look, self.params, self.entries, "short" in self.strategy.sides),
         ]
-        self.conditions = [*self.common, *entries.when]
-        """Common gates, the plan's, and the strategy's own."""
-        self.turns = self._turns()
-        """Whether it is a row's turn: no live signal, rested, tries left."""
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """Return every condition: common gates, the plan's, and the strategy's own."""
+        return [*self.common, *self.entries.when]
 
     def follow(self, asked: Flags) -> Iterator[Signal]:
         """Yield what became of the signals of the rows asked."""
+        if not (self.course["state"][asked] >= FIRED).any():
+            return
         halted = np.asarray(self.view["halted"])
         tape = Tape(self.last, self.last_ns, halted, self.sound, self.now_ns)
         for step in follow(self.course, asked, tape, self.entries):
@@ -58,16 +77,21 @@ class Answers:
 
     def enter(self, asked: Flags) -> Iterator[Signal]:
         """Yield the signals that are armed, disarmed or fired at this mark."""
-        course, may = self.course, asked & self.sound
+        course, may, entries = self.course, asked & self.sound, self.entries
         n = len(course)
-        true, turn = all_true(self.conditions, n), all_true(self.turns, n)
-        fires = may & true & ~course["held"] & turn
-        course["held"][may] = true[may]
+        own = may & all_true(entries.when, n)
+        near = own if entries.armed is None else own | (may & entries.armed)
+        if near.any():
+            common, turn = all_true(self.common, n), all_true(self.turns, n)
+            own &= common
+            fires = own & ~course["held"] & turn
+        else:
+            common = turn = fires = near
+        course["held"][may] = own[may]
         arms = np.zeros(n, np.bool_)
-        if self.entries.armed is not None:
-            yield from self._disarm(may & ~fires & ~self.entries.armed)
-            arms = may & ~fires & turn & (course["state"] == NONE) & self.entries.armed
-            arms &= all_true(self.common, n)
+        if entries.armed is not None:
+            yield from self._disarm(may & ~fires & ~entries.armed)
+            arms = may & ~fires & turn & common & (course["state"] == NONE) & entries.armed
         course["born_ns"][arms | (fires & (course["state"] == NONE))] = self.now_ns
         course["state"][arms], course["state"][fires] = ARMED, FIRED
         course["fired_ns"][fires] = course["rested_ns"][fires] = self.now_ns
@@ -75,7 +99,9 @@ class Answers:
         yield from self._entries(arms, "armed")
         yield from self._entries(fires, "fired")
 
-    def _turns(self) -> list[Condition]:
+    @property
+    def turns(self) -> list[Condition]:
+        """Return whether it is a row's turn: no live signal, rested, tries left."""
         course, p = self.course, self.params
         live = course["state"] >= FIRED
         found = [Condition("live signal", live, "is", False, ~live)]

@@ -1,6 +1,7 @@
 """A strategy at work: gates, one live signal a symbol, re-arm, and the course of each signal."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ class StrategyRule:
     def look(self, view: View, rows: npt.NDArray[np.intp], course: np.ndarray) -> Look:
         """Return what the strategy is shown of the view's `rows`, whose courses are given."""
         memory = {name: kept[rows] for name, kept in self.memory.items()}
-        return Look(view, memory, live_of(course), self.memory)
+        return Look(view, memory, partial(live_of, course), self.memory)
 
     def _entries(self, look: Look) -> Entries | None:
         """Return the strategy's answer; one that fails or is malformed switches it off."""
@@ -166,7 +167,11 @@ def check_entries(entries: Entries, n: int, memory: dict[str, npt.NDArray[Any]])
     if len(entries.targets) > MAX_TARGETS:
         raise ValueError(f"{len(entries.targets)} targets, at most {MAX_TARGETS}")
     for name, values, kinds in _parts(entries):
-        shape, kind = np.shape(values), np.asarray(values).dtype.kind
+        shape, kind = (
+            (values.shape, values.dtype.kind)
+            if isinstance(values, np.ndarray)
+            else ("none", type(values).__name__)
+        )
         if shape != (n,) or kind not in kinds:
             raise ValueError(f"{name} has shape {shape} and type {kind!r}, rows are {n}")
     for name, values in entries.keep.items():

@@ -32,9 +32,10 @@ MAY_IMPORT = (
 ).split()
 NO_NAMES = frozenset(
     "open exec eval compile input print breakpoint globals locals vars getattr setattr delattr "
-    "__import__ __builtins__ random load save memmap fromfile tofile id hash".split()
+    "id hash".split()
 )
-"""What a strategy's text may not name: it reads its look and nothing else."""
+NO_PARTS = frozenset("random load loads save savez memmap fromfile tofile ctypeslib".split())
+"""What a strategy's text may not name, alone or as a part: it reads its look and nothing else."""
 BROAD = frozenset({"Exception", "BaseException", "KeyboardInterrupt", "SystemExit"})
 
 
@@ -199,8 +200,10 @@ def _impure(tree: ast.Module) -> Iterator[str]:
         for module in _imported(node):
             if not any(module == ok or module.startswith(f"{ok}.") for ok in MAY_IMPORT):
                 yield f"{line}: it may not import {module}; a strategy reads its look alone."
-        word = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
-        if word in NO_NAMES or (word.startswith("__") and word != "__init__"):
+        name, part = _named(node), getattr(node, "attr", "")
+        word = name or part
+        hidden = word.startswith("__") and word != "__init__"
+        if name in NO_NAMES or word in NO_PARTS or hidden:
             yield f"{line}: it may not use {word}; a strategy reads its look alone."
         if isinstance(node, ast.ClassDef) and any(_named(base) in BROAD for base in node.bases):
             yield f"{line}: an error of its own must be a ValueError or the like."

@@ -5,8 +5,9 @@ hold, and how it would trade (`Entries`). The frame around it (`scan.rule`) adds
 gates, keeps one live signal a symbol, and follows what becomes of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -198,13 +199,13 @@ class Look:
         self,
         view: View,
         memory: Mapping[str, npt.NDArray[Any]],
-        live: Live,
+        live: Callable[[], Live],
         market: Mapping[str, npt.NDArray[Any]],
     ) -> None:
         self._view = view
         self._memory = memory
         self._market = market
-        self.live = live
+        self._live = live
 
     def __len__(self) -> int:
         return len(self._view)
@@ -212,6 +213,11 @@ class Look:
     def __getitem__(self, column: str) -> Any:
         """Return a column: float64, bool, or Text."""
         return _sealed(self._view[column])
+
+    @cached_property
+    def live(self) -> Live:
+        """Return each row's live signal."""
+        return self._live()
 
     @property
     def moment(self) -> Moment:

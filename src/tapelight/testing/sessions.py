@@ -1,6 +1,6 @@
 """Seeded sessions: a small market whose prints, quotes and marks are the same on every machine.
 
-Every step brings each symbol that trades three prints of one price half a second before its
+Every step brings each symbol that trades six prints of one price half a second before its
 mark. Symbols drift in legs, rest, burst and gap, so that strategies find something; volumes run
 from half to ten times the usual.
 """
@@ -24,8 +24,8 @@ from tapelight.model.records import (
 )
 from tapelight.model.session import NS, Session
 
-STEP_NS = 5 * NS
-PRINTS = 3
+STEP_NS = 10 * NS
+PRINTS = 6
 """Prints of a symbol at a step."""
 HALF_NS = NS // 2
 SPREAD = 0.02
@@ -53,7 +53,7 @@ class Tape:
 
 
 def make_tape(
-    session: Session, seed: int, symbols: int = 8, begin_min: float = -10.0, end_min: float = 90.0
+    session: Session, seed: int, symbols: int = 8, begin_min: float = -25.0, end_min: float = 90.0
 ) -> Tape:
     """Return the seeded tape of a session, from and to minutes after the open."""
     g = np.random.default_rng(seed)
@@ -62,17 +62,17 @@ def make_tape(
     steps = len(marks)
     start = g.uniform(8.0, 60.0, symbols)
     adv20 = np.round(g.uniform(1.05e6, 4e6, symbols))
-    walk = np.cumsum(_legs(g, steps, symbols) + g.normal(0, 4e-4, (steps, symbols)), axis=0)
+    walk = np.cumsum(_legs(g, steps, symbols) + g.normal(0, 6e-4, (steps, symbols)), axis=0)
     price = np.round(start * np.exp(walk), 2)
     price[g.random((steps, symbols)) < 0.08] = np.nan
     usual = adv20 / MINUTES / (60 * NS // STEP_NS) / PRINTS
     busy = g.uniform(0.7, 7.0, symbols) * np.exp(np.repeat(
-        g.normal(0, 0.6, (steps // 12 + 1, symbols)), 12, axis=0
+        g.normal(0, 0.6, (steps // 6 + 1, symbols)), 6, axis=0
     )[:steps])  # fmt: skip
     size = np.maximum(np.round(usual * busy), 100.0)
     names = [f"T{i:02d}" for i in range(symbols)]
     prev = np.round(start / (1.0 + g.uniform(-0.01, 0.07, symbols)), 2)
-    atr = np.round(start * g.uniform(0.02, 0.08, symbols), 2)
+    atr = np.round(start * g.uniform(0.02, 0.08, symbols), 2) + 0.003  # no bound is met exactly
     known = [
         Reference(symbol=s, type="CS", prev_close=float(c), adv20=float(v), atr14=float(a),
                   float_shares=3e7, shares_out=4e7)
@@ -87,8 +87,8 @@ def _legs(g: np.random.Generator, steps: int, symbols: int) -> Floats:
     for column in range(symbols):
         at = 0
         while at < steps:
-            length = int(g.integers(24, 144))
-            drift[at : at + length, column] = g.choice([4e-4, 2e-4, 0.0, -1e-4, -2.5e-4])
+            length = int(g.integers(12, 72))
+            drift[at : at + length, column] = g.choice([8e-4, 4e-4, 0.0, -2e-4, -5e-4])
             at += length
     return drift
 
