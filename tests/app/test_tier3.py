@@ -11,8 +11,10 @@ import pytest
 
 from analytics.test_chain import chain
 from tapelight.analytics.chain import figures_then
+from tapelight.app import run
 from tapelight.app.scanner import Scanner
 from tapelight.app.tier3 import MOST_MISSES, Rounds, Workshop, conviction
+from tapelight.config import Config, Options, Web
 from tapelight.engine import Cycle, Engine
 from tapelight.market.view import View
 from tapelight.model.batch import Batch, trades_of
@@ -286,3 +288,26 @@ async def test_a_process_of_its_own_reckons_the_same() -> None:
     found = await workshop.reckon(chains)
     workshop.close()
     assert np.array_equal(found, figures_then(chains), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("feed", "settings", "symbols", "there"),
+    [
+        ("massive", {"api_key": "k"}, 40, True),
+        ("massive", {"api_key": "k"}, 0, False),
+        ("kraken", {}, 40, False),
+    ],
+)
+async def test_the_feeds_that_know_options_get_rounds(
+    tmp_path: Path, feed: str, settings: dict[str, str], symbols: int, there: bool
+) -> None:
+    config = Config(
+        web=Web(port=0), options=Options(symbols=symbols), feed={feed: settings},
+        questions=str(tmp_path / "none"), strategies=str(tmp_path / "none"), workers=0,
+    )  # fmt: skip
+    parts = run.assemble(config, run.open_feed(config, feed), tmp_path)
+    assert (parts.rounds is not None) == there
+    assert not there or parts.rounds.on_cycle in parts.scanner.listeners  # type: ignore[union-attr]
+    parts.gateway.close()
+    parts.past.close()
+    parts.scanner.close()
