@@ -51,12 +51,14 @@ class Tiers:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self.still = False
+        """Whether nothing is stepped: for who replays what does not depend on tier 2."""
         self.workers = 0
         self.work: list[Work] = []
         """What the workers are to reckon; whoever owns them takes it after each mark."""
         self.pins: list[str] = list(BENCHMARKS)
         self._chosen = TierGate()
-        self._gate = Gate()
+        self._made: Gate | None = None
         self._cutter = Cutter(table)
         self._bank = Bank()
         self._forming = Forming(table)
@@ -68,7 +70,14 @@ class Tiers:
         self._waiting: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         """Rows in tier 2 that have not been cut yet."""
         self._left: list[int] = []
-        table.tiers.words = self._gate.words
+
+    @property
+    def gate(self) -> Gate:
+        """Return the gate, compiled when it is first asked."""
+        if self._made is None:
+            self._made = Gate(self._chosen.where)
+            self.table.tiers.words = self._made.words
+        return self._made
 
     def in_play(self) -> Rows:
         """Return the rows in tier 2, ascending."""
@@ -93,8 +102,8 @@ class Tiers:
                 self.pins = [s for s in self.pins if s != record.symbol]
                 self.pins += [record.symbol] if record.pinned else []
             case TierGate():
-                self._gate, self._chosen = Gate(record.where), record
-                self.table.tiers.words = self._gate.words
+                self._made, self._chosen = Gate(record.where) if record.where else None, record
+                self.table.tiers.words = self.gate.words
                 self.table.tiers.why[:] = 0
             case TierWorkers():
                 self.workers = record.count
@@ -105,7 +114,7 @@ class Tiers:
 
     def step(self, now_ns: int, everything: View | None) -> None:
         """Let market time reach a mark; `everything` is the view of all rows at whole seconds."""
-        if self.table.session is None:
+        if self.table.session is None or self.still:
             return
         self._grow()
         self._apply(now_ns)
@@ -137,11 +146,11 @@ class Tiers:
 
     def _promote(self, view: View, now_ns: int) -> None:
         """Let rows with a reason come in, and rows that had none for long enough leave."""
-        code, tiers = self._gate.enter(view), self.table.tiers
+        code, tiers = self.gate.enter(view), self.table.tiers
         pinned = [r for s in self.pins if (r := self.table.universe.rows.get(s)) is not None]
-        code[pinned] = self._gate.words.index(PINNED)
+        code[pinned] = self.gate.words.index(PINNED)
         second = tiers.levels(len(code)) >= TWO
-        self._reason_ns[(code > 0) | (second & self._gate.stay(view))] = now_ns
+        self._reason_ns[(code > 0) | (second & self.gate.stay(view))] = now_ns
         leaves = second & (now_ns - self._reason_ns > int(self._chosen.stay_s * NS))
         self._leave(np.flatnonzero(leaves))
         room = self._chosen.most - int((second & ~leaves).sum())
