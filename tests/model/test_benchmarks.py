@@ -1,6 +1,10 @@
 """Beta and correlation out of folded daily bars, and the sector that a SIC code means."""
 
+import datetime as dt
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 
 from model.test_daily import Day, folded
@@ -104,3 +108,27 @@ def test_a_symbol_moves_with_the_fund_of_its_sector() -> None:
 def test_a_sic_code_names_a_sector(code: str | None, sector: str | None) -> None:
     assert sector_of_sic(code) == sector
     assert sector is None or sector in SECTOR_FUNDS
+
+
+def test_real_funds_have_the_betas_that_they_promise(shared: Path) -> None:
+    """TZA promises -3 times the Russell 2000, VOO is the S&P 500 itself, as SPY is."""
+    rows = (
+        pl.read_parquet(shared / "data/daily_us.parquet")
+        .filter(pl.col("date").is_between(dt.date(2018, 10, 1), dt.date(2019, 2, 14)))
+        .unique(["symbol", "date"], keep="first")
+        .sort("date", "symbol")
+    )
+    days = [
+        [
+            Day(s, h, low, c, v)
+            for s, h, low, c, v in day.select("symbol", "h", "l", "c", "v").rows()
+        ]
+        for day in rows.partition_by("date", maintain_order=True)
+    ]
+    found = levels(folded(days), {})
+    assert found["VOO"]["beta_spy"] == pytest.approx(1.0, abs=0.02)
+    assert found["TZA"]["beta_spy"] == pytest.approx(-3.0, abs=0.2)
+    assert found["QQQ"]["beta_spy"] == pytest.approx(1.25, abs=0.1)
+    assert found["VOO"]["corr_spy_20d"] == pytest.approx(1.0, abs=0.01)
+    assert found["TZA"]["corr_spy_20d"] == pytest.approx(-0.9, abs=0.05)
+    assert found["GLD"]["corr_spy_20d"] == pytest.approx(0.0, abs=0.2)
