@@ -292,11 +292,11 @@ def doctor(*, data: Data = None, config: ConfigFile = None, json: bool = False) 
 
 @app.command(name="list")
 def list_(what: str = "boards", *, config: ConfigFile = None, json: bool = False) -> None:
-    """List columns, boards, feeds or scenarios.
+    """List columns, functions, boards, strategies, feeds or scenarios.
 
     Parameters
     ----------
-    what: columns, boards, feeds, scenarios.
+    what: columns, functions, boards, strategies, feeds, scenarios.
     json: one JSON object a line.
     """
     from tapelight.app.listing import listing

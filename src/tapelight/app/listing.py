@@ -12,7 +12,14 @@ Rows = Iterable[dict[str, str]]
 
 def listing(what: str, config: Config) -> Rows:
     """Return rows of name, text and sometimes unit; raises ConfigError for an unknown word."""
-    kinds = {"columns": _columns, "boards": _boards, "feeds": _feeds, "scenarios": _scenarios}
+    kinds = {
+        "columns": _columns,
+        "functions": _functions,
+        "boards": _boards,
+        "strategies": _strategies,
+        "feeds": _feeds,
+        "scenarios": _scenarios,
+    }
     if what not in kinds:
         near = get_close_matches(what, kinds, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(kinds)}."
@@ -28,14 +35,42 @@ def _columns(_config: Config) -> Rows:
         yield {"name": info.name, "unit": info.unit, "topic": info.topic, "text": text}
 
 
+def _functions(_config: Config) -> Rows:
+    """Yield the functions of the language, then every indicator with its parameters."""
+    from tapelight.market.indicators import indicator_functions
+    from tapelight.scan.functions import functions
+
+    for function in functions().values():
+        yield {
+            "name": function.usage, "unit": "", "topic": function.group, "text": function.doc,
+        }  # fmt: skip
+    for info in indicator_functions().values():
+        parameters = ", ".join(f"{p.name}={p.default:g}" for p in info.parameters)
+        yield {
+            "name": info.name, "unit": "", "topic": info.group, "parameters": parameters,
+            "inputs": ", ".join(info.inputs), "function": info.function,
+            "text": f"{info.doc} ({parameters})" if parameters else info.doc,
+        }  # fmt: skip
+
+
 def _boards(config: Config) -> Rows:
     from tapelight.app.questions import read_questions
-    from tapelight.scan.question import read_question
+    from tapelight.scan.questions import read_set
 
-    texts = read_questions(Path(config.questions)).texts
-    read = [read_question(name, text) for name, text in texts.items()]
+    read = read_set(read_questions(Path(config.questions)).texts).questions
     for q in sorted(read, key=lambda q: (q.header.number, q.name)):
         yield {"name": q.name, "unit": q.header.kind, "text": f"{q.header.title}. {q.header.doc}"}
+
+
+def _strategies(_config: Config) -> Rows:
+    from tapelight.scan.source import parameters, shipped
+
+    for name, kind in shipped().items():
+        told = [f"{p.name}={p.default} {p.unit}".strip() for p in parameters(kind)]
+        yield {
+            "name": name, "unit": kind.code, "text": f"{kind.title}. {kind.doc}",
+            "enabled": "yes" if kind.enabled else "no", "parameters": ", ".join(told),
+        }  # fmt: skip
 
 
 def _feeds(_config: Config) -> Rows:
