@@ -144,6 +144,7 @@ def test_the_verdict_is_the_mask_of_the_engine() -> None:
         (Leaf("t", "ETF", "in", "CS, ADR", False), "t ETF in (CS, ADR)", "t ETF in (CS, ADR) false"),
         (Leaf("t", "x", "is null", None, False), "t x is null", "t x is null false"),
         (Leaf("p", 2.99999, ">=", 3.0, False), "p 2.99999 >= 3.0", "p 2.99999 >= 3.0 false"),
+        (Leaf("v", 5e6 + 0.4, "<=", 5e6, False), "v 5000000.4 <= 5000000.0", "v 5000000.4 <= 5000000.0 false"),
     ],
 )  # fmt: skip
 def test_a_leaf_as_a_sentence(leaf: Leaf, holds: str, fails: str) -> None:
@@ -160,8 +161,8 @@ def test_alternatives_are_joined_by_or() -> None:
 
 
 def test_numbers_and_spans_are_short() -> None:
-    values = (3.0, 2.1, 1234567.0, 0.00012345, 12.34567, -0.5, 10.5)
+    values = (3.0, 2.1, 1234567.25, 0.00012345, 12.34567, -0.5, 10.5, 123.456, 99.99999)
     assert [number(v) for v in values] == [
-        "3", "2.1", "1,234,567", "0.0001234", "12.3457", "-0.5", "10.5",
+        "3", "2.1", "1,234,567", "0.0001234", "12.3457", "-0.5", "10.5", "123.46", "100",
     ]  # fmt: skip
     assert [span(s) for s in (41, 60, 200.4)] == ["41 s", "1 min", "3 min 20 s"]

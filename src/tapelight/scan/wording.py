@@ -52,9 +52,12 @@ def _alternatives(a: Leaf, b: Leaf) -> bool:
 
 def number(value: float) -> str:
     """Return a number short, yet never so that it looks like another one."""
-    if value == int(value):
+    size = abs(value)
+    if value == int(value) or size >= 10_000:
         return f"{value:,.0f}"
-    return f"{value:,.4f}".rstrip("0") if abs(value) >= 1 else f"{value:.4g}"
+    if size < 1:
+        return f"{value:.4g}"
+    return f"{value:,.{2 if size >= 100 else 4}f}".rstrip("0").rstrip(".")
 
 
 def _apart(value: Value, bound: Value) -> tuple[str, str]:
@@ -70,7 +73,7 @@ def _word(value: Value) -> str:
     if value is None:
         return "unknown"
     if isinstance(value, float) and abs(value) < 1e15:
-        return number(value).removesuffix(".")
+        return number(value)
     return str(value)
 
 
