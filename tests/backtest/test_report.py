@@ -98,7 +98,7 @@ def test_nothing_fired_is_a_page_too(tmp_path: Path) -> None:
     fires, kind = with_control(fires_table([], ("gap_pct",), Costs(), NEW_YORK), [])
     none = Backtest("move", "Moves", "", ["2026-11-20"], fires, kind, Costs(), ("gap_pct",))
     assert "was not true once" in write_html(none, tmp_path).read_text()
-    assert "Moves: 0 fires in 1 sessions" in told(none)
+    assert "Moves: 0 fires in 1 session," in told(none)
     assert write_exports(none, tmp_path)
 
 

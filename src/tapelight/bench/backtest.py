@@ -7,6 +7,7 @@ condition, all sessions in one process: it knows no windows, sessions or outcome
 """
 
 import datetime as dt
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ SCAN = """-- title = "Five-minute burst"
 -- kind = "events"
 -- gate = "last >= 5"
 -- cooldown_s = 300
-SELECT symbol, last, chg_5m, vol_5m FROM market WHERE chg_5m >= 1.2 AND vol_5m >= 20000
+SELECT symbol, last, chg_5m, vol_5m FROM market WHERE chg_5m >= 1.2 AND vol_5m >= 5000
 """
 FIRST_DAY = dt.date(2026, 10, 26)
 MEDIAN_SHARES, SPREAD = 183_000.0, 2.15
@@ -56,14 +57,21 @@ def run(size: Size | None = None) -> Iterator[dict[str, Any]]:
             sql=sql, data=folder, files=Files(folder / "none"), parquet=path, workers=size.workers,
             quiet=True,
         )  # fmt: skip
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), cpu_s()
         found = run_backtest(options)
-        took = time.perf_counter() - begin
+        took, cpu = time.perf_counter() - begin, cpu_s() - cpu
     told = f"P7_backtest_{size.sessions}_sessions_{size.symbols}_symbols"
     yield _row(told, took, "s", baseline)
     yield _row("backtest_bars_s", bars / took, "bars/s", bars / baseline)
+    yield _row("backtest_cpu", cpu, "s", None)
     yield _row("backtest_fires", float(len(found.fires)), "fires", None)
     yield _row("backtest_workers", float(size.workers or default_workers()), "processes", None)
+
+
+def cpu_s() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def _row(name: str, value: float, unit: str, baseline: float | None) -> dict[str, Any]:
@@ -86,7 +94,7 @@ def make_file(folder: Path, size: Size) -> tuple[Path, int]:
     names = pl.Series("symbol", [f"S{i:05d}" for i in range(size.symbols)])
     prints = np.exp(draw.normal(np.log(MEDIAN_SHARES / PRINT_SHARES), SPREAD, size.symbols))
     chance = 1.0 - np.exp(-prints / MINUTES)
-    price = np.exp(draw.normal(3.0, 1.0, size.symbols))
+    price = np.exp(draw.normal(3.0, 1.0, size.symbols)).round(2)
     bars, parts = 0, []
     for session in _sessions(size.sessions):
         frame = _session(draw, session, names, chance, price)
@@ -115,8 +123,9 @@ def _session(
     parts = []
     for minute in range((session.close_ns - session.open_ns) // MINUTE_NS):
         row = np.flatnonzero(draw.random(len(chance)) < chance)
-        open_ = price[row].round(2) + 0.01
-        close = (open_ * np.exp(draw.normal(0.0, 0.0015, len(row)))).round(2) + 0.01
+        open_ = price[row]
+        moved = open_ * np.exp(draw.normal(0.0, 0.0015, len(row)))
+        close = np.maximum(moved.round(2), 0.5)
         price[row] = close
         start = np.full(len(row), session.open_ns + minute * MINUTE_NS)
         high, low = np.maximum(open_, close), np.minimum(open_, close)

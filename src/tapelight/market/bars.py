@@ -188,7 +188,16 @@ def _widened(bars: Chunk, exists: npt.NDArray[np.bool_], at: Any, late: Chunk) -
 
 
 def _merge(old: Chunk | None, fresh: Chunk) -> Chunk:
-    """Return both, sorted by row; of two bars of one row the fresh one stays."""
+    """Return both, sorted by row; of two bars of one row the fresh one stays.
+
+    Bars that come in the order of their rows, as from a file, are put behind each other.
+    """
+    rows = np.ascontiguousarray(fresh["row"])
+    ordered = bool((rows[1:] > rows[:-1]).all())
     if old is not None and len(old):
+        if ordered and len(rows) and rows[0] > old["row"][-1]:
+            return np.concatenate([old, fresh])
         fresh = np.concatenate([old[~np.isin(old["row"], fresh["row"])], fresh])
+    elif ordered:
+        return fresh
     return fresh[np.argsort(fresh["row"], kind="stable")]

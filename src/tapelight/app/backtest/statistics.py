@@ -12,6 +12,8 @@ Floats = npt.NDArray[np.float64]
 Z95 = 1.959963984540054
 RESAMPLES = 2_000
 SEED = 20_261_120
+FEWEST = 6
+"""Fewer values than this have no interval: resampling them tells too narrow a one."""
 FEW_DAYS = 5
 """With fewer sessions than this single signals are resampled, not sessions."""
 MOST_RESAMPLED = 5_000
@@ -63,12 +65,12 @@ def mean(values: Floats, day: Sequence[str] | npt.NDArray[np.str_]) -> Interval:
     """Return the mean with a 95 % percentile interval of a seeded bootstrap.
 
     Whole sessions are resampled where there are five or more, for signals of one day move
-    together; otherwise single signals.
+    together; otherwise single signals. No interval for fewer than 6 values.
     """
     known = ~np.isnan(values)
     values, days = values[known], np.asarray(day)[known]
-    if len(values) < 2:
-        return Interval(float(values[0]) if len(values) else None)
+    if len(values) < FEWEST:
+        return Interval(float(values.mean()) if len(values) else None)
     names, place = np.unique(days, return_inverse=True)
     middle = float(values.mean())
     if len(names) < FEW_DAYS and len(values) > MOST_RESAMPLED:

@@ -21,7 +21,8 @@ def told(found: Backtest) -> str:
     sessions = found.sessions
     span = f"{sessions[0]} to {sessions[-1]}" if len(sessions) > 1 else "".join(sessions)
     head = [
-        f"{found.title}: {len(found.fires):,} fires in {len(sessions)} sessions, {span}",
+        f"{found.title}: {_counted(len(found.fires), 'fire')} in "
+        f"{_counted(len(sessions), 'session')}, {span}",
         *found.notes,
     ]
     out = io.StringIO()
@@ -34,6 +35,10 @@ def told(found: Backtest) -> str:
             console.print(_grid(f"by {column}", by))
     console.print(_fine_print(found), style="dim", markup=False)
     return out.getvalue()
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _fine_print(found: Backtest) -> str:

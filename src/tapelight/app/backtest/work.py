@@ -49,7 +49,7 @@ def _in_processes(jobs: Sequence[Job], workers: int, tell: "Tell") -> list[DayRe
                 found += future.result()
             tell()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=not pending, cancel_futures=True)
     return found
 
 
