@@ -382,3 +382,20 @@ def test_what_nobody_follows_is_reckoned_when_asked_and_is_the_same() -> None:
     tape.mark("09:42:02")
     tape.mark("09:42:03")
     assert tape.value(ask("sma", (2,))) == (11.25 + 11.375) / 2
+
+
+def test_the_default_gate_lets_movers_in_and_only_what_scans_look_at() -> None:
+    tape = Minutes("A", "B", "C", "D", pinned=False)
+    tape.refer(Reference(symbol="B", type="ETF", prev_close=10.0))
+    for symbol, price in (("A", 10.5), ("B", 10.5), ("C", 10.4), ("D", 9.5)):
+        tape.at(tape.ns("09:30:01"), price, symbol)
+        tape.quote("09:30:01", price - 0.01, price + 0.01, symbol)
+    tape.mark("09:30:02")
+    assert [tape("tier_why", s) for s in "ABCD"] == ["change", "every row", "every row", "change"]
+    assert tape.engine.tiers.status()["in_play"] == 2
+    tape.halt("09:30:03", halted=True, code="T1")
+    tape.quote("09:30:03", 10.0, 11.0, "D")
+    tape.at(tape.ns("09:30:04"), 10.1, "A")
+    for time in ("09:30:05", "09:32:01", "09:32:02", "09:32:03"):
+        tape.mark(time)
+    assert [tape("tier", s) for s in "AD"] == [2.0, 1.0]

@@ -12,18 +12,36 @@ from tapelight.scan.compile import Test
 from tapelight.scan.sql import Query, compile_query
 
 Flags = npt.NDArray[np.bool_]
+FIT = "type IN ('CS', 'ADR') AND last >= 1 AND (spread_pct IS NULL OR spread_pct <= 1.8) AND NOT stale"
+"""What every reason asks besides: the default gate of boards and scans, its spread let out."""
 IN_PLAY: tuple[tuple[str, str], ...] = (
     ("halt", "halts_today > 0"),
-    ("gap", "abs(gap_pct) >= 3.5 AND trades >= 20"),
-    ("change", "abs(chg_pct) >= 4 AND trades >= 20"),
-    ("mover", "abs(chg_pct) >= 2.5 AND trade_rate >= 0.4"),
-    ("volume", "rvol_tod >= 2 AND NOT rvol_thin AND abs(chg_pct) >= 1 AND trade_rate >= 0.3"),
-    ("burst", "abs(chg_5m) >= 1.5 AND trade_rate >= 0.2"),
-    ("surge", "rvol_5m >= 3 AND abs(chg_5m) >= 0.8 AND trade_rate >= 0.4"),
-    ("stretch", "abs(vwap_z) >= 1.8 AND mcap >= 2000000000 AND spread_pct <= 0.1"),
+    ("gap", "abs(gap_pct) >= 3.5 AND trade_rate >= 0.4"),
+    ("change", "abs(chg_pct) >= 4.5 OR (chg_pct >= 3.5 AND rvol_tod >= 2.5)"),
+    (
+        "mover",
+        "abs(chg_pct) >= 2.8 AND trade_rate >= 0.4 AND (adv20 >= 500000 OR rvol_tod >= 4.5)",
+    ),
+    ("volume", "rvol_tod >= 2.5 AND NOT rvol_thin AND abs(chg_1m) >= 0.8"),
+    ("high", "rvol_tod >= 2.5 AND chg_open_pct >= 1.6 AND rvol_5m >= 1.6"),
+    ("burst", "abs(chg_5m) >= 1.7 AND rvol_5m >= 3.5"),
+    (
+        "range",
+        "rvol_5m >= 1.8 AND adv20 >= 1000000 AND trade_rate >= 0.4 AND last >= 5 "
+        "AND (last >= 0.998 * or5_high OR last <= 1.002 * or5_low)",
+    ),
+    (
+        "stretch",
+        "abs(vwap_z) >= 1.9 AND abs(chg_15m) >= 0.4 AND mcap >= 2000000000 "
+        "AND spread_pct <= 0.1 AND trade_rate >= 0.4",
+    ),
+    (
+        "strength",
+        "rs_spy_30m >= 0.9 AND adv20 >= 2000000 AND trade_rate >= 0.4 AND last > vwap",
+    ),
 )
-"""Reasons to be in play, the first that holds is the one shown. Starting points, wider than what
-scans and strategies ask for, so that a row is warm before it matters."""
+"""Reasons to be in play, the first that holds is the one shown. Their bounds lie a tenth inside
+those of the product's scans and strategies, so that a row is warm before it matters."""
 PINNED, EVERY_ROW, OWN = "pinned", "every row", "gate"
 
 
@@ -41,8 +59,10 @@ class Gate:
 
     def __init__(self, where: str = "") -> None:
         """Take a condition of its own, or the default reasons; raises ConfigError."""
-        given = ((OWN, where),) if where else IN_PLAY
-        self.reasons = [_reason(word, text) for word, text in given]
+        self.fit = None if where else _reason("fit", FIT)
+        self.reasons = [
+            _reason(word, text) for word, text in (((OWN, where),) if where else IN_PLAY)
+        ]
         self.words = (EVERY_ROW, PINNED, *(r.word for r in self.reasons))
         """What the codes mean."""
 
@@ -51,6 +71,8 @@ class Gate:
         code = np.zeros(len(view), np.int32)
         for i, reason in reversed(list(enumerate(self.reasons, self.words.index(PINNED) + 1))):
             code[reason.enter(view)] = i
+        if self.fit is not None:
+            code[~self.fit.enter(view)] = 0
         return code
 
     def stay(self, view: View) -> Flags:
@@ -58,7 +80,7 @@ class Gate:
         stays = np.zeros(len(view), np.bool_)
         for reason in self.reasons:
             stays |= reason.stay(view)
-        return stays
+        return stays if self.fit is None else stays & self.fit.stay(view)
 
 
 def _reason(word: str, where: str) -> Reason:
