@@ -78,6 +78,8 @@ class Engine:
         self.digest = hashlib.blake2b(digest_size=16).hexdigest()
         self.last_mark_ns = 0
         self.rolls = 0
+        self._left: list[Scan] = []
+        """Changed or removed since the last mark."""
         self.on_look: Callable[["Engine"], None] | None = None
         """Called at each mark while what happened since the last one (a new high) still stands; it
         may read, and change nothing."""
@@ -111,6 +113,7 @@ class Engine:
         boards, scans = self.boards, self.scans
         self.boards = {q.name: _kept(boards.get(q.name), q, Board) for q in read if _is_board(q)}
         self.scans = {q.name: _kept(scans.get(q.name), q, Scan) for q in read if not _is_board(q)}
+        self._left += [old for name, old in scans.items() if self.scans.get(name) is not old]
         self._want()
         self.table.memory.want(kept for q in read for query in q.queries() for kept in query.kept)
 
@@ -148,7 +151,7 @@ class Engine:
         whole = mark.ts_ns % NS == 0
         everything = View(table) if whole else None
         self.tiers.step(mark.ts_ns, everything)
-        found = self._scan(everything) + self._follow(mark.ts_ns)
+        found = self._leave() + self._scan(everything) + self._follow(mark.ts_ns)
         signals = sorted(found, key=lambda s: (s.scan, s.symbol))
         rankings = self._rank(everything) if everything is not None else []
         if everything is not None:
@@ -159,6 +162,11 @@ class Engine:
         self.last_mark_ns = mark.ts_ns
         self._witness(mark, rankings, signals)
         return Cycle(mark, rankings, signals, whole)
+
+    def _leave(self) -> list[Signal]:
+        """Let the live signals of scans that were changed or removed expire."""
+        left, self._left = self._left, []
+        return [signal for scan in left for signal in scan.give_up(self.table)]
 
     def _begin_session(self) -> None:
         self.rolls = self.table.rolls

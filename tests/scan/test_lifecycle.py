@@ -118,6 +118,23 @@ def test_out_of_its_phases_a_signal_still_ends() -> None:
     assert states(tape.mark("16:00:01")) == [("A", "expired")]
 
 
+def test_what_is_live_when_its_scan_is_changed_or_removed_expires() -> None:
+    tape = scan("last > 10", 'confirm = "last > 99"')
+    signal = fire(tape)
+    kept = tape.engine.questions
+    assert kept is not None
+    tape.engine.apply(kept)
+    assert states(tape.mark("10:00:01")) == []
+    tape.ask(s=kept.texts["s"].replace("> 99", "> 98"))
+    end = only(tape.mark("10:00:01.5"))
+    assert (end.id, end.state, end.values) == (signal.id, "expired", {})
+    assert end.reason == "the scan was changed or removed"
+    assert step(tape, "10:00:02", 9.9) == []
+    fire(tape, "10:00:03", 10.2)
+    tape.engine.apply(type(kept)({}))
+    assert states(tape.mark("10:00:04")) == [("A", "expired")]
+
+
 # Armed
 
 

@@ -177,6 +177,14 @@ class Scan:
         armed.update(dict.fromkeys(rows[near].tolist(), now))
         return self.teller.records(view, near, [now] * len(near), "armed", query)
 
+    def give_up(self, table: Table) -> list[Signal]:
+        """Let every live signal expire: another text takes the scan's place, or none."""
+        life, now = self.life, table.now_ns
+        live = [*life.over, *life.live.values()]
+        life.end_session()
+        life.over = []
+        return [self.teller.bare(table, signal, now) for signal in live]
+
     def retract(
         self,
         table: Table,

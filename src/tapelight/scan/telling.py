@@ -8,9 +8,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.leaves import Group, leaves, tree_of
+from tapelight.scan.life import Live
 from tapelight.scan.question import Question
 from tapelight.scan.sql import Query, cells
 from tapelight.scan.wording import said
@@ -59,6 +61,22 @@ class Teller:
                 view.symbols(at), born, values, why, prints, strict=True
             )
         ]
+
+    def bare(self, table: Table, signal: Live, now_ns: int) -> Signal:
+        """Return the end of a signal whose columns are reckoned no longer."""
+        symbol = table.universe.symbols[signal.row]
+        return Signal(
+            id=self.id_of(symbol, signal.born_ns),
+            scan=self.question.name,
+            symbol=symbol,
+            state="expired",
+            ts_ns=now_ns,
+            mark=now_ns,
+            values={},
+            text=self.question.header.text or self.question.header.title,
+            reason="the scan was changed or removed",
+            event_ns=int(table.rows["print_ns"][signal.row]),
+        )
 
     def leaves(self, query: Query | None, view: View, at: Rows) -> list[tuple[Leaf, ...]]:
         """Return the leaves of one of the question's conditions at the view's places `at`."""
