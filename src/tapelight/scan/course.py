@@ -51,6 +51,25 @@ class Tape:
     now_ns: int
 
 
+RAW = np.dtype((np.void, COURSE.itemsize))
+"""The same bytes without fields: rows of it are picked and put at a twentieth of the cost."""
+
+
+def picked(course: np.ndarray, rows: npt.NDArray[np.intp]) -> np.ndarray:
+    """Return a copy of some rows."""
+    return course.view(RAW)[rows].view(COURSE)
+
+
+def put(course: np.ndarray, rows: npt.NDArray[np.intp], fresh: np.ndarray) -> None:
+    """Put rows back."""
+    course.view(RAW)[rows] = fresh.view(RAW)
+
+
+def followed(course: np.ndarray) -> Flags:
+    """Tell which rows are to be asked though nothing changed: a signal lives, or all holds."""
+    return np.asarray((course["state"] != NONE) | course["held"])
+
+
 def empty_course(rows: int) -> np.ndarray:
     """Return the courses of `rows` rows: no signal."""
     course = np.zeros(rows, COURSE)

@@ -12,7 +12,7 @@ from tapelight.market.view import View
 from tapelight.model.session import REGULAR
 from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.answers import Answers, leaf
-from tapelight.scan.course import NONE, empty_course, live_of
+from tapelight.scan.course import empty_course, followed, live_of, picked, put
 from tapelight.scan.strategy import MAX_TARGETS, Entries, Flags, Look, Strategy
 
 FAULTS = (
@@ -48,6 +48,7 @@ class StrategyRule:
         self.fault = ""
         """Why it is off; empty while it runs."""
         self.course = empty_course(0)
+        self._followed: Flags = np.zeros(0, np.bool_)
         self.memory: dict[str, npt.NDArray[Any]] = {
             name: np.zeros(0, type(first)) for name, first in strategy.memory.items()
         }
@@ -68,7 +69,7 @@ class StrategyRule:
     def held_rows(self, n: int) -> Flags:
         """Tell for each of the table's `n` rows whether it is to be asked at whole seconds."""
         self._resize(n)
-        return np.asarray((self.course["state"] != NONE) | self.course["held"])
+        return self._followed
 
     def evaluate(self, view: View, rows: npt.NDArray[np.intp], asked: Flags) -> list[Signal]:
         """Ask the strategy of those of `rows` (the view's) that are `asked`.
@@ -79,7 +80,7 @@ class StrategyRule:
         self._resize(view.table.n)
         if self.fault or not self._awake(view, rows[asked]):
             return []
-        course = self.course[rows]
+        course = picked(self.course, rows)
         look = self.look(view, rows, course)
         entries = self._entries(look)
         if entries is None:
@@ -88,14 +89,15 @@ class StrategyRule:
             self.memory[name][rows[asked]] = values[asked]
         answers = self._answers(view, look, course, entries)
         signals = [*answers.follow(asked), *answers.enter(asked)]
-        self.course[rows] = course
+        put(self.course, rows, course)
+        self._followed[rows] = followed(course)
         return signals
 
     def explain(self, view: View, at: int) -> tuple[Leaf, ...]:
         """Return every leaf of the view's row `at` as it stands, those of the frame included."""
         rows = np.arange(view.table.n) if view.index is None else view.index
         self._resize(view.table.n)
-        course = self.course[rows]
+        course = picked(self.course, rows)
         look = self.look(view, rows, course)
         entries = None if self.fault else self._entries(look)
         if entries is None:
@@ -110,7 +112,7 @@ class StrategyRule:
     def _awake(self, view: View, asked: npt.NDArray[np.intp]) -> bool:
         """Tell whether it has anything to do: in its hours, or while a signal of a row lives."""
         moment, params = view.moment, self.strategy.params
-        if (self.course["state"][asked] != NONE).any():
+        if self._followed[asked].any():
             return True
         if moment.phase != REGULAR:
             return False
@@ -139,6 +141,7 @@ class StrategyRule:
         grown = rows - len(self.course)
         if grown > 0:
             self.course = np.concatenate([self.course, empty_course(grown)])
+            self._followed = followed(self.course)
             for name, first in self.strategy.memory.items():
                 more = np.full(grown, first, type(first))
                 self.memory[name] = np.concatenate([self.memory[name], more])
@@ -151,11 +154,13 @@ class StrategyRule:
     def thaw(self, state: dict[str, Any]) -> None:
         """Take back what `freeze` gave."""
         self.course, self.fault = state["course"], bytes(state["fault"]).decode()
+        self._followed = followed(self.course)
         self.memory = {name: state[f"memory.{name}"] for name in self.memory}
 
     def clear(self) -> None:
         """Begin a new session: no signal lives, the memory is as declared. A fault stays."""
         self.course = empty_course(len(self.course))
+        self._followed[:] = False
         for name, first in self.strategy.memory.items():
             self.memory[name][:] = first
 

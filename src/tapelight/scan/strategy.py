@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tapelight.market.candles import Candles
 from tapelight.market.text import Text
 from tapelight.market.view import Moment, Usual, View
-from tapelight.market.windows import price_ago
+from tapelight.market.windows import PRICES
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -285,9 +285,10 @@ class Look:
 
     def past(self, seconds: int) -> Floats:
         """Return last prices as each of the last `seconds` (at most 300) ended, (rows, seconds)."""
-        table = self._view.table
-        picked = [self._view.pick(price_ago(table.rings, table.now_s, s)) for s in range(seconds)]
-        return np.stack(picked, axis=1)
+        table, index = self._view.table, self._view.index
+        rows = np.arange(table.n) if index is None else index
+        slots = (table.now_s - 1 - np.arange(seconds)) % PRICES
+        return np.ascontiguousarray(table.rings.price[slots[:, None], rows].T)
 
     def of(self, symbol: str, column: str) -> float:
         """Return one other symbol's value of a number column, NaN where it is not watched."""

@@ -54,9 +54,10 @@ class MomentumBurst(Strategy):
     def signals(self, look: Look) -> Entries:
         """Return entries above the last seconds' high, stops below the last minute's low."""
         p, last = self.params, look["last"]
-        recent = np.fmax.reduce(look.past(int(p.entry_s)), axis=1)
+        past = look.past(max(int(p.entry_s), int(p.stop_s)))
+        recent = np.fmax.reduce(past[:, : int(p.entry_s)], axis=1)
         entry = ticks(np.fmax(recent, last), 1)
-        stop = np.fmin(np.fmin.reduce(look.past(int(p.stop_s)), axis=1), last)
+        stop = np.fmin(np.fmin.reduce(past[:, : int(p.stop_s)], axis=1), last)
         when = (
             at_least("chg_1m", look["chg_1m"], p.chg_1m_min),
             at_least("chg_5m", look["chg_5m"], p.chg_5m_min),

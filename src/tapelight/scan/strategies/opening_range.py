@@ -125,4 +125,3 @@ def _one_of(up: Flags, long: Condition, short: Condition) -> Condition:
     bound = np.where(up, long.bound, short.bound)
     true = np.where(up, long.true, short.true)
     return Condition(long.name, long.value, "beyond", bound, true)
-
