@@ -80,7 +80,7 @@ class Engine:
         self.rolls = 0
         self._left: list[Scan] = []
         """Changed or removed since the last mark."""
-        self.on_look: Callable[["Engine"], None] | None = None
+        self.on_look: Callable[[Engine], None] | None = None
         """Called at each mark while what happened since the last one (a new high) still stands; it
         may read, and change nothing."""
 
