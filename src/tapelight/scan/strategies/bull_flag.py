@@ -1,7 +1,6 @@
 """S7: the first pullback after a fast leg up, a bull flag, on one-minute bars."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from tapelight.scan.strategy import (
     Condition,
     Entries,
     Floats,
-    Int64s,
     Look,
     Strategy,
     above,
@@ -46,24 +44,6 @@ class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tries: Annotated[int, told("", "Most signals a symbol and day.", ge=0)] = 2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Flag:
-    """Hold leg and pullback of each row, NaN where there is none."""
-
-    minute: Int64s
-    """The minute of the leg's last bar, -1 none."""
-    low: Floats
-    high: Floats
-    bars: Floats
-    """Bars of the pullback."""
-    against: Floats
-    """Those of them that are neither red nor inside the bar before."""
-    flag_low: Floats
-    close_low: Floats
-    volume_pct: Floats
-    """Mean volume of the pullback's bars in percent of the leg's."""
-
-
 class BullFlag(Strategy):
     """Buy the first candle that trades over the one before it after a quiet pullback.
 
@@ -71,6 +51,10 @@ class BullFlag(Strategy):
     begins with the lowest low of the leg_min minutes up to it; the pullback is what came since.
     Its volume counts as it was when the leg's last bar closed. The pullback holds where no
     close is under the 9-bar average, or no low under the VWAP. Flags that fired are counted.
+
+    The memory holds leg and pullback as of the newest bar: the leg's last minute (-1 none), its
+    low and high, the pullback's bars, those of them `against` it (neither red nor inside the bar
+    before), its lows, and its mean volume in percent of the leg's.
     """
 
     takes = Params
@@ -79,7 +63,10 @@ class BullFlag(Strategy):
     title = "First pullback"
     doc = "Two to five quiet candles after a leg of 4 % in ten minutes; entry over the last one."
     candles = (("1m", LEG_MAX + FLAG_MAX + 1),)
-    memory = {"leg": -1, "rvol": NAN}  # noqa: RUF012
+    memory = {  # noqa: RUF012
+        "bar": -1, "leg": -1, "rvol": NAN, "low": NAN, "high": NAN, "bars": NAN, "against": NAN,
+        "flag_low": NAN, "close_low": NAN, "volume_pct": NAN,
+    }  # fmt: skip
 
     def indicators(self) -> tuple[Ask]:
         """Return the average that holds."""
@@ -87,65 +74,70 @@ class BullFlag(Strategy):
 
     def signals(self, look: Look) -> Entries:
         """Return entries a tick over the last candle, stops at the pullback's low."""
-        p, last = self.params, look["last"]
-        bars = look.candles("1m", p.leg_min + p.flag_most + 1)
-        flag = _flag(bars, p.leg_min)
-        fresh = flag.minute != look.kept("leg")
-        rvol = np.where(fresh, look["rvol_5m"], look.kept("rvol"))
-        leg, over = flag.high - flag.low, bars.high[:, -1]
+        p, last, newest = self.params, look["last"], look.candles("1m", 1)
+        now = self._remember(look, newest.minute[:, 0])
+        leg, over = now["high"] - now["low"], newest.high[:, 0]
         when = (
-            at_least("leg_pct", 100.0 * leg / flag.low, p.leg_pct_min),
-            at_least("leg rvol_5m", rvol, p.rvol_5m_min),
-            at_least("pullback_bars", flag.bars, float(p.flag_least)),
-            at_most("pullback_bars", flag.bars, float(p.flag_most)),
-            at_most("bars neither red nor inside", flag.against, 0.0),
-            at_most("retrace_pct", _share(flag.high - flag.flag_low, leg), p.retrace_max),
-            below("pullback volume_pct", flag.volume_pct, p.volume_max),
-            self._holds(look, flag),
+            at_least("leg_pct", _share(leg, now["low"]), p.leg_pct_min),
+            at_least("leg rvol_5m", now["rvol"], p.rvol_5m_min),
+            at_least("pullback_bars", now["bars"], float(p.flag_least)),
+            at_most("pullback_bars", now["bars"], float(p.flag_most)),
+            at_most("bars neither red nor inside", now["against"], 0.0),
+            at_most("retrace_pct", _share(now["high"] - now["flag_low"], leg), p.retrace_max),
+            below("pullback volume_pct", now["volume_pct"], p.volume_max),
+            self._holds(look, now),
         )
         return Entries(
             when=(*when, above("break", last, over)),
             side=longs(look),
             entry=ticks(over, 1),
-            stop=flag.flag_low,
-            targets=(flag.high, flag.flag_low + leg),
+            stop=now["flag_low"],
+            targets=(now["high"], now["flag_low"] + leg),
             armed=np.logical_and.reduce([c.true for c in when]),
             expires_ns=look.now_ns + int(p.valid_s * 1e9),
-            keep={"leg": flag.minute, "rvol": rvol},
+            keep=now,
         )
 
-    def _holds(self, look: Look, flag: Flag) -> Condition:
+    def _holds(self, look: Look, now: dict[str, Any]) -> Condition:
         """Ask that the closes stay over the average, or the lows over the VWAP."""
-        closes = at_least("holds ema or vwap", flag.close_low, look.indicator(self.indicators()[0]))
-        return either(closes.name, closes, at_least("", flag.flag_low, look["vwap"]))
+        average = look.indicator(self.indicators()[0])
+        closes = at_least("holds ema or vwap", now["close_low"], average)
+        return either(closes.name, closes, at_least("", now["flag_low"], look["vwap"]))
+
+    def _remember(self, look: Look, newest: Any) -> dict[str, Any]:
+        """Return the memory after this moment: it moves where a bar has closed."""
+        kept, p = {name: look.kept(name) for name in self.memory}, self.params
+        fresh = newest != kept["bar"]
+        if not fresh.any():
+            return kept
+        found = _flag(look.candles("1m", p.leg_min + p.flag_most + 1), p.leg_min)
+        found["bar"] = newest
+        found["rvol"] = np.where(found["leg"] != kept["leg"], look["rvol_5m"], kept["rvol"])
+        return {name: np.where(fresh, found[name], kept[name]) for name in kept}
 
 
-def _flag(bars: Candles, leg_min: int) -> Flag:
+def _flag(bars: Candles, leg_min: int) -> dict[str, Any]:
     """Return the leg and the pullback of each row from its one-minute bars, newest last."""
-    count = bars.high.shape[1]
-    known = ~np.isnan(bars.high)
+    count, rows = bars.high.shape[1], np.arange(len(bars.high))
+    known, place = ~np.isnan(bars.high), np.arange(count)[None, :]
     high = np.where(known, bars.high, -np.inf)
     peak = count - 1 - np.argmax(high[:, ::-1], axis=1)
-    place = np.arange(count)[None, :]
-    at_peak = (np.arange(len(peak)), peak)
-    minute = np.where(known.any(axis=1), bars.minute[at_peak], -1)
-    before = known & (place <= peak[:, None])
-    before &= bars.minute > (minute - leg_min)[:, None]
+    minute = np.where(known.any(axis=1), bars.minute[rows, peak], -1)
+    before = known & (place <= peak[:, None]) & (bars.minute > (minute - leg_min)[:, None])
     low = np.where(before, bars.low, np.inf)
     begin = np.argmin(low, axis=1)
-    leg = before & (place >= begin[:, None])
-    flag = known & (place > peak[:, None])
+    leg, flag = before & (place >= begin[:, None]), known & (place > peak[:, None])
     found = before.any(axis=1)
-    return Flag(
-        minute=minute,
-        low=np.where(found, low[np.arange(len(peak)), begin], NAN),
-        high=np.where(found, bars.high[at_peak], NAN),
-        bars=np.where(found, flag.sum(axis=1), NAN),
-        against=np.where(found, (flag & ~_quiet(bars)).sum(axis=1), NAN),
-        flag_low=_least(bars.low, flag),
-        close_low=_least(bars.close, flag),
-        volume_pct=_share(_mean(bars.volume, flag), _mean(bars.volume, leg)),
-    )
+    return {
+        "leg": minute,
+        "low": np.where(found, low[rows, begin], NAN),
+        "high": np.where(found, bars.high[rows, peak], NAN),
+        "bars": np.where(found, flag.sum(axis=1), NAN),
+        "against": np.where(found, (flag & ~_quiet(bars)).sum(axis=1), NAN),
+        "flag_low": _least(bars.low, flag),
+        "close_low": _least(bars.close, flag),
+        "volume_pct": _share(_mean(bars.volume, flag), _mean(bars.volume, leg)),
+    }
 
 
 def _quiet(bars: Candles) -> np.ndarray:
