@@ -1,10 +1,11 @@
 """As of: the engine at any past second of a recorded day, from snapshot and journal."""
 
 import datetime as dt
+import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import msgspec
@@ -14,10 +15,12 @@ from tapelight.app.runs import runs_of
 from tapelight.app.views import EngineBoards
 from tapelight.engine import Engine
 from tapelight.errors import Missing, Rejected, Unavailable
+from tapelight.market.column import columns
 from tapelight.model.records import Digest, Mark, Questions, Record, Strategies
 from tapelight.model.session import Calendar, iso, latest_session, session_after
 from tapelight.model.signals import Signal
 from tapelight.scan.board import Ranking
+from tapelight.scan.sql import Query
 from tapelight.stores.journal.segments import read_records, segments
 from tapelight.stores.journal.snapshots import places, read_snapshot
 
@@ -52,20 +55,49 @@ def packed(newest: Sequence[Signal]) -> State:
     return {"newest": msgspec.msgpack.encode(list(newest))}
 
 
+class _TiersStood(Exception):
+    """Say that a changed question looks at tier 2, which stood still: begin anew."""
+
+
+_SOURCES_OF_TIERS = {"ind", "candles"}
+
+
+@cache
+def _columns_of_tiers() -> frozenset[str]:
+    """Return the columns that are made of indicators, of candles, or of the tier itself."""
+    found: set[str] = set()
+    before = -1
+    while len(found) > before:
+        before = len(found)
+        found |= {c.name for c in columns().values() if {*c.inputs} & (_SOURCES_OF_TIERS | found)}
+    return frozenset(found)
+
+
+def of_tiers(query: Query) -> bool:
+    """Tell whether a query looks at tier 2."""
+    return bool(query.indicators) or not _columns_of_tiers().isdisjoint(query.used)
+
+
 class Cursor:
     """Stand in a run's journal with an engine; go on to later times, never back.
 
     Only the `asked` boards, scans and strategies are evaluated: nothing else depends on them.
+    Where neither they nor whoever asks (`tiers`) look at tier 2, it stands still.
     """
 
-    def __init__(self, folder: Path, state: State | None, seq: int, asked: frozenset[str]) -> None:
+    def __init__(
+        self, folder: Path, state: State | None, seq: int, asked: frozenset[str], tiers: bool = True
+    ) -> None:
         self.folder = folder
         self.asked = asked
-        self.engine = Engine() if state is None else thaw(state)
+        self.tiers = tiers
+        self.engine = Engine() if state is None else thaw(state, adopt=True)
         self.boards = EngineBoards(self.engine)
         if state is not None:
             self.boards.newest = deque(newest_in(state), self.boards.newest.maxlen)
         self._narrow()
+        self.tiers = tiers = tiers or self._look_at_tiers()
+        self.engine.tiers.still = not tiers
         self._seq = seq
         self._records: Iterator[Record] | None = None
         self._grown = True
@@ -117,8 +149,18 @@ class Cursor:
         cycle = None if isinstance(record, Digest) else self.engine.apply(record)
         if isinstance(record, Questions | Strategies):
             self._narrow()
+            if not self.tiers and self._look_at_tiers():
+                raise _TiersStood
+        self.engine.tiers.work.clear()
         if cycle is not None:
             self.boards.keep(cycle.rankings, cycle.signals)
+
+    def _look_at_tiers(self) -> bool:
+        engine = self.engine
+        questions = [b.question for b in engine.boards.values()]
+        questions += [s.question for s in engine.scans.values()]
+        queries = (query for question in questions for query in question.queries())
+        return bool(engine.strategies) or any(of_tiers(query) for query in queries)
 
     def _narrow(self) -> None:
         """Leave the questions alone that nobody asks."""
@@ -166,13 +208,26 @@ class AsOf:
         """Return the engine after the last mark at or before `at_ns`; raises Missing."""
         return self.at(at_ns, asked).engine
 
-    def at(self, at_ns: int, asked: frozenset[str] = frozenset(), check: Check = unhurried) -> Then:
+    def at(
+        self,
+        at_ns: int,
+        asked: frozenset[str] = frozenset(),
+        check: Check = unhurried,
+        tiers: bool = True,
+    ) -> Then:
         """Return the market as of `at_ns`, with the questions `asked` evaluated up to it.
 
-        Raises Missing where no journal holds that time, and what `check` raises.
+        Without `tiers` nothing but these may be looked at that depends on tier 2. Raises Missing
+        where no journal holds that time, and what `check` raises.
         """
+        try:
+            return self._at(at_ns, asked, check, tiers)
+        except _TiersStood:
+            return self._at(at_ns, asked, check, tiers=True)
+
+    def _at(self, at_ns: int, asked: frozenset[str], check: Check, tiers: bool) -> Then:
         folder = run_at(self._data, self._calendar, at_ns)
-        cursor = self._cursor(folder, at_ns, asked)
+        cursor = self._cursor(folder, at_ns, asked, tiers)
         self._cursors = [c for c in self._cursors if c is not cursor]
         try:
             goes_on = cursor.go_to(at_ns, check)
@@ -189,27 +244,34 @@ class AsOf:
 
     def forget(self) -> None:
         """Keep no engine any more."""
-        self._cursors.clear()
+        self._drop(len(self._cursors))
+
+    def _drop(self, count: int) -> None:
+        """Let the engines go that were used longest ago; their parts hold each other."""
+        if count > 0 and self._cursors:
+            del self._cursors[:count]
+            gc.collect()
 
     def _keep(self, cursor: Cursor) -> None:
         self._cursors = [*self._cursors, cursor][-CURSORS:]
 
-    def _cursor(self, folder: Path, at_ns: int, asked: frozenset[str]) -> Cursor:
+    def _cursor(self, folder: Path, at_ns: int, asked: frozenset[str], tiers: bool) -> Cursor:
         """Return the engine that is nearest before `at_ns`: one that is kept, or a snapshot's."""
         second_ns = at_ns // NS * NS
         snapshot_ns = max((p.ts_ns for p in places(folder) if p.ts_ns < second_ns), default=0)
         fit = [
             c for c in self._cursors
-            if c.folder == folder and asked <= c.asked
+            if c.folder == folder and asked <= c.asked and tiers <= c.tiers
             and snapshot_ns - THAW_NS <= c.mark_ns <= at_ns
         ]  # fmt: skip
         if fit:
             return max(fit, key=lambda c: c.mark_ns)
         self._names = [*(n for n in self._names if n not in asked), *sorted(asked)][-NAMES:]
-        return begin_before(folder, second_ns, frozenset(self._names) | asked)
+        self._drop(len(self._cursors) - CURSORS + 1)
+        return begin_before(folder, second_ns, frozenset(self._names) | asked, tiers)
 
 
-def begin_before(folder: Path, second_ns: int, asked: frozenset[str]) -> Cursor:
+def begin_before(folder: Path, second_ns: int, asked: frozenset[str], tiers: bool = True) -> Cursor:
     """Return a cursor at the last snapshot before a whole second, or at the run's beginning.
 
     The second's own mark is then replayed: a board is asked at it.
@@ -218,12 +280,12 @@ def begin_before(folder: Path, second_ns: int, asked: frozenset[str]) -> Cursor:
     while (found := read_snapshot(folder, until_ns=until_ns)) is not None:
         seq, state = found
         try:
-            return Cursor(folder, state, seq, asked)
+            return Cursor(folder, state, seq, asked, tiers)
         except Rejected:
             if seq == 0:
                 raise
             until_ns = min(p.ts_ns for p in places(folder) if p.seq == seq) - 1
-    return Cursor(folder, None, 0, asked)
+    return Cursor(folder, None, 0, asked, tiers)
 
 
 def run_at(data: Path, calendar: Calendar, at_ns: int) -> Path:

@@ -10,7 +10,7 @@ from tapelight.errors import ConfigError, Rejected
 from tapelight.market import fold
 from tapelight.market.baseline import Baseline
 from tapelight.market.row import ROW
-from tapelight.market.table import Table
+from tapelight.market.table import EVENTS, Table
 from tapelight.market.windows import Rings
 from tapelight.model import codec
 from tapelight.model.conditions import ConditionRules
@@ -19,7 +19,7 @@ from tapelight.model.session import latest_session, session_after
 
 State = dict[str, Any]
 """Arrays and bytes by name."""
-VERSION = 6
+VERSION = 7
 
 
 class Scalars(msgspec.Struct, kw_only=True):
@@ -121,8 +121,12 @@ def _scalars(engine: Engine) -> Scalars:
     )
 
 
-def thaw(state: State) -> Engine:
-    """Return an engine with the state; raises Rejected for another version's."""
+def thaw(state: State, adopt: bool = False) -> Engine:
+    """Return an engine with the state; raises Rejected for another version's.
+
+    `adopt` lets the engine live in the state's own arrays, which are its alone then: half the
+    time and memory.
+    """
     try:
         s = msgspec.msgpack.decode(state["scalars"], type=Scalars)
     except (KeyError, msgspec.MsgspecError) as error:
@@ -130,7 +134,12 @@ def thaw(state: State) -> Engine:
     if s.version != VERSION or state["rows"].dtype != ROW:
         raise Rejected("The snapshot is of another version.")
     engine = Engine(s.calendar)
-    _thaw_table(engine.table, s, state)
+    table = engine.table
+    if adopt and len(s.symbols) >= len(table.rows):
+        _seat(table, s.symbols, state)
+    else:
+        _copy(table, s.symbols, state)
+    _thaw_table(table, s, state)
     for asked in (s.questions, s.strategies):
         if asked is None:
             continue
@@ -143,20 +152,44 @@ def thaw(state: State) -> Engine:
     return engine
 
 
-def _thaw_table(table: Table, s: Scalars, state: State) -> None:
-    table.grow(s.symbols)
+def _copy(table: Table, symbols: list[str], state: State) -> None:
+    """Copy rows and rings into the table's own arrays."""
+    table.grow(symbols)
     n = table.n
-    table.use_rules(s.rules)
-    for reference in s.references:
-        table.reference.set(table.universe.rows[reference.symbol], reference)
-    for column, known in zip(table.reference.numbers.values(), state["reference"], strict=True):
-        column[:n] = known  # a roll has moved them on from what the references said
     table.rows[:n] = state["rows"]
+    for name in Rings._fields:
+        getattr(table.rings, name)[:, :n] = state[f"ring.{name}"]
+
+
+def _seat(table: Table, symbols: list[str], state: State) -> None:
+    """Let the table live in the state's arrays."""
+    for symbol in symbols:
+        table.universe.add(symbol)
+    n = table.n
+    table.rows = state["rows"]
+    table.rings = Rings(*(state[f"ring.{name}"] for name in Rings._fields))
+    table.reference.resize(n)
+    table.halt_codes.resize(n)
+    table.spill = fold.new_spill(n, EVENTS)
+
+
+def _thaw_reference(table: Table, s: Scalars, state: State) -> None:
+    """Take the figures from the columns, the words from the references."""
+    reference, rows = table.reference, table.universe.rows
+    reference.by_symbol = {known.symbol: known for known in s.references}
+    for name, words in reference.texts.items():
+        for known in s.references:
+            words.set(rows[known.symbol], getattr(known, name))
+    for column, figures in zip(reference.numbers.values(), state["reference"], strict=True):
+        column[: table.n] = figures
+
+
+def _thaw_table(table: Table, s: Scalars, state: State) -> None:
+    table.use_rules(s.rules)
+    _thaw_reference(table, s, state)
     table.counters[:] = state["counters"]
     table.spill.changed[: len(state["changed"])] = state["changed"]
     table.spill.suspects[:] = state["suspects"]
-    for name in Rings._fields:
-        getattr(table.rings, name)[:, :n] = state[f"ring.{name}"]
     if len(state["bars"]):
         table.bars.add(state["bars"])
     if "profile" in state:

@@ -1,6 +1,7 @@
 """Questions about the past, answered by a process of their own: the live loop never waits."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import time
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tapelight.app.asof import AsOf, Stopped, Then
+from tapelight.app.asof import AsOf, Stopped, Then, of_tiers
 from tapelight.app.loop import die_with_parent
 from tapelight.app.views import EngineMarket
 from tapelight.errors import ConfigError, Missing, Unavailable
 from tapelight.model.session import calendar, iso, latest_session, parse_time
 from tapelight.ports import Json, Row
+from tapelight.scan.sql import compile_query
 from tapelight.stores.journal.writer import Writer
 
 T = TypeVar("T")
@@ -65,11 +67,11 @@ class Past:
 
     async def board(self, name: str, at: str) -> Mapping[str, Json]:
         """Return a board as the gateway gave it at the last whole second at or before `at`."""
-        return await self.ask(at, board_then, name, asked=frozenset([name]))
+        return await self.ask(at, board_then, name, asked=frozenset([name]), tiers=False)
 
     async def query(self, sql: str, at: str) -> Sequence[Row]:
         """Answer a SELECT over the market as of `at`."""
-        return await self.ask(at, query_then, sql)
+        return await self.ask(at, query_then, sql, tiers=_looks_at_tiers(sql))
 
     async def symbol(self, symbol: str, at: str) -> Row:
         """Return every column of a symbol as of `at`; raises Missing when it was not watched."""
@@ -81,10 +83,12 @@ class Past:
         answer: Callable[..., T],
         *arguments: Any,
         asked: frozenset[str] = frozenset(),
+        tiers: bool = True,
     ) -> T:
         """Return `answer(then, *arguments)` with the market as of the time `at`.
 
-        `asked` names the boards, scans and strategies that are evaluated up to then. Raises
+        `asked` names the boards, scans and strategies that are evaluated up to then; without
+        `tiers` the answer looks at nothing else that depends on tier 2. Raises
         ConfigError for what is no past time, Missing for what isn't recorded, Unavailable when
         too many questions wait or this one takes too long.
         """
@@ -95,7 +99,7 @@ class Past:
         at_ns = self.moment(at)
         self._waiting += 1
         self._ticket += 1
-        task = Task(self._ticket, at_ns, asked, self._limit_s)
+        task = Task(self._ticket, at_ns, asked, tiers, self._limit_s)
         try:
             await self._flushed(at_ns)
             return await self._run(task, answer, arguments)
@@ -177,6 +181,7 @@ class Task:
     ticket: int
     at_ns: int
     asked: frozenset[str]
+    tiers: bool
     limit_s: float
 
 
@@ -196,6 +201,7 @@ def begin(data: str, calendar_name: str, given_up: Any) -> None:
     global _worker  # noqa: PLW0603 - the state of a process is its module's
     die_with_parent()
     os.nice(NICE)
+    gc.freeze()
     _worker = _Worker(Path(data), calendar_name, given_up)
 
 
@@ -221,7 +227,16 @@ def work(task: Task, answer: Callable[..., T], arguments: tuple[Any, ...]) -> T:
             )
 
     check()
-    return answer(_worker.past.at(task.at_ns, task.asked, check), *arguments)
+    then = _worker.past.at(task.at_ns, task.asked, check, task.tiers)
+    return answer(then, *arguments)
+
+
+def _looks_at_tiers(sql: str) -> bool:
+    """Tell whether a query may look at tier 2; one that does not compile here may."""
+    try:
+        return of_tiers(compile_query(sql))
+    except ConfigError:
+        return True
 
 
 def board_then(then: Then, name: str) -> Mapping[str, Json]:

@@ -115,6 +115,7 @@ class Tiers:
     def step(self, now_ns: int, everything: View | None) -> None:
         """Let market time reach a mark; `everything` is the view of all rows at whole seconds."""
         if self.table.session is None or self.still:
+            self._cutter.skip()
             return
         self._grow()
         self._apply(now_ns)
