@@ -2,14 +2,19 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from market.tape import Tape
+from scan.sentences import Sentences, market
 from tapelight.market.view import View
 from tapelight.model.signals import Leaf
 from tapelight.scan.explain import failing, verdict
 from tapelight.scan.leaves import leaves, tree_of
 from tapelight.scan.sql import compile_query
 from tapelight.scan.wording import faulted, listed, number, said, span
+
+MARKET = market(60)
 
 
 def tape() -> Tape:
@@ -120,16 +125,22 @@ def test_what_leaves_come_to(where: str, truth: bool | None, failed: list[str]) 
     assert [leaf.name for leaf in failing(found)] == failed
 
 
-def test_the_verdict_is_the_mask_of_the_engine() -> None:
-    view = View(tape().table)
-    conditions = [
-        "last > 1 AND NOT (vol > 999 OR w52_high > 1)", "NOT (last > 99 AND w52_high > 1)",
-        "last BETWEEN 10 AND 11 OR halted", "NOT (NOT (last > 1) OR NOT vol > 1)",
-    ]  # fmt: skip
-    for where in conditions:
-        query = compile_query(f"SELECT 1 FROM market WHERE {where}")
+@given(seed=st.integers(0, 10**6), join=st.sampled_from(["AND", "OR", "AND NOT", "OR NOT"]))
+@settings(max_examples=60, deadline=None)
+def test_the_verdict_is_the_mask_of_the_engine(seed: int, join: str) -> None:
+    """True where the engine's mask is, false where that of its negation is, else unknown."""
+    drawn = Sentences(seed)
+    where = f" {join} ".join(f"({drawn.condition(2).ours})" for _ in range(3))
+    view, every = View(MARKET.table), np.arange(MARKET.table.n)
+    masks = []
+    for condition in (where, f"NOT ({where})"):
+        query = compile_query.__wrapped__(f"SELECT symbol FROM market WHERE {condition}")
         assert query.where is not None
-        assert (verdict(seen(where)) is True) == bool(query.where(view)[0]), where
+        masks.append(query.where(view))
+        if condition == where:
+            found = [verdict(each) for each in leaves(tree_of(query), view, every)]
+    assert [told is True for told in found] == masks[0].tolist(), where
+    assert [told is False for told in found] == masks[1].tolist(), where
 
 
 @pytest.mark.parametrize(
