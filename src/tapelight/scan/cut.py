@@ -100,6 +100,11 @@ class Cutter:
         candles.replace(rows, {n: b[second[b["row"]]] for n, b in cut.whole.items()})
         candles.add({n: b[candles.slot[b["row"]] >= 0] for n, b in cut.fresh.items()})
 
+    def skip(self) -> None:
+        """Let go of what came: the next minute takes all bars of all rows."""
+        self._news.clear()
+        self.whole_next = True
+
     def _take_news(self, rows: Rows, boundary: int) -> np.ndarray:
         """Return the bars of `rows` that came or changed, the newest state of each."""
         session = self.table.session
