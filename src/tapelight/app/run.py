@@ -248,6 +248,6 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
         for task in list(parts.background):
             task.cancel()
         parts.past.close()
+        scanner.close()  # the journal first: a second Ctrl-C may cut short what waits below
         await asyncio.to_thread(parts.dispatch.close)
         await asyncio.to_thread(parts.record.close)
-        scanner.close()
