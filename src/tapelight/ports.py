@@ -34,6 +34,9 @@ class Sink(Protocol):
     def reject(self, kind: str, sample: bytes | str) -> None:
         """Count one malformed message by kind and keep a sample."""
 
+    def raw(self, frames: Sequence[bytes]) -> None:
+        """Keep frames as they came, for a while: the bytes are not copied, nor changed later."""
+
 
 class Feed(Protocol):
     """Where events come from. `run` returns only when the feed has ended (a file) or fails.

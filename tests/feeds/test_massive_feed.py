@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -57,6 +57,8 @@ class Tape:
     def alive(self, complete_ns: int) -> None:
         self.complete_ns = complete_ns
         self._news.set()
+
+    def raw(self, frames: Sequence[bytes]) -> None: ...
 
     def reject(self, kind: str, sample: bytes | str) -> None:
         self.rejected.append((kind, sample))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,8 @@ class Totals:
 
     def alive(self, complete_ns: int) -> None:
         self.lags_ns.append(self.clock.now_ns() - complete_ns)
+
+    def raw(self, frames: Sequence[bytes]) -> None: ...
 
     def reject(self, kind: str, sample: bytes | str) -> None:
         self.rejected.append(kind)

@@ -5,7 +5,7 @@ import contextlib
 import gzip
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,8 @@ class Tape:
 
     def alive(self, complete_ns: int) -> None:
         pass
+
+    def raw(self, frames: Sequence[bytes]) -> None: ...
 
     def reject(self, kind: str, sample: bytes | str) -> None:
         self.rejected.append(kind)

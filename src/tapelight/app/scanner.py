@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,11 @@ class Scanner:
     def reject(self, kind: str, sample: bytes | str) -> None:
         """Count a malformed message."""
         self.figures.reject(kind, sample)
+
+    def raw(self, frames: Sequence[bytes]) -> None:
+        """Keep frames in the ring beside the journal."""
+        if self.recording is not None:
+            self.recording.writer.raw.add(self.clock.now_ns(), frames)
 
     async def run_marks(self) -> None:
         """Make the marks that fall due while nothing arrives; runs until cancelled."""

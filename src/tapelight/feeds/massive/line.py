@@ -94,6 +94,7 @@ class Line:
         frames = await self._stream.take()
         if not frames:
             return []
+        self._sink.raw(frames)
         now_ns = self._sink.clock.now_ns()
         decoded = self._decoder.decode(frames, now_ns)
         self.last_ns = now_ns

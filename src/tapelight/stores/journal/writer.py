@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -18,6 +19,7 @@ from tapelight.errors import Unavailable
 from tapelight.model.batch import Batch, Quotes, Trades
 from tapelight.model.codec import encode
 from tapelight.model.records import Record
+from tapelight.stores.journal.ring import Frames, Ring, Waiting
 from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, SUFFIX, pack_block, segments
 from tapelight.stores.journal.snapshots import write_snapshot
 
@@ -29,6 +31,10 @@ SYNC_S = 5.0
 CLOSE_S = 30.0
 LOCK = "recording.lock"
 _Part = TypeVar("_Part", Trades, Quotes)
+
+
+_Item = tuple[int, list[Record], list[tuple[int, Frames]]]
+"""First sequence, records, raw frames."""
 
 
 class Writer:
@@ -61,12 +67,14 @@ class Writer:
         self.cpu_s = 0.0
         """CPU time of the writing thread."""
         self._begin = begin
+        self.raw = Waiting()
+        """Frames as they came, for the ring beside the segments."""
         self._batches: list[Batch] = []
         self._block: list[Record] = []
         self._first_seq = seq + 1
         self._flushed_at = time.monotonic()
         self._segment_bytes = segment_bytes
-        self._queue: queue.Queue[tuple[int, list[Record]] | None] = queue.Queue(QUEUE_BLOCKS)
+        self._queue: queue.Queue[_Item | None] = queue.Queue(QUEUE_BLOCKS)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -104,7 +112,7 @@ class Writer:
             self.state = "failed: the journal's thread has ended; restart"
             return
         try:
-            self._queue.put((self._first_seq, self._block), timeout=FULL_S)
+            self._queue.put((self._first_seq, self._block, self.raw.take()), timeout=FULL_S)
         except queue.Full:
             self.state = "failed: the disk is too slow for the journal; give another --data"
 
@@ -126,7 +134,7 @@ class Writer:
 
     def _run(self) -> None:
         compressor = zstandard.ZstdCompressor(level=1)
-        file = _Segment(self.folder, self._segment_bytes)
+        file, ring = _Segment(self.folder, self._segment_bytes), Ring(self.folder)
         if self._begin is not None:
             state, ts_ns = self._begin
             self._begin = None
@@ -134,11 +142,13 @@ class Writer:
             del state
         while (item := self._queue.get()) is not None:
             if self.state == "ok":
-                first_seq, records = item
+                first_seq, records, frames = item
                 block = pack_block(first_seq, [encode(r) for r in records], compressor)
                 self._write(file, block, first_seq + len(records) - 1)
+                self._guarded(partial(ring.write, frames))
             self.cpu_s = time.thread_time()
         self._guarded(file.close)
+        self._guarded(ring.close)
 
     def _write(self, file: "_Segment", block: bytes, last_seq: int) -> None:
         try:
