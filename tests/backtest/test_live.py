@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from replay.tape import SYMBOLS, Live, Tape, live
-from tapelight.app.backtest.asking import Files
+from tapelight.app.backtest.asking import Asking, Files
 from tapelight.app.backtest.command import BacktestOptions, run_backtest
+from tapelight.app.backtest.day import Job, Watch
 from tapelight.app.backtest.follow import Costs
 from tapelight.app.backtest.result import Backtest
 from tapelight.app.backtest.scoreboard import chained, run_scoreboard, write_scoreboard
@@ -128,10 +129,11 @@ def test_a_scan_that_no_journal_asked_is_asked_of_each(
 ) -> None:
     sql = tmp_path / "dear.sql"
     sql.write_text(CROSS.replace("last > vwap", "last >= 8"))
-    found = backtest(recorded[0], name=None, sql=sql, by=("vol", "symbol"))
+    found = backtest(recorded[0], name=None, sql=sql, by=("vol", "symbol", "vol / 2"))
     assert found.name == "dear"
     assert set(found.fires["session"]) == set(DAYS)
     assert found.fires["vol"].to_list() == found.fires["at_vol"].to_list()
+    assert found.fires["vol / 2"].to_list() == (found.fires["at_vol"] / 2).to_list()
     assert set(found.fires["symbol"]) <= set(SYMBOLS)
 
 
@@ -218,6 +220,7 @@ def test_what_cannot_be_asked_is_one_sentence(
         ({"half_spread_bps": -1.0}, "--half-spread-bps is -1.0"),
         ({"workers": -1}, "--workers is -1"),
         ({"by": ("gap_pc",)}, "gap_pct"),
+        ({"by": ("rsi(14, '5m')",)}, "name it in the scan's SELECT"),
         ({"sql": Path("/nonexistent/x.sql")}, "can't be read"),
     ],
 )
@@ -226,3 +229,23 @@ def test_options_that_contradict_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         backtest(recorded[0], **more)
+
+
+def test_a_scan_that_looks_at_indicators_has_them_and_another_leaves_tier_2_still(
+    recorded: tuple[Path, dict[str, Live]],
+) -> None:
+    (mine,) = journals(recorded[0], Span(newest=1))
+
+    def still(condition: str, by: tuple[str, ...] = ()) -> bool:
+        job = Job(mine, Asking({"cross": CROSS + condition}, {}), "cross", by)
+        engine, records = mine.play(job.asking)
+        watch = Watch(job, engine)
+        for record in records:
+            engine.apply(record)
+            if isinstance(record, Questions):
+                return watch.ignores_tiers()
+        raise AssertionError("asked nothing")
+
+    assert still("")
+    assert not still(" AND rsi(14, '1m') < 70")
+    assert not still(" AND tier >= 2")

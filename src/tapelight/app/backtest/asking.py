@@ -17,6 +17,8 @@ from tapelight.scan.questions import read_set
 from tapelight.scan.source import shipped
 from tapelight.stores.journal.segments import read_records
 
+PLANNED = frozenset("last side entry limit stop risk_pct target1 target2 target3".split())
+"""What a strategy's entries bear."""
 NAMED = re.compile(r"\b([A-Za-z_]\w*)\s*\.")
 """A question whose column another one uses: hod_momo.thrust."""
 
@@ -38,6 +40,8 @@ class Subject:
     title: str
     text: str
     asking: Asking
+    bears: frozenset[str]
+    """Names of the values that its signals bear."""
     notes: tuple[str, ...] = ()
 
 
@@ -84,7 +88,8 @@ def _scan(name: str, texts: Mapping[str, str]) -> Subject:
             f"{name} is a board, which fires nothing: a backtest takes a scan, whose header says "
             '-- kind = "events".'
         )
-    return Subject(name, question.header.title, texts[name], Asking(needed, {}))
+    bears = frozenset(named.name for named in question.query.select)
+    return Subject(name, question.header.title, texts[name], Asking(needed, {}), bears)
 
 
 def _one(name: str, texts: Mapping[str, str]) -> Question:
@@ -114,7 +119,7 @@ def _of_choice(name: str, choice: StrategyChoice, notes: tuple[str, ...] = ()) -
     kind = shipped().get(name)
     title = kind.title if kind is not None and not choice.source else name.replace("_", " ")
     text = choice.source or f"strategy {name}\n{choice.parameters}"
-    return Subject(name, title, text, Asking({}, {name: choice}), notes)
+    return Subject(name, title, text, Asking({}, {name: choice}), PLANNED, notes)
 
 
 def _version(was: Asking, name: str) -> str | None:

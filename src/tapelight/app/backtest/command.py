@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tapelight.app.backtest.asking import Files, Subject, subject
-from tapelight.app.backtest.day import DayResult, Job
+from tapelight.app.backtest.day import DayResult, Job, noted_query
 from tapelight.app.backtest.export import summary_of, write_exports
 from tapelight.app.backtest.follow import LONG, SHORT, Costs
 from tapelight.app.backtest.html import write_html
@@ -28,7 +28,6 @@ from tapelight.app.backtest.tell import told, told_scoreboard
 from tapelight.app.backtest.work import default_workers, play
 from tapelight.errors import ConfigError
 from tapelight.model.session import calendar
-from tapelight.scan.sql import compile_query
 
 __all__ = ["BacktestOptions", "answer", "read_span", "run_backtest"]
 ALL_DAYS = Span()
@@ -108,11 +107,12 @@ def run_backtest(options: BacktestOptions) -> Backtest:
     workers = options.workers or default_workers()
     tapes = find_tapes(options, workers)
     what = subject(options.name, options.sql, options.files, tapes)
-    for text in options.by:
-        compile_query(f"SELECT {text} FROM market")
+    borne = what.bears & {*options.by}
+    if {*options.by} - borne:
+        noted_query([text for text in options.by if text not in borne])
     with tempfile.TemporaryDirectory(prefix="tapelight-backtest-") as folder:
         jobs = [
-            Job(tape, what.asking, what.name, options.by, SIDES[options.side], Path(folder))
+            Job(tape, what.asking, what.name, options.by, borne, SIDES[options.side], Path(folder))
             for tape in tapes
         ]
         sessions = sum(len(t.sessions) if isinstance(t, FileSessions) else 1 for t in tapes)

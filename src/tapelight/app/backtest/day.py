@@ -1,5 +1,6 @@
 """One tape through the engine: its signals, what followed them, and the market by the minute."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.app.asof import of_tiers
 from tapelight.app.backtest.follow import FOLLOWED, LONG, Follower, is_fire
 from tapelight.app.backtest.grid import GridPen
 from tapelight.app.backtest.tapes import Asking, Tape
 from tapelight.engine import Cycle, Engine
+from tapelight.errors import ConfigError
 from tapelight.market.view import View
+from tapelight.model.records import Questions
 from tapelight.model.session import PHASES, Session
 from tapelight.model.signals import Signal
-from tapelight.scan.sql import cells, compile_query
+from tapelight.scan.sql import Query, cells, compile_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,9 @@ class Job:
     name: str = ""
     """The scan or strategy whose condition a control must not meet; empty draws no grid."""
     by: tuple[str, ...] = ()
-    """Columns (or expressions of them) noted for each fire."""
+    """What is noted for each fire: columns, expressions of them, or values that signals bear."""
+    borne: frozenset[str] = frozenset()
+    """Those of `by` that the signals bear."""
     side: int = LONG
     folder: Path = Path()
     """Where grids, and a file for each session done, are written."""
@@ -54,10 +60,14 @@ def run_job(job: Job) -> list[DayResult]:
     """Play the job's tape; return a result for each session in which the scan was asked."""
     engine, records = job.tape.play(job.asking)
     watch = Watch(job, engine)
+    if job.asking is not None:
+        engine.tiers.still = watch.ignores_tiers()
     for record in records:
         cycle = engine.apply(record)
         if cycle is not None:
             watch.on_cycle(cycle)
+        elif isinstance(record, Questions) and job.asking is not None:
+            engine.tiers.still = watch.ignores_tiers()
     watch.end_session()
     return watch.results
 
@@ -72,8 +82,16 @@ class Watch:
         self._follower = Follower(job.side)
         self._pen = GridPen()
         self._result: DayResult | None = None
-        noted = ", ".join(f"({text}) AS by{i}" for i, text in enumerate(job.by))
-        self._noted = compile_query(f"SELECT {noted} FROM market") if job.by else None
+        asked = [text for text in job.by if text not in job.borne]
+        self._noted = noted_query(asked) if asked else None
+
+    def ignores_tiers(self) -> bool:
+        """Tell whether nothing that is asked or noted looks at tier 2: it can then stand still."""
+        asking = self._job.asking
+        scans = self._engine.scans.values()
+        queries = [query for scan in scans for query in scan.question.queries()]
+        queries += [self._noted] if self._noted is not None else []
+        return not (asking and asking.chosen) and not any(of_tiers(q) for q in queries)
 
     def on_cycle(self, cycle: Cycle) -> None:
         """Take what a mark brought."""
@@ -102,11 +120,17 @@ class Watch:
         rows = np.array([table.universe.rows[s.symbol] for s in fires], np.intp)
         view = View(table, rows)
         phase = PHASES[view.moment.phase]
-        values: list[list[Any]] = []
+        columns: dict[str, list[Any]] = {}
         if self._noted is not None:
-            values = cells(self._noted, view, np.arange(len(rows)))
+            names = [text for text in self._job.by if text not in self._job.borne]
+            found = cells(self._noted, view, np.arange(len(rows)))
+            columns = dict(zip(names, found, strict=True))
         for i, signal in enumerate(fires):
-            result.noted[signal.id] = [phase, *(column[i] for column in values)]
+            by = (
+                columns[text][i] if text in columns else signal.values.get(text)
+                for text in self._job.by
+            )  # fmt: skip
+            result.noted[signal.id] = [phase, *by]
 
     def end_session(self) -> None:
         """Close the running session's result."""
@@ -122,6 +146,18 @@ class Watch:
             (self._job.folder / f"{result.date}.done").touch()
         self.results.append(result)
         self._result = None
+
+
+def noted_query(texts: Sequence[str]) -> Query:
+    """Compile what is noted of each fire; raises ConfigError for what needs memory of its own."""
+    named = ", ".join(f"({text}) AS by{i}" for i, text in enumerate(texts))
+    query = compile_query(f"SELECT {named} FROM market", kept=True)
+    if query.indicators or query.kept:
+        raise ConfigError(
+            f"--by {', '.join(texts)}: indicators, deltas and ranks are kept for the scan alone: "
+            "name it in the scan's SELECT, as in rsi(14, '5m') AS heat, and give --by heat."
+        )
+    return query
 
 
 def held_rows(engine: Engine, name: str) -> npt.NDArray[np.bool_]:
