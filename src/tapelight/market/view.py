@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
+from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +105,8 @@ class View:
     def _source(self, name: str) -> Any:
         source = self._sources.get(name)
         if source is None:
-            source = self._sources[name] = _SOURCES[name](self)
+            # Held weakly: a view that holds itself lives, with all its columns, until a collection.
+            source = self._sources[name] = _SOURCES[name](proxy(self))
         return source
 
     def indicator(self, ask: Ask) -> Column:
@@ -359,7 +362,7 @@ _SOURCES: dict[str, Callable[[View], Any]] = {
     "moment": lambda view: view.moment,
     "usual": Usual,
     "ind": Ind,
-    "extremes": lambda view: view.extremes,
+    "extremes": lambda view: partial(View.extremes, view),
     "news": Newsroom,
     "options": Options,
     "other": Other,
