@@ -80,7 +80,7 @@ class Lifecycle:
         def holds(at: Rows) -> Flags:
             if query is None or query.where is None:
                 return np.zeros(len(at), np.bool_)
-            return np.asarray((query.where(view) & sound)[at])
+            return np.asarray(query.where.among(view, at) & sound[at])
 
         return Ending(state, holds, lambda place: self.teller.sentence(query, view, place), query)
 
@@ -89,7 +89,7 @@ class Lifecycle:
         leave = self.teller.question.query.leave
         at = places(rows, asked, self.life.spent)
         if len(at) and leave is not None:
-            for row in rows[at[~leave(view)[at]]].tolist():
+            for row in rows[at[~leave.among(view, at)]].tolist():
                 del self.life.spent[row]
 
     def _close_session(self, view: View, rows: Rows, asked: Flags) -> list[Signal]:

@@ -167,9 +167,10 @@ class Scan:
         life, armed = self.life, self.life.armed
         known = places(rows, may, armed)
         if len(known):
-            for row in rows[known[~query.leave(view)[known] | true[known]]].tolist():
+            for row in rows[known[~query.leave.among(view, known) | true[known]]].tolist():
                 del armed[row]
-        near = np.flatnonzero(query.where(view) & may & ~true)
+        near = query.where.rows(view)
+        near = near[may[near] & ~true[near]]
         fresh = [row not in armed and row not in life.live for row in rows[near].tolist()]
         near = near[np.array(fresh, np.bool_)]
         near = near[self.free(view, rows, near)]
