@@ -356,6 +356,31 @@ def test_a_record_disables_and_other_parameters_enable() -> None:
     assert len(tape.print("10:01:01", 21.0)) == 1
 
 
+@pytest.mark.parametrize("traded", [False, True])
+@pytest.mark.parametrize("how", ["changed", "removed", "disabled", "failed"])
+def test_a_strategy_that_goes_ends_its_signals(how: str, traded: bool) -> None:
+    source = f"ARMS = TRAILS = False\n{OWN}".replace(
+        "p, last =", "if look['last'][0] > 20.2: raise ValueError('so')\n        p, last ="
+    )
+    tape = StrategyTape("own", source=source, prev_close=19.0)
+    tape.minute("10:00", 19.5, 19.5, 19.5, 19.5)
+    tape.print("10:01:00", 20.0)
+    if traded:
+        tape.print("10:01:01", 20.01)
+    if how == "changed":
+        tape.engine.apply(Strategies({"own": choose("own", "level = 30", source)}))
+    elif how == "removed":
+        tape.engine.apply(Strategies({}))
+    elif how == "disabled":
+        tape.engine.apply(Disabled(tape.ns("10:01:01"), "own", "slow"))
+    else:
+        tape.print("10:01:02", 20.21)
+    tape.at("10:01:03")
+    tape.at("10:01:04")
+    ends = [("confirmed", "entry"), ("exit", "invalid")] if traded else [("expired", "strategy")]
+    assert tape.exits() == ends
+
+
 def test_the_records_pass_through_the_journal() -> None:
     records = [Strategies({"own": choose("own", "", OWN)}), Disabled(1, "own", "slow")]
     assert [decode(encode(record)) for record in records] == records

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapelight.market.view import View
 from tapelight.model.signals import Leaf, Plan, Signal, Value
-from tapelight.scan.course import ARMED, FIRED, NONE, Step, Tape, follow
+from tapelight.scan.course import ARMED, CONFIRMED, FIRED, NONE, Step, Tape, follow
 from tapelight.scan.gates import common_gates, limits, plan_gates
 from tapelight.scan.strategy import (
     MAX_TARGETS,
@@ -74,6 +74,15 @@ class Answers:
         tape = Tape(self.last, self.last_ns, halted, self.sound, self.now_ns)
         for step in follow(self.course, asked, tape, self.entries):
             yield from self._steps(step)
+
+    def give_up(self) -> Iterator[Signal]:
+        """Yield the end of every live signal: nobody follows them any more."""
+        state = self.course["state"].copy()
+        waiting, holding = (state > NONE) & (state < CONFIRMED), state == CONFIRMED
+        self.course["state"], self.course["held"] = NONE, False
+        why = "the strategy changed or is off"
+        yield from self._steps(Step(np.flatnonzero(waiting), "expired", "entry", "strategy", why))
+        yield from self._steps(Step(np.flatnonzero(holding), "fired", "exit", "invalid", why))
 
     def enter(self, asked: Flags) -> Iterator[Signal]:
         """Yield the signals that are armed, disarmed or fired at this mark."""

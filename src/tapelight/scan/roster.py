@@ -31,6 +31,8 @@ class Roster:
         self.chosen: Strategies | None = None
         self.watch: Watch = unwatched
         """Does each strategy's work, with its name: whoever measures time stands here."""
+        self._left: list[StrategyRule] = []
+        """Changed, removed or switched off since the last mark."""
 
     def choose(self, record: Strategies) -> None:
         """Take the set of strategies; those whose code and parameters are the same go on."""
@@ -39,12 +41,14 @@ class Roster:
             kept = old.get(name)
             same = kept is not None and kept.version == choice.version
             self.rules[name] = kept if kept and same else make_rule(name, choice)
+        self._left += [rule for name, rule in old.items() if self.rules.get(name) is not rule]
 
     def disable(self, record: Disabled) -> None:
         """Switch a strategy off until its code or parameters change."""
         rule = self.rules.get(record.name)
         if rule is not None:
             rule.fault = record.reason
+            self._left.append(rule)
 
     def asks(self) -> set[Ask]:
         """Return the indicators that they look at."""
@@ -56,8 +60,10 @@ class Roster:
         The latter also at whole seconds, and all in-play rows when bars closed (`closed`), by
         strategies that look at bars.
         """
+        left, self._left = self._left, []
+        signals = [signal for rule in left for signal in rule.give_up(table)]
         if not self.rules:
-            return []
+            return signals
         n = table.n
         in_play = table.tiers.levels(n) >= TWO
         asked = {
@@ -66,14 +72,15 @@ class Roster:
         }
         rows = np.flatnonzero(np.logical_or.reduce(list(asked.values())))
         if not len(rows):
-            return []
+            return signals
         view = View(table, rows)
-        signals: list[Signal] = []
         for name, rule in self.rules.items():
             mine = asked[name][rows]
             if mine.any():
                 work = _bound(rule, view, rows, mine)
                 signals += self.watch(name, work)
+            if rule.fault and rule.live:
+                signals += rule.give_up(table)
         return signals
 
     def _asked(

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.errors import TapelightError
+from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.session import REGULAR
 from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.answers import Answers, leaf
 from tapelight.scan.course import empty_course, followed, live_of, picked, put
-from tapelight.scan.strategy import MAX_TARGETS, Entries, Flags, Look, Strategy
+from tapelight.scan.strategy import MAX_TARGETS, Entries, Flags, Look, Strategy, no_entries
 
 FAULTS = (
     ArithmeticError,
@@ -66,6 +67,11 @@ class StrategyRule:
         """
         return self.on_closes and not self.memory
 
+    @property
+    def live(self) -> bool:
+        """Tell whether any signal lives."""
+        return bool(self._followed.any())
+
     def held_rows(self, n: int) -> Flags:
         """Tell for each of the table's `n` rows whether it is to be asked at whole seconds."""
         self._resize(n)
@@ -89,6 +95,17 @@ class StrategyRule:
             self.memory[name][rows[asked]] = values[asked]
         answers = self._answers(view, look, course, entries)
         signals = [*answers.follow(asked), *answers.enter(asked)]
+        put(self.course, rows, course)
+        self._followed[rows] = followed(course)
+        return signals
+
+    def give_up(self, table: Table) -> list[Signal]:
+        """Return the ends of all live signals, where the strategy goes or is switched off."""
+        self._resize(table.n)
+        rows = np.flatnonzero(self._followed)
+        view, course = View(table, rows), picked(self.course, rows)
+        look = self.look(view, rows, course)
+        signals = [*self._answers(view, look, course, no_entries(len(rows))).give_up()]
         put(self.course, rows, course)
         self._followed[rows] = followed(course)
         return signals

@@ -142,6 +142,12 @@ class Entries:
     """New values of the strategy's memory."""
 
 
+def no_entries(n: int) -> Entries:
+    """Return the entries of `n` rows of which none is to be entered."""
+    nothing = np.full(n, np.nan)
+    return Entries(when=(), side=np.zeros(n, np.int8), entry=nothing, stop=nothing)
+
+
 class Strategy:
     """Subclass this in a module of its own: the module's name is the strategy's name."""
 
