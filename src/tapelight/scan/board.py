@@ -16,6 +16,8 @@ from tapelight.scan.top import Top
 ENTER_NS = 500_000_000
 HOLD_NS = 15_000_000_000
 NEVER = np.int64(0)
+MANY = 8
+"""Where more than an eighth of the rows is concerned, all are gone through."""
 
 Int64s = npt.NDArray[np.int64]
 
@@ -73,26 +75,32 @@ class Board:
 
     def _enter(self, true: Positions, now: int) -> None:
         """Let rows enter of which the condition has held for long enough; `true` is where it does."""
-        since = self.true_since[true]
-        since[since == NEVER] = now
-        self.true_since[:] = NEVER
-        self.true_since[true] = since
-        fresh = true[(self.entered[true] == NEVER) & (now - since >= ENTER_NS)]
-        self.entered[fresh] = now
+        since, entered = self.true_since, self.entered
+        if len(true) * MANY < len(since):
+            held = since[true]
+            since[:] = NEVER
+            held[held == NEVER] = now
+            since[true] = held
+            entered[true[(entered[true] == NEVER) & (held <= now - ENTER_NS)]] = now
+            return
+        holds = np.zeros(len(since), np.bool_)
+        holds[true] = True
+        since *= holds
+        since[holds & (since == NEVER)] = now
+        entered[holds & (entered == NEVER) & (since <= now - ENTER_NS)] = now
 
     def _leave(self, leave: Filter, view: View, now: int) -> None:
         """Let members go whose time is over and of which the condition let out fails."""
         entered = self.entered
-        members = entered.nonzero()[0]
-        free = members[now - entered[members] >= HOLD_NS]
+        free = ((entered != NEVER) & (entered <= now - HOLD_NS)).nonzero()[0]
         if len(free):
             entered[free[~leave.among(view, free)]] = NEVER
 
     def rank(self, view: View) -> Ranking:
         """Return the present members in order, with the view's values."""
         query = self.question.query
-        on_board = self.entered[: len(view)] if view.index is None else self.entered[view.index]
-        chosen = self._top.of(query, view, on_board.nonzero()[0])
+        entered = self.entered[: len(view)] if view.index is None else self.entered[view.index]
+        chosen = self._top.of(query, view, entered != NEVER)
         order = view.symbols(chosen)
         return Ranking(self.name, view.moment.now_ns, order, cells(query, view, chosen))
 

@@ -7,11 +7,13 @@ import numpy.typing as npt
 
 from tapelight.market.text import Text
 from tapelight.market.view import View
-from tapelight.scan.expr import Expr
+from tapelight.scan.expr import Bools, Expr
 from tapelight.scan.filter import Positions
 from tapelight.scan.sql import Query, order_of
 
+Floats = npt.NDArray[np.float64]
 SLACK, LOOSE = 2, 8
+"""How many times the limit the bound lets in when it is set, and at the most."""
 
 
 class Top:
@@ -24,38 +26,35 @@ class Top:
     def __init__(self) -> None:
         self._bound = np.nan
 
-    def of(self, query: Query, view: View, members: Positions) -> Positions:
-        """Return the first of `members` (positions in the view), at most the query's limit."""
+    def of(self, query: Query, view: View, members: Bools) -> Positions:
+        """Return where the first of `members` (a mask of the view) stand, at most the limit."""
         limit = query.limit
-        if query.order and limit and len(members) > 2 * SLACK * limit:
+        if query.order and limit and np.count_nonzero(members) > 2 * SLACK * limit:
             members = self._contenders(query.order[0], view, members, limit)
-        return order_of(query, view, members)[:limit]
+        return order_of(query, view, members.nonzero()[0])[:limit]
 
     def _contenders(
-        self, first: tuple[Expr, bool], view: View, members: Positions, limit: int
-    ) -> Positions:
+        self, first: tuple[Expr, bool], view: View, members: Bools, limit: int
+    ) -> Bools:
         """Return those of `members` that may be among the first `limit`: a sort of few, not of all."""
-        key = _key(first, view, members)
-        if key is None:
+        expr, descending = first
+        values: Any = expr.evaluate(view)
+        if isinstance(values, Text):
             return members
-        near = key <= self._bound
+        numbers = np.broadcast_to(np.asarray(values, np.float64), len(view))
+        near = self._near(numbers, descending) & members
         if not limit <= np.count_nonzero(near) <= LOOSE * limit:
-            at = SLACK * limit - 1
-            self._bound = float(np.partition(key, at)[at])
+            self._set_bound(numbers[members], descending, SLACK * limit)
             if np.isnan(self._bound):
                 return members
-            near = key <= self._bound
-        return members[near]
+            near = self._near(numbers, descending) & members
+        return near
 
+    def _near(self, numbers: Floats, descending: bool) -> Bools:
+        return np.asarray(numbers >= self._bound if descending else numbers <= self._bound)
 
-def _key(
-    first: tuple[Expr, bool], view: View, members: Positions
-) -> npt.NDArray[np.float64] | None:
-    """Return what `members` are ordered by, the smallest first; None for text."""
-    expr, descending = first
-    values: Any = expr.evaluate(view)
-    if isinstance(values, Text):
-        return None
-    numbers = np.asarray(values, np.float64)
-    key = np.broadcast_to(numbers, len(view))[members]
-    return -key if descending else key
+    def _set_bound(self, numbers: Floats, descending: bool, count: int) -> None:
+        """Let the bound be the value of the last of the first `count`; null where fewer are known."""
+        key = -numbers if descending else numbers
+        bound = float(np.partition(key, count - 1)[count - 1])
+        self._bound = -bound if descending else bound
