@@ -108,7 +108,9 @@ class Workers:
                 length = HEAD.unpack(await pipe.readexactly(HEAD.size))[0]
                 message = await pipe.readexactly(min(length, LONGEST_RESULT))
                 self.owed -= 1
-                self._put(msgspec.msgpack.decode(message, type=TierResult))
+                result = msgspec.msgpack.decode(message, type=TierResult)
+                if result.parts:
+                    self._put(result)
         except asyncio.IncompleteReadError:
             pass
         finally:

@@ -69,14 +69,22 @@ class Series:
     handles: dict[int, Callable[..., Any]] = field(default_factory=dict)
     """Of each row, its handle's `update`."""
 
-    def begin(self, row: int, fields: "Fields", begin: int, end: int) -> Any:
-        """Open the handle of a row over its bars and return its value, None if they are few."""
-        if end - begin < self.need:
-            self.handles.pop(row, None)
-            return None
-        handle = self.open(*(fields.of(name, self.period)[begin:end] for name in self.inputs))
-        self.handles[row] = handle.update
-        return handle.value
+    def begin(self, places: list[tuple[int, int, int]], fields: "Fields") -> tuple[Any, list[Any]]:
+        """Open the handles of rows over their bars; return which had enough, and their values.
+
+        A place is a row and where its bars begin and end.
+        """
+        columns = [fields.of(name, self.period) for name in self.inputs]
+        warm, values = [], []
+        for j, (row, begin, end) in enumerate(places):
+            if end - begin < self.need:
+                self.handles.pop(row, None)
+                continue
+            handle = self.open(*[column[begin:end] for column in columns])
+            self.handles[row] = handle.update
+            warm.append(j)
+            values.append(handle.value)
+        return warm, values
 
     def move(self, rows: list[int], columns: "Columns") -> tuple[Any, list[Any]]:
         """Move the open handles of `rows` on by a bar each; return which, and their values."""
@@ -155,10 +163,9 @@ class Frame:
         places = list(zip(rows, begins.tolist(), ends.tolist(), strict=True))
         fields = Fields(bars)
         for series in self.series:
-            opened = [series.begin(row, fields, begin, end) for row, begin, end in places]
-            warm = [j for j, value in enumerate(opened) if value is not None]
+            warm, opened = series.begin(places, fields)
             if warm:
-                _put(values, series, warm, [opened[j] for j in warm])
+                _put(values, series, warm, opened)
         for row, begin, end in places:
             self._early.pop(row, None)
             if end - begin < self.longest:
@@ -183,7 +190,8 @@ class Frame:
         mine = np.concatenate([self._early[row], bar])
         for series in self.series:
             if series.need == len(mine):
-                _put(values, series, j, series.begin(row, Fields(mine), 0, len(mine)))
+                _, opened = series.begin([(row, 0, len(mine))], Fields(mine))
+                _put(values, series, [j], opened)
         if len(mine) < self.longest:
             self._early[row] = mine
         else:
