@@ -11,7 +11,7 @@ NS_IN_MS = 1_000_000
 Value = float | str | bool | None
 
 
-class Leaf(msgspec.Struct, frozen=True):
+class Leaf(msgspec.Struct, frozen=True, gc=False):
     """State what one comparison of a condition saw: `rvol_tod` 3.4 `>=` 3.0, true."""
 
     name: str
@@ -85,7 +85,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """For people alone: never an order (shorts without borrow data, halts)."""
 
 
-class Signal(msgspec.Struct, frozen=True, kw_only=True):
+class Signal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """State that `scan` became true for `symbol` at the mark of market time `ts_ns`.
 
     `id` is a hash of (scan version, symbol, mark, rule path): the same on every replay. A later
