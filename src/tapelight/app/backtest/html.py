@@ -90,7 +90,7 @@ def _tiles(found: Backtest, whole: Sequence[Line]) -> str:
         (f"median net at +{MAIN}", _percent(main.median.value), f"95 %: {between(main.median)}"),
         (f"hit rate at +{MAIN}", share(main.hit_rate.value), f"95 %: {between(main.hit_rate, 100.0, 0)}"),
         (f"edge over control at +{MAIN}", _percent(main.edge.value), f"95 %: {between(main.edge)}"),
-        ("median MAE / MFE, 30 min", extremes, "% of the entry"),
+        ("MAE / MFE within 30 min", extremes, "medians, % of the entry"),
     ]  # fmt: skip
     cells = "".join(
         f'<div class="tile"><span>{name}</span><b>{value}</b><span>{below}</span></div>'

@@ -106,7 +106,7 @@ def histogram(values: Floats, title: str, size: tuple[int, int] = (300, 150)) ->
         f'<line class="median" x1="{middle:.1f}" x2="{middle:.1f}" y1="{frame.top}" '
         f'y2="{floor:.1f}"/>',
     ]
-    below = frame.x_axis([(v, f"{label(v)} %") for v in ticks(-reach, reach, 4)])
+    below = frame.x_axis([(v, f"{label(v)} %") for v in ticks(-reach, reach, 6)])
     return frame.draw([*frame.y_axis(_counts(counts.max())), *bars, *marks, *below], title)
 
 
