@@ -12,8 +12,14 @@ from tapelight.app.backtest.command import BacktestOptions, run_backtest
 from tapelight.app.backtest.day import Job, Watch
 from tapelight.app.backtest.follow import Costs
 from tapelight.app.backtest.result import Backtest
-from tapelight.app.backtest.scoreboard import chained, run_scoreboard, write_scoreboard
+from tapelight.app.backtest.scoreboard import (
+    chained,
+    run_scoreboard,
+    scoreboard,
+    write_scoreboard,
+)
 from tapelight.app.backtest.tapes import Span, journals, read_span
+from tapelight.app.backtest.tell import told_scoreboard
 from tapelight.errors import ConfigError
 from tapelight.model.batch import Batch, bars_of, trades_of
 from tapelight.model.conditions import mask_of
@@ -249,3 +255,10 @@ def test_a_scan_that_looks_at_indicators_has_them_and_another_leaves_tier_2_stil
     assert still("")
     assert not still(" AND rsi(14, '1m') < 70")
     assert not still(" AND tier >= 2")
+
+
+def test_nothing_fired_is_a_scoreboard_too(tmp_path: Path) -> None:
+    empty = scoreboard([], Costs())
+    assert (empty.rows, empty.records, empty.digest) == ([], [], "")
+    assert len(write_scoreboard(empty, tmp_path)) == 4
+    assert "0 fires" in told_scoreboard(empty)

@@ -124,7 +124,7 @@ def _assemble(
     what: Subject, days: list[DayResult], tapes: list[Tape], options: BacktestOptions
 ) -> Backtest:
     first = tapes[0]
-    zone = calendar(first.tape.calendar if isinstance(first, FileSessions) else "XNYS").zone
+    zone = calendar(days[0].calendar if days else "XNYS").zone
     costs = Costs(options.half_spread_bps)
     fires = fires_table(days, options.by, costs, zone)
     fires, kind = with_control(fires, [d.grid for d in days if d.grid is not None])

@@ -53,6 +53,7 @@ class DayResult:
     """By the id of a fire: phase, then the values of `Job.by`."""
     grid: Path | None = None
     session: Session | None = None
+    calendar: str = "XNYS"
     marks: int = 0
 
 
@@ -102,13 +103,14 @@ class Watch:
         if self._result is None or self._result.session != session:
             self.end_session()
             self._result = DayResult(session.date.isoformat(), session=session)
+            self._result.calendar = table.calendar.name
         self._result.marks += 1
         mine = [s for s in cycle.signals if not job.name or s.scan == job.name]
         fires = [s for s in mine if is_fire(s)]
         if fires:
             self._note(fires, self._result)
         if len(fires) < len(mine):
-            self._result.later += [s for s in mine if not is_fire(s)]
+            self._result.later += [s for s in mine if not is_fire(s) and s.state != "armed"]
         self._follower.on_mark(cycle.mark.ts_ns, fires, table)
         if job.name:
             rows = [table.universe.rows[s.symbol] for s in fires]

@@ -77,6 +77,8 @@ def table_of(rows: Sequence[Outcome]) -> pl.DataFrame:
         for kind in ("gross", "net"):
             values = row.pop(kind)
             row |= {f"{kind}_{h}": v for h, v in zip(HORIZONS, values, strict=True)}
+    if not plain:
+        return pl.DataFrame(schema=dict.fromkeys(("id", "scan", "symbol", "session"), pl.String))
     return pl.DataFrame(plain, infer_schema_length=None)
 
 
