@@ -394,6 +394,8 @@ def test_the_records_pass_through_the_journal() -> None:
         ("x = open('y')\n" + OWN, "it may not use open"),
         ("x = ().__class__\n" + OWN, "it may not use __class__"),
         ("class E(Exception): pass\n" + OWN, "must be a ValueError"),
+        ("while True: pass\n" + OWN, "line 1: it may not loop with while"),
+        ("import itertools\n" + OWN, "it may not import itertools"),
         ("x = 1\n", "defines 0 subclasses of Strategy"),
         ("def f(:\n", "line 1"),
         ("import numpy as np\nx = np.no_such\n", "no_such"),

@@ -27,12 +27,12 @@ from tapelight.scan.strategy import Common, Strategy
 
 PACKAGE = "tapelight.scan.strategies"
 MAY_IMPORT = (
-    "__future__ collections dataclasses functools itertools math msgspec numpy operator typing "
+    "__future__ collections dataclasses functools math msgspec numpy operator typing "
     "tapelight.market tapelight.model tapelight.scan"
 ).split()
 NO_NAMES = frozenset(
     "open exec eval compile input print breakpoint globals locals vars getattr setattr delattr "
-    "id hash".split()
+    "id hash iter".split()
 )
 NO_PARTS = frozenset("random load loads save savez memmap fromfile tofile ctypeslib".split())
 """What a strategy's text may not name, alone or as a part: it reads its look and nothing else."""
@@ -205,6 +205,8 @@ def _impure(tree: ast.Module) -> Iterator[str]:
         hidden = word.startswith("__") and word != "__init__"
         if name in NO_NAMES or word in NO_PARTS or hidden:
             yield f"{line}: it may not use {word}; a strategy reads its look alone."
+        if isinstance(node, ast.While):
+            yield f"{line}: it may not loop with while, which might never end; use for."
         if isinstance(node, ast.ClassDef) and any(_named(base) in BROAD for base in node.bases):
             yield f"{line}: an error of its own must be a ValueError or the like."
         if isinstance(node, ast.Raise) and node.exc is not None and _raises(node.exc) in BROAD:
