@@ -8,22 +8,37 @@ from cyclopts import Parameter
 
 from tapelight.commands.options import ConfigFile, Data, data_folder
 
+TapeFile = Annotated[
+    Path | None, Parameter(help="Trades or minute bars instead of the recorded sessions.")
+]
+DailyFile = Annotated[
+    Path | None,
+    Parameter(help="Parquet of daily bars for --parquet: previous closes and baselines."),
+]
+HalfSpread = Annotated[
+    float, Parameter(help="Half a spread in basis points where no quote is recorded.")
+]
+Check = Annotated[
+    bool,
+    Parameter(help="Cut the tape at random marks and compare the signals: finds what looks ahead."),
+]
+
 
 def backtest(
     scan: str | None = None,
     *,
     days: str | None = None,
     last: int | None = None,
-    parquet: Path | None = None,
-    daily: Path | None = None,
+    parquet: TapeFile = None,
+    daily: DailyFile = None,
     sql: Path | None = None,
     by: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     side: str = "long",
-    half_spread_bps: float = 5.0,
+    half_spread_bps: HalfSpread = 5.0,
     workers: int = 0,
     out: Path | None = None,
     scoreboard: bool = False,
-    check: bool = False,
+    check: Check = False,
     data: Data = None,
     json: bool = False,
     config: ConfigFile = None,
@@ -38,26 +53,18 @@ def backtest(
         Sessions A..B (or one day), both included; all when neither this nor --last is given.
     last
         The newest N sessions.
-    parquet
-        Trades or minute bars instead of the recorded sessions.
-    daily
-        Parquet of daily bars for --parquet: previous closes and baselines.
     sql
         A file with the scan, instead of a name.
     by
         Split the figures by a column, as in gap_pct; may be given more than once.
     side
         long or short: which way a scan's signals are taken (a strategy says it itself).
-    half_spread_bps
-        Half a spread in basis points where no quote is recorded.
     workers
         Processes; one a core when 0.
     out
         Folder for report.html, fires.csv, fires.parquet and summary.json.
     scoreboard
         Every fire of every scan over the recorded sessions, with a digest.
-    check
-        Cut the tape at random marks and compare the signals: finds what looks ahead.
     json
         Print the figures as JSON.
     """
