@@ -130,6 +130,9 @@ def test_a_run_records_its_strategies_and_goes_on_with_them(tmp_path: Path) -> N
     assert set(scanner.engine.strategies) == set(files.strategies.chosen)
     scanner.put(Disabled(session.open_ns, "own", "took 80 ms"))
     assert scanner.engine.strategies["own"].fault == "took 80 ms"
+    assert scanner.status()["strategies"] == {
+        "running": len(files.strategies.chosen) - 1, "off": {"own": "took 80 ms"}, "faults": {},
+    }  # fmt: skip
     scanner.follow(files.strategies)
     assert scanner.engine.strategies["own"].fault == "took 80 ms"
     (folder / "own.py").write_text(OWN.format(stop=2.0))

@@ -119,6 +119,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner.follow(parts.strategies.strategies)
     scanner.kept = lambda: packed(boards.newest)
     scanner.question_faults = lambda: questions.faults
+    scanner.strategy_faults = lambda: parts.strategies.faults
     scanner.feed_counts = feed.counts
     boards.counts = lambda: scanner.taken
     scanner.coverage = lambda: feed.coverage

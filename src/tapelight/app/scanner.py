@@ -32,9 +32,8 @@ from tapelight.model.records import (
     Symbols,
     TierWorkers,
 )
-from tapelight.model.session import MINUTE_NS, PHASES, calendar, iso
+from tapelight.model.session import PHASES, calendar, iso
 from tapelight.model.universe import Universe
-from tapelight.scan.tiers import SETTLE_NS
 
 log = structlog.get_logger()
 NS = 1_000_000_000
@@ -89,6 +88,7 @@ class Scanner:
         self.kept: Callable[[], State] = dict
         """What else a snapshot keeps."""
         self.question_faults: Callable[[], Mapping[str, str]] = dict
+        self.strategy_faults: Callable[[], Mapping[str, str]] = dict
         self.on_batch: Callable[[Batch], None] = lambda _batch: None
         """Called with each batch that is in the table."""
         self.signal_status: Callable[[], Mapping[str, Any]] = dict
@@ -248,13 +248,13 @@ class Scanner:
     def _mark_until(self, now: int) -> None:
         """Make every mark that is due by `now`: whole seconds always, others if anything is new.
 
-        So is the one at which tier 2 is cut.
+        So are those at which tier 2 is cut and seen.
         """
         behind = (now - self._next_mark_ns) // CYCLE_NS
         while self._next_mark_ns <= now:
             ts = self._next_mark_ns
             self._next_mark_ns += CYCLE_NS
-            whole = ts % NS == 0 or ts % MINUTE_NS == SETTLE_NS
+            whole = ts % NS == 0 or self.engine.tiers.due(ts)
             if whole or (self._dirty and behind < MOST_MARKS):
                 self._mark(ts)
 
@@ -336,6 +336,11 @@ class Scanner:
             "questions": {
                 "count": len(self._questions.texts),
                 "faults": dict(self.question_faults()),
+            },
+            "strategies": {
+                "running": sum(not rule.fault for rule in engine.strategies.values()),
+                "off": {n: rule.fault for n, rule in engine.strategies.items() if rule.fault},
+                "faults": dict(self.strategy_faults()),
             },
             "counters": {
                 **counters,
