@@ -145,6 +145,7 @@ def test_a_snapshot_holds_what_is_remembered(cut: int) -> None:
     texts = {
         "b": BOARD.format("delta(last, '3s') + rank(last) * 100"),
         "s": EVENTS.format("delta(pctl(last), '2s') > 0 AND rank_in(sector, last) = 1"),
+        "v": EVENTS.format("delta(vs('a\nb', last), '2s') > 0"),
     }
 
     def begin() -> Tape:

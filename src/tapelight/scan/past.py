@@ -122,7 +122,7 @@ def compile_versus(c: Compiles, node: exp.Anonymous, arguments: Sequence[exp.Exp
     if not (isinstance(other, exp.Literal) and other.is_string):
         raise refuse(node, "vs takes a symbol in quotes first, as in vs('SPY', chg_5m)")
     symbol, inner = other.name, c.number(arguments[1])
-    key = f"vs {symbol} {inner.key}"
+    key = f"vs {symbol!r} {inner.key}"
 
     def theirs(view: View) -> float:
         row = view.table.universe.rows.get(symbol)
@@ -134,4 +134,4 @@ def compile_versus(c: Compiles, node: exp.Anonymous, arguments: Sequence[exp.Exp
     def evaluate(view: View) -> Any:
         return inner(view) - view.root.once(key, theirs)
 
-    return expr("number", evaluate, f"vs {symbol}", inner, cost=VERSUS_US)
+    return expr("number", evaluate, f"vs {symbol!r}", inner, cost=VERSUS_US)

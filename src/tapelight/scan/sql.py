@@ -83,7 +83,7 @@ class Query:
         return bool(self.kept or self.indicators)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def compile_query(
     text: str, gate: str = "", names: Names | None = None, kept: bool = False
 ) -> Query:
