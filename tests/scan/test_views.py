@@ -6,6 +6,7 @@ import weakref
 from market.tape import Tape
 from tapelight.market.column import columns
 from tapelight.market.view import View
+from tapelight.scan.sql import answer, compile_query
 
 
 def test_a_view_of_every_column_is_freed_at_once() -> None:
@@ -22,3 +23,16 @@ def test_a_view_of_every_column_is_freed_at_once() -> None:
         assert known() is None
     finally:
         gc.enable()
+
+
+def test_what_is_reckoned_of_the_whole_table_is_picked_once() -> None:
+    """An indicator that nobody follows, asked of the view and then of the few rows left."""
+    tape = Tape(*(f"S{i:02d}" for i in range(20)))
+    tape.trade("10:00:00", 10.0, symbol="S03")
+    tape.mark("10:00:00")
+    unknown = "rsi(14, '1m') IS NULL"
+    query = compile_query(
+        f"SELECT symbol, {unknown} AS x FROM market "
+        f"WHERE {unknown} AND symbol = 'S03' AND NOT {unknown.replace('IS', 'IS NOT')}"
+    )
+    assert answer(query, View(tape.table)) == [{"symbol": "S03", "x": True}]

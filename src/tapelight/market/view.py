@@ -115,7 +115,7 @@ class View:
         if ask in table.indicators.wanted:
             whole = table.indicators.values(ask, table.n)
         else:
-            whole = self.once(f"asked once: {ask.key}", lambda _: asked_once(table, ask))
+            whole = self.root.once(f"asked once: {ask.key}", lambda _: asked_once(table, ask))
         picked: Column = self.pick(whole)
         return picked
 
