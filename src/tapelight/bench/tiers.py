@@ -66,9 +66,9 @@ SIGNS = (
 class Open:
     """Say which open is drawn."""
 
-    symbols: int = 1_500
-    rate: float = 2_500.0
-    seconds: int = 600
+    symbols: int = 3_000
+    rate: float = 5_000.0
+    seconds: int = 480
     seed: int = 7
     start: str = "09:28:00"
 

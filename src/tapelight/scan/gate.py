@@ -17,12 +17,12 @@ FIT = "type IN ('CS', 'ADR') AND last >= 1 AND (spread_pct IS NULL OR spread_pct
 IN_PLAY: tuple[tuple[str, str], ...] = (
     ("halt", "halts_today > 0"),
     ("gap", "abs(gap_pct) >= 3.6 AND trade_rate >= 0.45"),
-    ("change", "abs(chg_pct) >= 4 OR (chg_pct >= 3.4 AND rvol_tod >= 2.5)"),
+    ("change", "abs(chg_pct) >= 4.4 OR (chg_pct >= 3.5 AND rvol_tod >= 2.6)"),
     (
         "reclaim",
         "chg_pct >= 2.7 AND last < 1.005 * vwap AND trade_rate >= 0.4 AND spread_pct <= 0.6",
     ),
-    ("volume", "rvol_tod >= 2.4 AND NOT rvol_thin AND abs(chg_1m) >= 0.7"),
+    ("volume", "rvol_tod >= 2.5 AND NOT rvol_thin AND abs(chg_1m) >= 0.8"),
     ("high", "rvol_tod >= 2.5 AND chg_open_pct >= 1.6 AND rvol_5m >= 1.6"),
     ("burst", "abs(chg_5m) >= 1.8 AND rvol_5m >= 4"),
     ("leg", "abs(chg_10m) >= 3 AND trade_rate >= 0.4 AND rvol_5m >= 1.5"),

@@ -31,7 +31,9 @@ BENCHMARKS = ("SPY", "QQQ")
 SETTLE_NS = NS // 2
 """How long after a minute's end its bars are cut: most prints take a tenth of a second to come."""
 SEEN_NS = NS
-"""How long after a minute's end, or after it came into play, a row's values are seen."""
+"""How long after a minute's end its candles and indicators are seen."""
+WARM_NS = NS // 2
+"""How long after it came into play a row's are."""
 
 
 class Memory(msgspec.Struct):
@@ -83,8 +85,14 @@ class Tiers:
         """Return the rows in tier 2, ascending."""
         return np.flatnonzero(self.table.tiers.levels(self.table.n) >= TWO)
 
+    def due(self, ts_ns: int) -> bool:
+        """Tell whether there must be a mark at `ts_ns`: something is to be cut, or to be seen."""
+        return ts_ns % MINUTE_NS == SETTLE_NS or (
+            self._cut is not None and self._cut.due_ns <= ts_ns
+        )
+
     def want(self, asks: Iterable[Ask]) -> None:
-        """Let `asks` be what is reckoned; new ones are there at the second whole second from now."""
+        """Let `asks` be what is reckoned; new ones are there half a second after the next whole one."""
         if self.table.indicators.want(asks):
             self._grow()
             self._waiting[self.in_play()] = True
@@ -190,7 +198,7 @@ class Tiers:
 
     def _cut_waiting(self, now_ns: int) -> None:
         rows = np.flatnonzero(self._waiting)
-        self._hand_over(self._cutter.rows(rows, now_ns + SEEN_NS), now_ns, rows)
+        self._hand_over(self._cutter.rows(rows, now_ns + WARM_NS), now_ns, rows)
         self._whole = self._whole or len(rows) == len(self.in_play())
 
     def _hand_over(self, cut: Cut, now_ns: int, reopened: Rows) -> None:
