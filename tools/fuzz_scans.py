@@ -48,6 +48,7 @@ def tell(counts: Counts, attacks: Counts) -> int:
         "escaped": len(counts.escaped) + len(attacks.escaped),
         "over_50_ms": len(counts.slow),
         "slowest_ms": round(counts.slowest_ms, 3),
+        "slowest": counts.slowest,
         "different": len(counts.different),
         "refused_for_cost": counts.costly,
         "hostile": attacks.asked,

@@ -242,6 +242,7 @@ class Counts:
     different: list[str] = field(default_factory=list)
     slow: list[str] = field(default_factory=list)
     slowest_ms: float = 0.0
+    slowest: str = ""
 
 
 class Oracle:
@@ -340,7 +341,8 @@ class Oracle:
         begin = time.process_time()
         values = evaluate(view)
         spent_ms = (time.process_time() - begin) * 1e3
-        self.counts.slowest_ms = max(self.counts.slowest_ms, spent_ms)
+        if spent_ms > self.counts.slowest_ms:
+            self.counts.slowest_ms, self.counts.slowest = spent_ms, text
         if self.slow_ms is not None and spent_ms > self.slow_ms:
             self.counts.slow.append(text)
         return values

@@ -18,7 +18,7 @@ from tapelight.scan.like import like
 from tapelight.scan.refuse import Compiles, refuse
 
 COMPARE_US, TEXT_US = 5.0, 6.0
-LIKE = 5.0
+LIKE = 10.0
 """How much more a pattern costs than a look-up of a word."""
 
 
