@@ -157,9 +157,12 @@ def step_second(rows, rings, s):
             row.limit_ns = 0
         elif row.limit_ns == 0:
             row.limit_ns = s * NS
-        if row.c300 > 0:
+        # Only where something can leave: a bucket of its own for most rows is a cache miss.
+        if row.c10 > 0:
             _leave_ten_seconds(row, rings.recent[(s - 11) % RECENT, r])
+        if row.c60 > 0:
             _leave_minute(row, r, rings, s - 61)
+        if row.c300 > row.c60:
             _leave_five_minutes(row, rings.seconds[(s - 301) % SECONDS, r])
 
 
