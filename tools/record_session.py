@@ -19,11 +19,13 @@ import numpy as np
 
 from tapelight.app.questions import read_questions
 from tapelight.app.scanner import Scanner
+from tapelight.app.strategies import StrategyFiles
 from tapelight.engine import Cycle
 from tapelight.feeds.simulator import SimulatorOptions
 from tapelight.feeds.simulator.offline import Offline
 from tapelight.feeds.simulator.tape import dollars
 from tapelight.model.records import FeedState, Snapshot
+from tapelight.scan.source import shipped
 
 NS = 1_000_000_000
 HOLE_AFTER_S, HOLE_S = 1500, 40
@@ -37,6 +39,8 @@ class Recorder:
     def __init__(self, data: Path, options: SimulatorOptions) -> None:
         self.market = Offline(options, spans=(60,))
         self.scanner = Scanner(data, read_questions(None), "XNYS")
+        every = {name: {"enabled": True} for name in shipped()}
+        self.scanner.follow(StrategyFiles(data / "strategies", every).strategies)
         self.signals: list[dict[str, object]] = []
         self.scanner.listeners.append(self._note)
 
@@ -121,11 +125,12 @@ def main() -> None:
     parser.add_argument("--symbols", type=int, default=11_000)
     parser.add_argument("--rate", type=float, default=9_000.0, help="trades/s from 09:30 to 09:35")
     parser.add_argument("--hours", type=float, default=6.5)
+    parser.add_argument("--window-ms", type=int, default=1000, help="what one batch holds")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     options = SimulatorOptions(
         port=0, symbols=given.symbols, rate=given.rate, seed=given.seed, start="09:30:00",
-        speed=5.0, quotes_per_trade=0.5,
+        speed=given.window_ms / 10, quotes_per_trade=0.5,
     )  # fmt: skip
     recorder = asyncio.run(record(given.data, options, given.hours * 3600))
     written = given.data / "signals.json"
