@@ -13,6 +13,7 @@ import msgspec
 
 from tapelight.app.questions import QuestionFiles, shipped
 from tapelight.errors import ConfigError, Conflict, Missing
+from tapelight.model.records import Questions
 from tapelight.ports import Json
 from tapelight.scan.lint import lint
 from tapelight.scan.question import Question
@@ -36,6 +37,8 @@ class ScanFiles:
         self._files = files
         self._changed = changed
         """Called in the loop after the running set has changed."""
+        self._read: dict[str, Question] = {}
+        self._read_from: Questions | None = None
 
     def scans(self) -> Sequence[Mapping[str, Json]]:
         """Return all questions, in the order of their numbers, then of their names."""
@@ -120,13 +123,19 @@ class ScanFiles:
             "columns": [named.name for named in question.query.select],
         }
 
+    def _running(self) -> dict[str, Question]:
+        """Return the running questions by name; read again only when the set is another one."""
+        running = self._files.questions
+        if running is not self._read_from:
+            self._read = {q.name: q for q in read_set(running.texts).questions}
+            self._read_from = running
+        return self._read
+
     def _told(self, name: str) -> dict[str, Json]:
         files = self._files
         running = files.questions.texts.get(name)
         text = files.texts.get(name, running or "")
-        question = None
-        if running is not None:
-            question = next(q for q in read_set(files.questions.texts).questions if q.name == name)
+        question = self._running().get(name)
         return {
             "name": name,
             "title": question.header.title if question else name,
