@@ -399,3 +399,15 @@ def test_the_default_gate_lets_movers_in_and_only_what_scans_look_at() -> None:
     for time in ("09:30:05", "09:32:01", "09:32:02", "09:32:03"):
         tape.mark(time)
     assert [tape("tier", s) for s in "AD"] == [2.0, 1.0]
+
+
+def test_a_scan_is_asked_when_a_value_is_new_though_nothing_trades() -> None:
+    tape = Minutes("A")
+    tape.ask(up="-- kind = 'events'\n-- gate = 'none'\nSELECT symbol FROM market WHERE last > ema9")
+    tape.mark("09:29:59")
+    for i in range(9):
+        tape.minute(f"09:{30 + i}", 10.0, settle=i < 8)
+        tape.at(tape.ns(f"09:{30 + i}:30"), 10.0 + (i == 8) / 10)
+    assert tape.mark("09:39:00").signals == []
+    assert tape.mark("09:39:00.5").signals == []
+    assert [s.symbol for s in tape.mark("09:39:01").signals if s.state == "fired"] == ["A"]

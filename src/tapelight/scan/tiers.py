@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tapelight.errors import Rejected
 from tapelight.market.bank import Bank, Work, result_of
 from tapelight.market.indicators import Ask
+from tapelight.market.spill import touch_all
 from tapelight.market.table import Table
 from tapelight.market.tier import ONE, TWO
 from tapelight.market.view import View
@@ -137,6 +138,7 @@ class Tiers:
         self._apply(now_ns)
         if everything is not None and self._forming.asked:
             self._forming.step(self.in_play(), boundary, now_ns)
+            self._touch(self.in_play())
 
     def _boundary(self, now_ns: int) -> int:
         """Return the minute of the session before which all bars are closed."""
@@ -242,6 +244,12 @@ class Tiers:
         for key, row_values in zip(part.series, values, strict=True):
             if key in wanted:
                 self.table.indicators.put(wanted[key], rows[known], row_values[known], self.table.n)
+        self._touch(rows[known])
+
+    def _touch(self, rows: Rows) -> None:
+        """Let scans ask rows whose values are new, be it that nothing traded just now."""
+        table = self.table
+        touch_all(table.rows, rows.astype(np.int32), table.counters, table.spill)
 
     def freeze(self) -> dict[str, Any]:
         """Return tiers, candles, values and what is cut but not seen; no handles."""
