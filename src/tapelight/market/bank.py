@@ -300,11 +300,14 @@ def _series(asks: tuple[Ask, ...]) -> list[Series]:
 
 
 def _put(values: npt.NDArray[np.float64], series: Series, at: Any, moved: Any) -> None:
-    """Let what a series gave stand in the rows of its asks."""
+    """Let what a series gave stand in the rows of its asks: one row at a time comes often."""
+    if isinstance(at, list) and len(at) == 1:
+        for i, output in series.outputs:
+            values[i, at[0]] = moved[0][output] if isinstance(moved[0], tuple) else moved[0]
+        return
     given = np.asarray(moved, np.float64)
     for i, output in series.outputs:
-        several = given.ndim > np.ndim(values[i, at])
-        values[i, at] = given[..., output] if several else given
+        values[i, at] = given[:, output] if given.ndim > 1 else given
 
 
 def _known(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
