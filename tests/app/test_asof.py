@@ -88,7 +88,7 @@ def test_any_second_in_any_order_gives_the_board_of_its_mark(day: Day) -> None:
     names = [n for n, b in day.boards[TAPE.start_ns + 20 * NS].items() if b["rows"]]  # type: ignore[index]
     assert {"top_volume", "probe", "gainers"} <= set(names)
     assert len([p for p in places(day.folder) if p.seq]) == 3
-    for _ in range(40):
+    for _ in range(16):
         ts = TAPE.start_ns + int(draw.integers(1, 21)) * NS
         name = str(draw.choice(names))
         listed = day.boards[ts][name]["kind"] == "board" and ts < TAPE.start_ns + 20 * NS  # type: ignore[index]
@@ -191,6 +191,7 @@ def running(day: Day, now_ns: int, limit_s: float = 30.0) -> Past:
     return Past(day.data, "XNYS", lambda: past.Live(now_ns), limit_s)
 
 
+@pytest.mark.slow
 async def test_a_process_of_its_own_answers_refuses_and_is_bounded(day: Day) -> None:
     mine = running(day, TAPE.start_ns + 21 * NS)
     ts = TAPE.start_ns + 11 * NS
