@@ -6,6 +6,7 @@ the comparisons, which are false on NaN either way round.
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -234,10 +235,14 @@ def _like(c: Compiles, node: exp.Like, positive: bool) -> Expr:
     pattern = node.expression
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         raise refuse(node, "LIKE needs a pattern in quotes")
-    matches = like(pattern.name)
     wanted = positive != bool(node.args.get("negate"))
     compiled = _text(node, c.value(node.this))
-    test = _Pattern(compiled.evaluate, lambda word: matches(word) is wanted)
+    matches, evaluate = _pattern(pattern.name, compiled.key), compiled.evaluate
+
+    def test(view: View) -> Bools:
+        text: Text = evaluate(view)
+        return matches(text) if wanted else text.known() & ~matches(text)
+
     return expr(
         "flag", test, f"{wanted} like {pattern.name!r}", compiled, cost=_tested_us(compiled, LIKE)
     )
@@ -246,22 +251,27 @@ def _like(c: Compiles, node: exp.Like, positive: bool) -> Expr:
 class _Pattern:
     """Test a text's words; a list of words that only grows is tested word by word once."""
 
-    def __init__(self, evaluate: Evaluate, test: Callable[[str], bool]) -> None:
-        self._evaluate, self._test = evaluate, test
+    def __init__(self, matches: Callable[[str], bool]) -> None:
+        self._matches = matches
         self._of: Mapping[str, int] | None = None
         self._passes: Bools = np.zeros(1, np.bool_)
 
-    def __call__(self, view: View) -> Bools:
-        text: Text = self._evaluate(view)
+    def __call__(self, text: Text) -> Bools:
         passes = self._passes
         if text.code_of is None or text.code_of is not self._of:
             passes = np.zeros(1, np.bool_)
         done = len(passes) - 1
         if done != len(text.words):
-            fresh = [self._test(word) for word in text.words[done:]]
+            fresh = [self._matches(word) for word in text.words[done:]]
             passes = np.array([*passes[:-1][: len(text.words)], *fresh, False], np.bool_)
             self._of, self._passes = text.code_of, passes
         return np.asarray(passes[text.codes])
+
+
+@lru_cache(maxsize=512)
+def _pattern(pattern: str, _column: str) -> _Pattern:
+    """Return the test of a pattern on a column: what has been tested serves all who ask."""
+    return _Pattern(like(pattern))
 
 
 def _null_test(c: Compiles, node: exp.Is, positive: bool) -> Expr:
