@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,13 @@ def few_arenas() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
             mallopt(M_ARENA_MAX, 2)
+
+
+def collect_seldom() -> None:
+    """Leave what is there by now to its end, and look for garbage seldom: a cycle must not wait."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 async def run_until_stopped(main_task: Coroutine[Any, Any, T]) -> T | None:

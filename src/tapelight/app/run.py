@@ -1,7 +1,6 @@
 """`tapelight run`: feed, journal, engine and gateway in one loop."""
 
 import asyncio
-import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import structlog
 
 from tapelight.app.asof import packed
 from tapelight.app.dispatch import Dispatch
+from tapelight.app.loop import collect_seldom
 from tapelight.app.past import Live, Past
 from tapelight.app.publish import Publisher
 from tapelight.app.questions import QuestionFiles
@@ -224,9 +224,7 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
     """Run feed, marks and gateway until cancelled, or until `until` is set."""
     compile_loops()
     await asyncio.to_thread(prune, parts.data, parts.limits)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    collect_seldom()
     scanner = parts.scanner
     try:
         async with asyncio.TaskGroup() as group:

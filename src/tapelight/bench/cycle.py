@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tapelight.app.loop import collect_seldom
 from tapelight.app.questions import read_questions
 from tapelight.bench.decode import trade_frames
 from tapelight.engine import Engine
@@ -58,6 +59,7 @@ def run(size: Size | None = None) -> Iterator[dict[str, Any]]:
     size = size or Size()
     market = Market(size)
     market.warm()
+    collect_seldom()  # as the scanner does
     a_trade = decode_ns()
     whole, second, subsecond = market.marks()
     every = market.all_columns()
