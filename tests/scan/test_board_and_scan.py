@@ -258,6 +258,8 @@ def test_a_question_without_a_title_bears_its_file_name() -> None:
         ('-- title = "x"\n-- phases = ["lunch"]\nSELECT last FROM market', "phases has 'lunch'"),
         ('-- title = "x"\n-- cooldown_s = "y"\nSELECT last FROM market', "the header is wrong"),
         ("-- title = x\nSELECT last FROM market", "the header is not TOML"),
+        (f"-- sound = {'9' * 5_000}\nSELECT last FROM market", "the header is not TOML"),
+        (f"-- phases = {'[' * 5_000}\nSELECT last FROM market", "the header is nested too deeply"),
         ('-- title = "x"\nSELECT lst FROM market', "x.sql: Unknown column 'lst', did you mean last?"),
         ('-- title = "x"\n-- gate = "lst > 1"\nSELECT last FROM market', "Unknown column 'lst'"),
         ('-- title = "x"\n', "exactly one SELECT"),

@@ -142,12 +142,14 @@ def _header(text: str) -> Header:
     try:
         values = tomllib.loads("\n".join(lines))
         header = msgspec.convert(values, Header)
-    except tomllib.TOMLDecodeError as error:
+    except msgspec.ValidationError as error:
+        raise ConfigError(_header_fault(str(error), lines)) from error
+    except RecursionError as error:
+        raise ConfigError("the header is nested too deeply: use fewer brackets.") from error
+    except ValueError as error:  # no TOML, or a number with thousands of digits
         raise ConfigError(
             f"the header is not TOML ({error}); write -- key = value lines."
         ) from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(_header_fault(str(error), lines)) from error
     if header.kind not in ("board", "events"):
         raise ConfigError(f"kind is {header.kind!r}; it is board or events.")
     strange = next((key for key in OF_EVENTS if getattr(header, key)), None)
