@@ -123,6 +123,9 @@ async def test_signals_are_asked_for_by_scan_symbol_state_and_time(
         ("state=maybe", f"use one of {', '.join(STATES)}"),
         ("since=yesterday", "since='yesterday' is no time: give ISO 8601"),
         ("since=2026-11-20T09:30:00", "is no time"),
+        ("since=9223372036854775808", "is no time"),
+        ("since=9999-12-31T00:00:00Z", "is no time"),
+        ("since=0001-01-02T00:00:00Z", "is no time"),
         ("limit=9999", "from 1 to 1000"),
     ],
 )
@@ -135,6 +138,7 @@ async def test_wrong_filters_are_problems(http: httpx.AsyncClient, query: str, s
 def test_since_is_a_time_with_offset_or_ns() -> None:
     assert since_ns("") == 0
     assert since_ns("1795185000000000001") == 1795185000000000001
+    assert since_ns("9223372036854775807") == 2**63 - 1
     assert since_ns("2026-11-20T09:30:00.250-05:00") == OPEN_NS + 250_000_000
     assert since_ns("2026-11-20T14:30:00 00:00") == OPEN_NS
 

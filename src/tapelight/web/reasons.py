@@ -13,6 +13,8 @@ from tapelight.web.wire import quoted
 SIGNALS = 1_000
 NEAR = 500
 MICRO_NS = 1_000
+LAST_NS = 2**63 - 1
+"""The latest time that a record holds: in 2262."""
 SCAN = Param("scan", "A board, scan or strategy, as in hod_momo.", default="", most=120)
 SYMBOL = Param("symbol", "A watched symbol, as in AAPL.", default="", most=40)
 STATE = Param("state", "One state of a signal's life.", default="", choices=STATES)
@@ -77,17 +79,24 @@ def since_ns(text: str) -> int:
     """Return `since` in ns; raises Refused for what is no time."""
     if not text:
         return 0
-    if text.isascii() and text.isdigit() and len(text) <= len(str(2**62)):
-        return int(text)
     try:
+        if text.isascii() and text.isdigit():
+            return _within(int(text))
         # A + that was not escaped reaches the server as a blank.
         moment = dt.datetime.fromisoformat(text.replace(" ", "+"))
         if moment.tzinfo is None:
             raise ValueError("no offset")
+        return _within(round(moment.timestamp() * 1e6) * MICRO_NS)
     except ValueError as error:
         raise Refused(
             400,
             f"since={quoted(text)} is no time: give ISO 8601 with offset, as in "
             "2026-11-20T09:35:10-05:00, or ns since 1970.",
         ) from error
-    return round(moment.timestamp() * 1e6) * MICRO_NS
+
+
+def _within(ns: int) -> int:
+    """Return a time that a record can hold; raises ValueError."""
+    if not -LAST_NS <= ns <= LAST_NS:
+        raise ValueError("no record is that late or early")
+    return ns
