@@ -1,8 +1,12 @@
 """The live track record: what the follower found is kept, amended and told."""
 
+import sqlite3
+import threading
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from backtest.made import SCAN, at, engine_with, tape
 from tapelight.app.backtest.statistics import wilson
@@ -11,6 +15,7 @@ from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Missing
 from tapelight.model.outcomes import Outcome
 from tapelight.model.records import Mark
+from tapelight.stores import outcomes as stored
 from tapelight.stores.outcomes import OutcomeStore
 
 PRINTS = [
@@ -117,6 +122,41 @@ def test_what_waits_is_bounded_and_what_is_lost_is_counted(tmp_path: Path) -> No
     again = OutcomeStore(tmp_path)
     assert [o.id for o in again.newest(9)] == ["id2", "id3", "id4"]
     again.close()
+
+
+def test_what_a_disk_refused_goes_with_the_next(tmp_path: Path) -> None:
+    store = OutcomeStore(tmp_path)
+    full = sqlite3.OperationalError("database or disk is full")
+
+    def refuse(*_: object) -> None:
+        raise sa.exc.OperationalError("INSERT", None, full)
+
+    sa.event.listen(store._engine, "before_cursor_execute", refuse)
+    store.put([outcome(1), outcome(2)])
+    assert store._writing is not None
+    wait([store._writing])
+    assert store.state == "failed: database or disk is full"
+    assert store._due == {}, "only the loop may touch what is due"
+    sa.event.remove(store._engine, "before_cursor_execute", refuse)
+    store.put([outcome(1, 0.5), outcome(3)])
+    store.close()
+    assert (store.state, store.written) == ("ok", 3)
+    again = OutcomeStore(tmp_path)
+    assert again.newest(9) == [outcome(1, 0.5), outcome(2), outcome(3)]
+    again.close()
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, hangs = OutcomeStore(tmp_path), threading.Event()
+    monkeypatch.setattr(stored, "CLOSE_S", 0.01)
+    sa.event.listen(store._engine, "before_cursor_execute", lambda *_: hangs.wait(20))
+    store.put([outcome(1)])
+    store.put([outcome(2)])
+    store.close()
+    hangs.set()
+    assert (store.state, store.lost) == ("failed: the disk is too slow for the outcomes", 1)
 
 
 def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:

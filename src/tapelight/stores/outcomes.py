@@ -4,7 +4,7 @@ One process writes it, on a thread of its own, into outcomes.db beside the signa
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +56,21 @@ class OutcomeStore:
                 "the file away if it is damaged."
             ) from error
         self._thread = ThreadPoolExecutor(1, "outcomes")
-        self._writing: Future[None] | None = None
+        self._writing: Future[dict[str, Outcome]] | None = None
 
     def put(self, outcomes: Sequence[Outcome]) -> None:
         """Let outcomes be written; a later one of the same signal replaces the earlier.
 
         What a refused write left goes with the next.
         """
+        self._take_back()
         for outcome in outcomes:
             self._due.pop(outcome.id, None)
             self._due[outcome.id] = outcome
         while len(self._due) > self._most:
             self._due.pop(next(iter(self._due)))
             self.lost += 1
-        if self._due and (self._writing is None or self._writing.done()):
+        if self._due and self._writing is None:
             batch, self._due = self._due, {}
             self._writing = self._thread.submit(self._write, batch)
 
@@ -83,14 +84,32 @@ class OutcomeStore:
 
     def close(self) -> None:
         """Write what waits, and end the thread."""
+        wait([self._writing] if self._writing is not None else [], CLOSE_S)
+        self._take_back()
         if self._writing is not None:
-            self._writing.exception(CLOSE_S)
-        if self._due:
-            self._thread.submit(self._write, self._due).exception(CLOSE_S)
+            self.state = "failed: the disk is too slow for the outcomes"
+            self.lost += len(self._due)
+        elif self._due:
+            wait([self._thread.submit(self._write, self._due)], CLOSE_S)
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._engine.dispose()
 
-    def _write(self, batch: dict[str, Outcome]) -> None:
+    def _take_back(self) -> None:
+        """Let what a finished write was refused be due again; a later one of a signal stands.
+
+        The loop alone touches what is due: the thread hands back what it could not write.
+        """
+        if self._writing is None or not self._writing.done():
+            return
+        done, self._writing = self._writing, None
+        fault = done.exception()
+        if fault is not None:
+            self.state = f"failed: {fault!r}"
+        else:
+            self._due = done.result() | self._due
+
+    def _write(self, batch: dict[str, Outcome]) -> dict[str, Outcome]:
+        """Write outcomes; return those that the disk refused."""
         fresh = insert(OUTCOMES)
         amended = fresh.on_conflict_do_update(
             index_elements=["id"], set_={"payload": fresh.excluded.payload}
@@ -100,10 +119,10 @@ class OutcomeStore:
                 connection.execute(amended, [_row(outcome) for outcome in batch.values()])
         except (SQLAlchemyError, OSError) as error:
             self.state = f"failed: {_reason(error)}"
-            self._due = batch | self._due
-        else:
-            self.state = "ok"
-            self.written += len(batch)
+            return batch
+        self.state = "ok"
+        self.written += len(batch)
+        return {}
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
