@@ -131,8 +131,8 @@ class Engine:
         kept: dict[str, Part] = {
             "news": self.table.news,
             "options": self.table.options,
+            "tiers": self.tiers,  # before the memory, which keeps what the gate asks for
             "memory": self.table.memory,
-            "tiers": self.tiers,
         }
         return {**kept, **boards, **scans, **strategies}
 

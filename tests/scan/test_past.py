@@ -11,7 +11,7 @@ from tapelight.engine import Cycle
 from tapelight.errors import ConfigError
 from tapelight.market.memory import Kept, Memory
 from tapelight.market.view import View
-from tapelight.model.records import Reference
+from tapelight.model.records import Reference, TierGate
 from tapelight.scan.questions import MAX_DELTAS, read_set
 from tapelight.scan.sql import answer, compile_query
 
@@ -115,6 +115,44 @@ def test_a_query_asked_once_ranks_at_once_and_knows_deltas_that_are_kept() -> No
     some = View(tape.table, np.array([0], np.intp))
     query = compile_query("SELECT pctl(last) AS x, vs('A', last) AS y FROM market")
     assert answer(query, some) == [{"x": 0.0, "y": 0.0}]
+
+
+def test_a_gate_ranks_as_its_question_does_and_shares_nothing_with_one_asked_once() -> None:
+    tape = Tape("A", "B")
+    tape.ask(s=EVENTS.replace('"none"', '"rank(last) <= 1"').format("last > 10.05"))
+    (scan,) = tape.engine.scans.values()
+    assert (scan.everywhere, len(scan.question.query.kept)) == (True, 1)
+    prices = ((10.0, 10.1), (10.2, 10.1))
+    told = []
+    for second, (a, b) in enumerate(prices):
+        tape.trade(f"10:00:0{second}", a, symbol="A")
+        tape.trade(f"10:00:0{second}", b, symbol="B")
+        told += tape.mark(f"10:00:0{second}").signals
+    assert [s.symbol for s in told] == ["B"]
+    view = View(tape.table)
+    held = compile_query("SELECT symbol FROM market", "rank(last) <= 1", kept=True)
+    once = compile_query("SELECT symbol FROM market", "rank(last) <= 1")
+    tape.trade("10:00:01.5", 10.5, symbol="B")
+    for query in (held, once, held):
+        answer(query, view)
+    assert answer(held, view) == [{"symbol": "A"}]
+    assert answer(once, view) == [{"symbol": "B"}]
+
+
+@pytest.mark.parametrize("cut", [0, 3])
+def test_the_gate_of_tier_2_ranks_by_the_second_before(cut: int) -> None:
+    tape = Tape("A", "B")
+    tape.engine.apply(TierGate("rank(last) <= 1", stay_s=0.0))
+    tiers = []
+    for second, price in enumerate((10.4, 10.6, 10.6, 10.4, 10.4)):
+        tape.trade(f"10:00:0{second}", 10.5, symbol="A")
+        tape.trade(f"10:00:0{second}", price, symbol="B")
+        tape.mark(f"10:00:0{second}")
+        tiers.append((tape("tier", "A"), tape("tier", "B")))
+        if second == cut:
+            tape.engine = thaw(freeze(tape.engine))
+            tape.table = tape.engine.table
+    assert tiers == [(1.0, 1.0), (2.0, 1.0), (1.0, 2.0), (1.0, 2.0), (2.0, 1.0)]
 
 
 def test_memory_goes_on_over_a_new_set_while_the_same_is_asked_and_ends_with_it() -> None:

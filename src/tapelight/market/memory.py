@@ -79,10 +79,12 @@ class Memory:
 
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
+        self._asked: dict[str, dict[str, Kept]] = {}
 
-    def want(self, kept: Iterable[Kept]) -> None:
-        """Let `kept` be all that is remembered; what was remembered before stays."""
-        wanted = {k.key: k for k in kept}
+    def want(self, kept: Iterable[Kept], by: str = "questions") -> None:
+        """Let `kept` be all that is remembered for `by`; what was remembered before stays."""
+        self._asked[by] = {k.key: k for k in kept}
+        wanted = {key: k for asked in self._asked.values() for key, k in asked.items()}
         self._series = {
             key: self._series.get(key) or Series(k, 0) for key, k in sorted(wanted.items())
         }

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from tapelight.errors import ConfigError
 from tapelight.market.column import columns
+from tapelight.market.memory import Kept
 from tapelight.market.view import View
 from tapelight.scan.compile import Test
 from tapelight.scan.sql import Query, compile_query
@@ -53,6 +54,8 @@ class Reason:
     word: str
     enter: Test
     stay: Test
+    kept: tuple[Kept, ...]
+    """What the table is to remember for it: ranks are of the second before."""
 
 
 class Gate:
@@ -66,6 +69,7 @@ class Gate:
         ]
         self.words = (EVERY_ROW, PINNED, *(r.word for r in self.reasons))
         """What the codes mean."""
+        self.kept = tuple(kept for reason in self.reasons for kept in reason.kept)
 
     def enter(self, view: View) -> npt.NDArray[np.int32]:
         """Return the code of each row's first reason, 0 where there is none."""
@@ -86,13 +90,13 @@ class Gate:
 
 def _reason(word: str, where: str) -> Reason:
     try:
-        query = compile_query(f"SELECT symbol FROM market WHERE {where}")
+        query = compile_query(f"SELECT symbol FROM market WHERE {where}", kept=True)
     except ConfigError as error:
         raise ConfigError(f"The gate {where!r} can't be asked: {error}") from error
     _check(query, where)
     assert query.where is not None
     assert query.leave is not None
-    return Reason(word, query.where, query.leave)
+    return Reason(word, query.where, query.leave, query.kept)
 
 
 def _check(query: Query, where: str) -> None:

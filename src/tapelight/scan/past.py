@@ -38,7 +38,7 @@ def compile_delta(c: Compiles, node: exp.Anonymous, arguments: Sequence[exp.Expr
 
     Up to 120 s every second is kept, beyond it every span / 120 s: the sample at or before it.
     """
-    inner, span_s = c.number(arguments[0]), _span_s(node, arguments[1])
+    inner, span_s = _as_kept(c, arguments[0]), _span_s(node, arguments[1])
     key = f"delta {span_s} {inner.key}"
     said = written(node)[:60]
 
@@ -53,6 +53,15 @@ def compile_delta(c: Compiles, node: exp.Anonymous, arguments: Sequence[exp.Expr
 
     kept = Kept(DELTA, key, inner.evaluate, span_s)
     return expr("number", evaluate, f"delta {span_s}", inner, cost=DELTA_US, need=kept)
+
+
+def _as_kept(c: Compiles, node: exp.Expr) -> Expr:
+    """Compile what a delta is of: a rank in it is the second's before, whoever asks."""
+    kept, c.kept = c.kept, True
+    try:
+        return c.number(node)
+    finally:
+        c.kept = kept
 
 
 def _span_s(node: exp.Expr, argument: exp.Expr) -> int:
@@ -96,7 +105,7 @@ def _kept(
     """Return a value over all rows: the last whole second's, or reckoned at once."""
     key = expr("number", reckon, name, *parts).key
     if not c.kept:
-        return expr("number", _at_once(key, reckon), name, *parts, cost=cost)
+        return expr("number", _at_once(key, reckon), f"{name} at once", *parts, cost=cost)
 
     def evaluate(view: View) -> Any:
         table = view.table

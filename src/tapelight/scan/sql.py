@@ -159,7 +159,7 @@ def _conditions(compiler: Compiler, tree: exp.Select, gate: str) -> Iterator[Con
     if where:
         yield Condition(where.this, compiler)
     if gate:
-        yield Condition(parse_gate(gate), Compiler(), gate=True)
+        yield Condition(parse_gate(gate), Compiler(kept=compiler.kept), gate=True)
 
 
 def _select(compiler: Compiler, tree: exp.Select) -> list[Named]:
@@ -191,10 +191,10 @@ def _named(compiler: Compiler, node: exp.Expr) -> Named:
 
 
 @lru_cache(maxsize=256)
-def _passes(gate: str, relax: float) -> Expr:
+def _passes(gate: str, relax: float, kept: bool) -> Expr:
     """Return the condition of a gate, which many questions have alike."""
     try:
-        return shared(Compiler(relax).condition(parse_gate(gate)))
+        return shared(Compiler(relax, kept=kept).condition(parse_gate(gate)))
     except ConfigError as error:
         raise ConfigError(f"In the gate: {error}") from error
 
@@ -203,7 +203,7 @@ def _filter(compiler: Compiler, tree: exp.Select, gate: str) -> Filter | None:
     """Return the gate and WHERE as one filter; the gate is reckoned once a view for all."""
     tests: list[Expr] = []
     if gate:
-        tests.append(_passes(gate, compiler.relax))
+        tests.append(_passes(gate, compiler.relax, compiler.kept))
     where = tree.args.get("where")
     if where:
         own = compiler.condition(where.this)

@@ -113,6 +113,7 @@ class Tiers:
             case TierGate():
                 self._made, self._chosen = Gate(record.where) if record.where else None, record
                 self.table.tiers.words = self.gate.words
+                self.table.memory.want(self.gate.kept, "gate")
                 self.table.tiers.why[:] = 0
             case TierWorkers():
                 self.workers = record.count
