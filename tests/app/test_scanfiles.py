@@ -65,6 +65,20 @@ def test_a_bad_file_is_refused_and_its_running_version_stays(own: Path) -> None:
     assert (files.faults, files.questions.texts["mine"]) == ({}, GOOD.format(4))
 
 
+@pytest.mark.parametrize("name", ["größe", "Mine", "my-scan", "a.b", "1st", "x" * 65])
+def test_a_file_whose_name_is_no_name_is_refused_with_the_remedy(own: Path, name: str) -> None:
+    files = QuestionFiles(own)
+    change(own / f"{name}.sql", GOOD.format(1))
+    assert files.poll()
+    assert files.faults[name].startswith(f"{own / name}.sql must be renamed: '{name}' is no name")
+    assert name not in files.questions.texts
+    with pytest.raises(ConfigError, match="a letter, then letters, digits and _, all small"):
+        QuestionFiles(own)
+    change(own / f"{name}.sql", None)
+    assert files.poll()
+    assert files.faults == {}
+
+
 def test_a_file_that_others_need_is_not_taken_away(own: Path) -> None:
     change(own / "mine.sql", "SELECT symbol, last * 2 AS twice FROM market ORDER BY last LIMIT 5")
     change(own / "other.sql", GOOD.format(3).replace("last > 3", "mine.twice > 3"))

@@ -1,7 +1,10 @@
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 
 from tapelight.stores.journal import snapshots
 from tapelight.stores.journal.snapshots import (
@@ -89,6 +92,37 @@ def test_a_corrupt_or_torn_one_gives_way_to_the_older(tmp_path: Path) -> None:
         assert read_snapshot(tmp_path)[0] == 5  # type: ignore[index]
         newest.write_bytes(data[:at])
         assert read_snapshot(tmp_path)[0] == 5  # type: ignore[index]
+
+
+def test_a_name_may_have_any_letters(tmp_path: Path) -> None:
+    write_snapshot(tmp_path, 5, {"scan.größe:held": np.arange(3), "scan.価格:life": b"x"})
+    found = read_snapshot(tmp_path)
+    assert found is not None
+    assert list(found[1]) == ["scan.größe:held", "scan.価格:life"]
+    assert found[1]["scan.größe:held"].tolist() == [0, 1, 2]
+
+
+ITEM = struct.Struct("<HBQ")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        ITEM.pack(1, 0, 2)[:-1],
+        ITEM.pack(1, 0, 1) + "ß".encode(),
+        ITEM.pack(1, 1, 0) + b"a" + b"no array",
+        None,
+    ],
+)
+def test_a_sound_sum_over_what_nobody_can_read_gives_way_too(
+    tmp_path: Path, body: bytes | None
+) -> None:
+    write_snapshot(tmp_path, 5, STATE)
+    packed = b"no stream at all" if body is None else zstandard.compress(body)
+    data = snapshots.MAGIC + packed
+    (tmp_path / "000000000060-0.tls").write_bytes(data + struct.pack("<I", zlib.crc32(data)))
+    assert read_snapshot(tmp_path)[0] == 5  # type: ignore[index]
 
 
 def test_foreign_files_are_left_alone(tmp_path: Path) -> None:

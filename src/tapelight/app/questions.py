@@ -12,6 +12,7 @@ from tapelight.model.records import Questions
 from tapelight.scan.questions import read_set
 
 SUFFIX = ".sql"
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 Stamp = tuple[int, int]
 """Time of the last change in ns, and size."""
 
@@ -27,7 +28,10 @@ def shipped() -> Mapping[str, str]:
 
 
 def read_questions(own: Path | None) -> Questions:
-    """Return the texts of all questions; raises ConfigError for one that does not compile."""
+    """Return the texts of all questions; raises ConfigError for one that does not compile.
+
+    So does a file whose name is none for a question.
+    """
     texts = dict(shipped())
     if own is not None:
         texts |= {path.stem: _text(path) for path in _paths(own)}
@@ -39,7 +43,19 @@ def _paths(own: Path) -> list[Path]:
     return sorted(own.glob(f"*{SUFFIX}")) if own.is_dir() else []
 
 
+def check_name(name: str) -> None:
+    """Raise ConfigError unless `name` is fit for a file's name."""
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} is no name for a scan: use a letter, then letters, digits and _, all small."
+        )
+
+
 def _text(path: Path) -> str:
+    try:
+        check_name(path.stem)
+    except ConfigError as error:
+        raise ConfigError(f"{path} must be renamed: {error}") from error
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

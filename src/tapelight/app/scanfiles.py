@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tapelight.app.questions import QuestionFiles, shipped
+from tapelight.app.questions import QuestionFiles, check_name, shipped
 from tapelight.errors import ConfigError, Conflict, Missing
 from tapelight.model.records import Questions
 from tapelight.ports import Json
@@ -19,7 +19,6 @@ from tapelight.scan.lint import lint
 from tapelight.scan.question import Question
 from tapelight.scan.questions import read_set
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 MAX_BYTES = 16_384
 HISTORY = ".history"
 KEEP_S = 30 * 86_400
@@ -150,14 +149,6 @@ class ScanFiles:
             "fault": files.faults.get(name, ""),
             "cost_us": cost_us(question) if question else None,
         }
-
-
-def check_name(name: str) -> None:
-    """Raise ConfigError unless `name` is fit for a file's name."""
-    if not NAME.fullmatch(name):
-        raise ConfigError(
-            f"{name!r} is no name for a scan: use a letter, then letters, digits and _, all small."
-        )
 
 
 def version_of(text: str) -> str:

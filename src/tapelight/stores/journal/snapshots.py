@@ -96,7 +96,8 @@ def _write(handle: IO[bytes], state: Mapping[str, Any]) -> None:
         for name, value in state.items():
             raw = isinstance(value, bytes)
             length = len(value) if raw else 0
-            stream.write(_ITEM.pack(len(name), _BYTES if raw else _ARRAY, length) + name.encode())
+            label = name.encode()
+            stream.write(_ITEM.pack(len(label), _BYTES if raw else _ARRAY, length) + label)
             if raw:
                 stream.write(value)
             else:
@@ -135,7 +136,7 @@ def places(folder: Path) -> list[Place]:
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
-    """Return a snapshot's state, None when the file is torn or corrupt."""
+    """Return a snapshot's state, None when the file is torn, corrupt, or not to be made out."""
     length = path.stat().st_size - _CRC.size
     with path.open("rb") as handle:
         if length < len(MAGIC) or not _sound(handle, length):
@@ -144,7 +145,10 @@ def read_state(path: Path) -> dict[str, Any] | None:
         if handle.read(len(MAGIC)) != MAGIC:
             return None
         with zstandard.ZstdDecompressor().stream_reader(handle, closefd=False) as stream:
-            return dict(_items(stream))
+            try:
+                return dict(_items(stream))
+            except (ValueError, struct.error, zstandard.ZstdError):
+                return None
 
 
 def _sound(handle: IO[bytes], length: int) -> bool:
