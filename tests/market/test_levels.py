@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from market.tape import DAY
 from tapelight.engine import Engine
-from tapelight.market.view import View
+from tapelight.market.view import Moment, View
 from tapelight.model.batch import Batch, trades_of
 from tapelight.model.records import Mark, Pin, Reference, References, Symbols
-from tapelight.model.session import NS
+from tapelight.model.session import MINUTE_NS, NS, calendar
 
 OPEN_NS = 1_795_185_000 * NS
 """2026-11-20 09:30 New York."""
@@ -67,3 +68,12 @@ def test_rows_outside_tier_2_have_none() -> None:
         mark = OPEN_NS + second * NS
         engine.apply(Mark(mark, mark))
     assert np.isnan(View(engine.table)["high_60m"]).all()
+
+
+def test_each_minute_is_seen_at_its_first_second_and_no_sooner() -> None:
+    session = calendar("XNYS").session_on(DAY)
+    assert session is not None
+    for minute in range(960):
+        seen_ns = session.start_ns + minute * MINUTE_NS + NS
+        at = [Moment(seen_ns - early, session, 0, 0, 0, "") for early in (1, 0)]
+        assert [m.seen_minute() for m in at] == [minute - 1, minute]

@@ -9,7 +9,7 @@ from weakref import proxy
 import numpy as np
 import numpy.typing as npt
 
-from tapelight.market.asked_once import asked_once
+from tapelight.market.asked_once import asked_once, bars_once
 from tapelight.market.baseline import MINUTES
 from tapelight.market.candles import Candles
 from tapelight.market.column import Column, Values, columns
@@ -18,11 +18,11 @@ from tapelight.market.table import Table
 from tapelight.market.text import Text
 from tapelight.market.tier import THREE, TWO
 from tapelight.market.windows import price_ago
-from tapelight.model.session import PHASES, Session, session_before
+from tapelight.model.session import MINUTE_NS, PHASES, Session, session_before
 from tapelight.model.universe import Universe
 
 NS = 1_000_000_000
-SEEN_AFTER_MIN = 1 / 60
+SEEN_AFTER_NS = NS
 """A closed bar is seen a second after its minute."""
 T = TypeVar("T")
 Rows = npt.NDArray[np.intp] | None
@@ -46,6 +46,11 @@ class Moment:
     def since_open_min(self) -> float:
         """Return the minutes since the regular open; negative before it."""
         return (self.now_ns - self.session.open_ns) / NS / 60 if self.session else -1.0
+
+    def seen_minute(self) -> int:
+        """Return the minute of the session before which closed bars are seen."""
+        start_ns = self.session.start_ns if self.session else self.now_ns
+        return (self.now_ns - start_ns - SEEN_AFTER_NS) // MINUTE_NS
 
 
 def complete_ns(table: Table) -> int:
@@ -115,7 +120,7 @@ class View:
         if ask in table.indicators.wanted:
             whole = table.indicators.values(ask, table.n)
         else:
-            whole = self.root.once(f"asked once: {ask.key}", lambda _: asked_once(table, ask))
+            whole = self.root.once(f"asked once: {ask.key}", partial(_asked_once, ask))
         picked: Column = self.pick(whole)
         return picked
 
@@ -127,8 +132,8 @@ class View:
 
     def extremes(self, minutes: int) -> tuple[Column, Column]:
         """Return the high and low of the last `minutes` closed minutes; NaN outside tier 2."""
-        forming = int(np.floor(self.moment.since_start_min() - SEEN_AFTER_MIN))
-        found = self.table.candles.extremes(forming - minutes, minutes, self.table.n)
+        since = self.moment.seen_minute() - minutes
+        found = self.table.candles.extremes(since, minutes, self.table.n)
         return self.pick(found[0]), self.pick(found[1])
 
     def pick(self, whole: np.ndarray) -> Any:
@@ -145,6 +150,13 @@ class View:
         names = self.table.universe.symbols
         rows = at if self.index is None else self.index[at]
         return [names[row] for row in rows.tolist()]
+
+
+def _asked_once(ask: Ask, view: View) -> Column:
+    """Return a series that nobody follows; the bars are gathered once a view and timeframe."""
+    table, frame = view.table, ask.timeframe
+    rows, bars = view.once(f"bars {frame}", lambda _: bars_once(table, view.index, frame))
+    return asked_once(table, ask, rows, bars)
 
 
 class State:
