@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from strategy_tape import StrategyTape
+from tapelight.market.view import View
 
 HIGH = (10.8, 10.85, 10.75, 10.8)
 LOW = (10.65, 10.68, 10.6, 10.65)
@@ -127,3 +129,18 @@ def test_before_a_quarter_to_ten_it_does_not_fire() -> None:
     tape.minutes("09:30", *[(*HIGH, 5_000.0)] * 2, *[(*LOW, 3_000.0)] * 9, (*BACK, 12_000.0))
     assert tape.print("09:42:05", 10.83) == []
     assert tape.failing() == ["minutes_since_open"]
+
+
+def test_the_usual_volume_is_summed_bar_by_bar() -> None:
+    tape = StrategyTape("vwap_reclaim", prev_close=10.0)
+    volumes = [3_000.0 + i / 7.3 for i in range(20)]
+    tape.minutes("09:30", *[(*HIGH, v) for v in volumes[:10]], marks=1)
+    tape.minutes("09:40", *[(*LOW, v) for v in volumes[10:]], marks=1)
+    tape.minute("09:50", *BACK, 12_000.0)
+    tape.at("09:51:01")
+    bars = View(tape.table).candles("1m", 21).volume[0]
+    total = 0.0
+    for volume in bars[:20].tolist():
+        total += volume
+    assert total != np.ascontiguousarray(bars[:20]).sum()
+    assert tape.rule.memory["volume"].tolist() == [bars[20] / (total / 20)]

@@ -5,6 +5,7 @@ from typing import Annotated
 import numpy as np
 
 from tapelight.market.indicators import Ask, ask
+from tapelight.scan.closed import mean
 from tapelight.scan.strategy import (
     Common,
     Entries,
@@ -60,7 +61,7 @@ class GapAndGo(Strategy):
         bars = look.candles("1m", p.mean_bars)
         entry = ticks(look["pm_high"], 1)
         stop = np.minimum(np.fmax(bars.low[:, -1], vwap), entry - atr)
-        usual = bars.volume.sum(axis=1) / p.mean_bars
+        usual = mean(bars.volume)
         middle = (look["pm_high"] + look["pm_low"]) / 2.0
         news = at_least("news or rvol_tod", look["news_since_close"], 1.0)
         busy = at_least("rvol_tod", look["rvol_tod"], p.rvol_tod_min)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from tapelight.market.indicators import Ask, ask
+from tapelight.scan.closed import mean
 from tapelight.scan.strategy import (
     MINUTE_NS,
     Common,
@@ -133,7 +134,7 @@ class VwapReclaim(Strategy):
         lows = bars.low[:, -1 - p.of_bars : -1]
         low = np.fmin.reduce(lows, axis=1)
         earlier = np.fmin.reduce(bars.low[:, : -1 - p.of_bars], axis=1)
-        usual = bars.volume[:, -21:-1].sum(axis=1) / 20.0
+        usual = mean(bars.volume[:, -21:-1])
         return {
             "pct": 100.0 * (bars.close[:, -1] / vwap - 1.0),
             "high": bars.high[:, -1],
