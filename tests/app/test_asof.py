@@ -1,12 +1,15 @@
 """As of: what stood at any recorded second, from snapshot and journal."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+from app.limits import no_more_files
 from replay.tape import NS, SYMBOLS, Live, Tape, live
 from tapelight.app import past
 from tapelight.app.asof import AsOf, Stopped, begin_of, packed, recorded_days
@@ -220,5 +223,25 @@ async def test_a_process_of_its_own_answers_refuses_and_is_bounded(day: Day) -> 
         asker.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asker
+    finally:
+        mine.close()
+
+
+@pytest.mark.slow
+async def test_a_process_that_cannot_start_or_ends_is_begun_anew(day: Day) -> None:
+    mine = running(day, TAPE.start_ns + 21 * NS)
+    try:
+        with no_more_files():
+            await mine.warm()
+            with pytest.raises(Unavailable, match="ask again"):
+                await mine.query("SELECT symbol FROM market", "09:30:10")
+        warming = asyncio.ensure_future(mine.warm())
+        await asyncio.sleep(0)
+        assert mine._pool is not None
+        for pid in mine._pool._processes:
+            os.kill(pid, signal.SIGKILL)
+        await warming
+        assert mine._pool is None
+        assert await mine.query("SELECT symbol FROM market LIMIT 1", "09:30:10")
     finally:
         mine.close()

@@ -1,16 +1,19 @@
 """Questions about the past, answered by a process of their own: the live loop never waits."""
 
 import asyncio
+import contextlib
 import gc
 import multiprocessing
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import structlog
 
 from tapelight.app.asof import AsOf, Stopped, Then, of_tiers
 from tapelight.app.loop import die_with_parent
@@ -21,6 +24,7 @@ from tapelight.ports import Json, Row
 from tapelight.scan.sql import compile_query
 from tapelight.stores.journal.writer import Writer
 
+log = structlog.get_logger()
 T = TypeVar("T")
 LIMIT_S = 30.0
 """How long one question may take."""
@@ -125,22 +129,38 @@ class Past:
         await asyncio.to_thread(live.writer.wait_for, live.writer.seq, FLUSH_S)
 
     async def _run(self, task: "Task", answer: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        loop = asyncio.get_running_loop()
-        pool = self._open()
+        answered = self._submit(work, task, answer, arguments)
         try:
-            return await loop.run_in_executor(pool, work, task, answer, arguments)
+            return await asyncio.wrap_future(answered)
         except asyncio.CancelledError:
             self._given_up[task.ticket % SLOTS] = task.ticket
             raise
         except BrokenProcessPool as error:
-            self._close(pool)
-            raise Unavailable(
-                "The process that answers for the past has ended: ask again."
-            ) from error
+            raise self._broken(error) from error
 
     async def warm(self) -> None:
-        """Start the process, so that the first question need not wait for it."""
-        await asyncio.wrap_future(self._open().submit(forget))
+        """Start the process, so that the first question need not wait for it.
+
+        One that does not start, or ends, is told: the next question starts another.
+        """
+        try:
+            await asyncio.wrap_future(self._submit(forget))
+        except (Unavailable, BrokenProcessPool) as error:
+            self._broken(error)
+            log.warning("no process answers for the past yet", reason=str(error))
+
+    def _submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
+        """Hand work to the process, started if need be; raises Unavailable where none starts."""
+        try:
+            return self._open().submit(function, *arguments)
+        except (BrokenProcessPool, OSError) as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: Exception) -> Unavailable:
+        """Give the process up, so that the next question starts another; return what to tell."""
+        if self._pool is not None:
+            self._close(self._pool)
+        return Unavailable(f"The process that answers for the past has ended ({error}): ask again.")
 
     def _open(self) -> ProcessPoolExecutor:
         if self._idle is not None:
@@ -155,10 +175,12 @@ class Past:
 
     def _rest(self) -> None:
         """Let the process forget its engines when nobody asks for a while."""
-        pool = self._pool
-        if pool is not None and not self._waiting:
-            loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(IDLE_S, pool.submit, forget)
+        if self._pool is not None and not self._waiting:
+            self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._let_forget)
+
+    def _let_forget(self) -> None:
+        with contextlib.suppress(Unavailable):
+            self._submit(forget)
 
     def _close(self, pool: ProcessPoolExecutor) -> None:
         if self._pool is pool:
