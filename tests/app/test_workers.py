@@ -3,14 +3,15 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
+import pytest
 
 from scan.test_tiers import play, records
 from tapelight.app.worker import HEAD, unwrap, wrap
-from tapelight.app.workers import MOST_ENDS, Workers
+from tapelight.app.workers import COMMAND, MOST_ENDS, Workers
 from tapelight.engine import Engine
 from tapelight.market.bank import Work
 from tapelight.market.candles import CANDLE
@@ -23,10 +24,10 @@ LIMIT_S = 30.0
 class Run:
     """Journal and apply what is put, as the scanner does."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, command: Sequence[str] = COMMAND) -> None:
         self.engine = Engine()
         self.journal: list[Record] = []
-        self.workers = Workers(workers, lambda: self.engine, self.put)
+        self.workers = Workers(workers, lambda: self.engine, self.put, command)
 
     def put(self, record: Record) -> None:
         self.journal.append(record)
@@ -45,8 +46,8 @@ class Run:
 
 
 @asynccontextmanager
-async def running(count: int) -> AsyncIterator[Run]:
-    run = Run(count)
+async def running(count: int, command: Sequence[str] = COMMAND) -> AsyncIterator[Run]:
+    run = Run(count, command)
     task = asyncio.create_task(run.workers.run())
     try:
         yield run
@@ -110,6 +111,28 @@ async def test_one_that_ends_again_and_again_is_given_up() -> None:
         for record in given[1:]:
             run.put(record)
     assert run.journal[2] == TierWorkers(0)
+    assert run.engine.digest == play(given)[0].digest
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("/none/there",),
+        ("/bin/sh", "-c", r"printf '\1\0\0\0x'; exec cat"),
+        ("/bin/sh", "-c", "echo a stray line; exec cat"),
+    ],
+    ids=["does not start", "no result", "no length"],
+)
+async def test_one_that_does_not_start_or_speaks_nonsense_has_ended(command: tuple[str]) -> None:
+    given = records(minutes=4)
+    async with running(1, command) as run:
+        run.put(given[0])
+        run.put(TierWorkers(1))
+        run.workers.start()
+        await run.until(lambda: run.engine.tiers.workers == 0)
+        assert run.workers.ends == MOST_ENDS
+        for record in given[1:]:
+            run.put(record)
     assert run.engine.digest == play(given)[0].digest
 
 

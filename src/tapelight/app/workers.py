@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -19,6 +19,7 @@ PAUSE_S = 1.0
 MOST_ENDS = 3
 """A worker that has ended so often in this process is given up: the engine reckons itself."""
 LONGEST_RESULT = 512 << 20
+COMMAND = (sys.executable, "-m", "tapelight.app.worker")
 
 
 class Workers:
@@ -29,9 +30,14 @@ class Workers:
     """
 
     def __init__(
-        self, count: int, engine: Callable[[], Engine], put: Callable[[Record], None]
+        self,
+        count: int,
+        engine: Callable[[], Engine],
+        put: Callable[[Record], None],
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self.count = count
+        self._command = command
         self._engine = engine
         self._put = put
         self._needed = asyncio.Event()
@@ -94,11 +100,14 @@ class Workers:
             await asyncio.sleep(PAUSE_S)
 
     async def _live(self, number: int) -> None:
-        """Run one process and put its results until it ends."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tapelight.app.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        """Run one process and put its results until it ends, or says what is no result."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            )
+        except OSError as error:
+            log.warning("a tier worker does not start", worker=number, reason=str(error))
+            return
         self._processes[number] = process
         self._engine().tiers.lost()
         pipe = process.stdout
@@ -106,13 +115,17 @@ class Workers:
         try:
             while True:
                 length = HEAD.unpack(await pipe.readexactly(HEAD.size))[0]
-                message = await pipe.readexactly(min(length, LONGEST_RESULT))
+                if length > LONGEST_RESULT:
+                    raise msgspec.DecodeError(f"a result of {length} bytes")
+                message = await pipe.readexactly(length)
                 self.owed -= 1
                 result = msgspec.msgpack.decode(message, type=TierResult)
                 if result.parts:
                     self._put(result)
         except asyncio.IncompleteReadError:
             pass
+        except msgspec.DecodeError as error:
+            log.warning("a tier worker said no result", worker=number, reason=str(error))
         finally:
             del self._processes[number]
             self.owed = 0 if not self._processes else self.owed
