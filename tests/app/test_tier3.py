@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analytics.test_chain import chain
+from app.limits import no_more_files
 from tapelight.analytics.chain import figures_then
 from tapelight.app import run
 from tapelight.app.scanner import Scanner
@@ -279,6 +280,14 @@ async def test_a_broken_past_is_told_and_harms_nothing(tmp_path: Path) -> None:
     assert desk.column("iv30")[0] == pytest.approx(15.0, abs=0.1)
     assert "holds no volatilities" in desk.scanner.status()["rejected_samples"]["volatility"]
     desk.scanner.close()
+
+
+async def test_a_worker_that_cannot_start_loses_the_round_alone() -> None:
+    workshop = Workshop(apart=True)
+    with no_more_files():
+        assert workshop.warm() is None
+        assert await workshop.reckon([chain({30.0: 0.5})]) == []
+    workshop.close()
 
 
 @pytest.mark.slow

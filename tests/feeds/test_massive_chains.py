@@ -72,6 +72,16 @@ def test_the_providers_own_example_is_read(shared: Path) -> None:
     assert found.volatility[0] == 0.3570277203465058
 
 
+@pytest.mark.parametrize(
+    "stamp", [-1, NOW_NS // 10**9, NOW_NS // 10**6, NOW_NS * 10, 2**63, 10**30]
+)
+@pytest.mark.parametrize("part", ["day", "last_quote"])
+def test_a_contract_whose_stamp_is_no_time_in_ns_is_left_out(part: str, stamp: int) -> None:
+    wrong = contract(**{f"{part}__last_updated": stamp})
+    assert len(chain(wrong)) == 0
+    assert len(chain(wrong, CONTRACT)) == 1
+
+
 def test_what_may_be_absent_is_unknown() -> None:
     bare = contract(
         day=None, greeks=None, implied_volatility=None, last_quote=None, open_interest=None,

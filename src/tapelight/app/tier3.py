@@ -152,7 +152,7 @@ class Rounds:
         try:
             self._past = await asyncio.to_thread(read_volatilities, self._folder, session.date)
             self._today = await asyncio.to_thread(read_session, self._folder, session.date)
-        except Rejected as error:
+        except (Rejected, OSError) as error:
             self._past, self._today = {}, {}
             self._scanner.reject("volatility", str(error))
 
@@ -177,10 +177,14 @@ class Workshop:
         self._pool: ProcessPoolExecutor | None = None
 
     def warm(self) -> ProcessPoolExecutor | None:
-        """Start the process, unless it is there or none is wanted."""
+        """Start the process, unless it is there or none is wanted; None where it can't start."""
         if self._pool is None and self._apart:
-            self._pool = ProcessPoolExecutor(1, self._context, begin_worker, (NICE,))
-            self._pool.submit(figures_then, [])
+            try:
+                self._pool = ProcessPoolExecutor(1, self._context, begin_worker, (NICE,))
+                self._pool.submit(figures_then, [])
+            except OSError as error:
+                log.warning("the worker of tier 3 does not start", reason=str(error))
+                self.close()
         return self._pool
 
     async def reckon(self, chains: list[Chain]) -> list[Figures]:
@@ -188,11 +192,13 @@ class Workshop:
         if not self._apart:
             return figures_then(chains)
         pool = self.warm()
+        if pool is None:
+            return []
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(LIMIT_S):
                 return await loop.run_in_executor(pool, figures_then, chains)
-        except (TimeoutError, BrokenProcessPool):
+        except (OSError, BrokenProcessPool):  # a timeout is an OSError
             self.close()
             return []
 

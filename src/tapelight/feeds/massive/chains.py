@@ -23,6 +23,10 @@ PACE_S = 0.05
 """What each of them rests between two symbols: some 40 requests a second at the most."""
 QUOTE_LASTS_NS = 1800 * NS
 """A quote that was not renewed for so long is no price; a delayed plan's is 15 minutes old."""
+FIRST_NS = 946_684_800 * NS
+"""2000-01-01: what is before it was written in another unit."""
+DAY_NS = 86_400 * NS
+"""How far ahead a stamp may lie: that of a day may be its end."""
 GIVE_UP_AFTER = 3
 """Refusals in a row, with no chain before them, after which the plan is known to have none."""
 SHARES = 100.0
@@ -147,7 +151,11 @@ class Chains:
         path = f"/v3/snapshot/options/{quote(symbol, safe='')}"
         found = await self._rest.pages(path, ContractSnapshots, params)
         past = await self._volatilities(symbol) if found else np.zeros(0)
-        return chain_of(symbol, found, past, self._calendar, self._sink.clock.now_ns())
+        now_ns = self._sink.clock.now_ns()
+        for s in found:
+            if not _dated(s, now_ns):
+                self._sink.reject("contract", f"{s.details.ticker}: last_updated is no time in ns")
+        return chain_of(symbol, found, past, self._calendar, now_ns)
 
     async def _volatilities(self, symbol: str) -> Floats:
         """Return past volatilities, which only a simulator tells."""
@@ -165,12 +173,15 @@ def chain_of(
 ) -> Chain:
     """Return the chain of what was found: calls and puts on 100 shares, in order of expiration.
 
-    Contracts that deliver something else, or whose symbol, date or strike cannot be, are left
-    out; old quotes are unknown, and a volume of an earlier day is 0.
+    Contracts that deliver something else, or whose symbol, date, strike or stamps cannot be, are
+    left out; old quotes are unknown, and a volume of an earlier day is 0.
     """
     today = cal.date_of(now_ns)
     rows = [
-        row for s in found if _plain(s.details) and (row := _row(s, cal, today, now_ns)) is not None
+        row
+        for s in found
+        if _plain(s.details) and _dated(s, now_ns)
+        if (row := _row(s, cal, today, now_ns)) is not None
     ]
     rows.sort(key=lambda r: r[:3])
     if not rows:
@@ -195,6 +206,12 @@ def _plain(details: OptionDetails) -> bool:
         and details.shares_per_contract == SHARES
         and 0.0 < details.strike_price < math.inf
     )
+
+
+def _dated(s: ContractSnapshot, now_ns: int) -> bool:
+    """Tell whether the stamps of a contract can be times in ns; 0 is an unknown one."""
+    stamps = [told.last_updated for told in (s.day, s.last_quote) if told is not None]
+    return all(t == 0 or FIRST_NS <= t <= now_ns + DAY_NS for t in stamps)
 
 
 def _row(
