@@ -16,6 +16,7 @@ from tapelight.market.column import Values, columns
 from tapelight.market.text import Text, Words
 from tapelight.market.view import View
 from tapelight.model.records import Reference
+from tapelight.scan.sql import answer, compile_query
 
 KINDS = {"number", "flag", "text"}
 REQUIRED = (
@@ -277,8 +278,6 @@ def test_a_new_column_is_one_new_file(folder: Path) -> None:
     tape.trades(("10:00:00", 10.0), ("10:00:01", 10.6))
     assert tape("half_range") == pytest.approx(0.3)
     assert columns()["half_range"].topic == "zz_mine"
-    from tapelight.scan.sql import answer, compile_query
-
     rows = answer(
         compile_query("SELECT symbol FROM market WHERE half_range > 0.2 -- new"), View(tape.table)
     )
@@ -298,3 +297,21 @@ def test_a_column_twice_or_with_an_unknown_input_is_a_bug(folder: Path) -> None:
     importlib.invalidate_caches()
     with pytest.raises(Bug, match="asks for nothing"):
         columns()
+
+
+def test_a_squeeze_is_unknown_where_a_band_is() -> None:
+    tape = Tape("A", "B", "C", "D")
+    asks = columns()["squeeze_on"].indicators
+    tape.table.indicators.want(asks)
+    nan = np.nan
+    bands = ([10.1, 10.3, nan, 10.1], [9.9] * 4, [10.2, 10.2, nan, 10.2], [9.8, 9.8, nan, nan])
+    for ask, values in zip(asks, bands, strict=True):
+        tape.table.indicators.put(ask, np.arange(4), np.array(values), 4)
+    assert [tape("squeeze_on", s) for s in "ABCD"] == [1.0, 0.0, None, None]
+    for where, found in (
+        ("squeeze_on = 1", "A"),
+        ("NOT squeeze_on = 1", "B"),
+        ("squeeze_on IS NULL", "CD"),
+    ):
+        rows = answer(compile_query(f"SELECT symbol FROM market WHERE {where}"), View(tape.table))
+        assert "".join(row["symbol"] for row in rows) == found

@@ -30,7 +30,7 @@ ATR: Series = ("atr", (14.0,))
 
 def _column(
     name: str, unit: str, doc: str, series: tuple[Series, ...], reckon: Callable[..., Any],
-    *, frames: dict[str, str] = FRAMES, live: str = "", kind: str = "number",
+    *, frames: dict[str, str] = FRAMES, live: str = "",
 ) -> None:  # fmt: skip
     """Declare a column for each timeframe: `reckon` of its series, and of `live`'s value first."""
     for suffix, frame in frames.items():
@@ -38,7 +38,7 @@ def _column(
         made = _with_live(reckon, asks, live) if live else _closed(reckon, asks)
         made.__name__ = f"{name}{suffix}"
         made.__doc__ = f"Return {doc.format(bars=f'{frame} bars')}"
-        globals()[made.__name__] = column(unit=unit, kind=kind, indicators=asks)(made)
+        globals()[made.__name__] = column(unit=unit, indicators=asks)(made)
 
 
 def _closed(reckon: Callable[..., Any], asks: tuple[Ask, ...]) -> Callable[..., Any]:
@@ -74,8 +74,9 @@ def _place(last: Column, upper: Column, lower: Column) -> Column:
     return _per(last - lower, upper - lower)
 
 
-def _inside(upper: Column, lower: Column, top: Column, bottom: Column) -> Any:
-    return (upper < top) & (lower > bottom)
+def _inside(upper: Column, lower: Column, top: Column, bottom: Column) -> Column:
+    unknown = np.isnan(upper + lower + top + bottom)
+    return np.where(unknown, np.nan, (upper < top) & (lower > bottom))
 
 
 _column("ema9", "$", "the exponential mean of 9 closes of {bars}.", (EMA9,), _itself)
@@ -120,11 +121,12 @@ _column(
     "kc_lower", "$", "the Keltner channel's bottom (20, 1.5 ATR) of {bars}.", (BOTTOM,), _itself
 )
 _column(
-    "squeeze_on", "", "whether the Bollinger bands lie inside the Keltner channel, of {bars}.",
-    (UPPER, LOWER, TOP, BOTTOM), _inside, kind="flag",
+    "squeeze_on", "",
+    "1 where the Bollinger bands of {bars} lie inside the Keltner channel, 0 where they do not.",
+    (UPPER, LOWER, TOP, BOTTOM), _inside,
 )  # fmt: skip
 _column(
-    "squeeze_bars", "", "the number of {bars} for which squeeze_on has held; 0 when it does not.",
+    "squeeze_bars", "", "the number of {bars} for which squeeze_on has been 1; 0 when it is not.",
     (("squeeze_bars", (20.0, 2.0, 1.5)),), _itself,
 )  # fmt: skip
 _column("adx14", "", "Wilder's trend strength ADX of 14 {bars}.", (("adx", (14.0,)),), _itself)
