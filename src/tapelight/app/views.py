@@ -14,7 +14,7 @@ from tapelight.model.signals import Signal
 from tapelight.ports import Json, Row
 from tapelight.scan.board import Ranking
 from tapelight.scan.question import Question
-from tapelight.scan.sql import answer, as_cells, compile_query
+from tapelight.scan.sql import answer, as_cells, check_now, compile_query
 
 KEEP_SIGNALS = 2_000
 MINUTE_S = 60
@@ -105,6 +105,7 @@ class EngineMarket:
     def query(self, sql: str) -> Sequence[Row]:
         """Answer a SELECT over `market`; raises ConfigError that names the fault."""
         query = compile_query(sql, names=self.engine.names)
+        check_now(query, self.engine.table)
         return answer(query, View(self.engine.table))
 
     def symbol(self, symbol: str) -> Row:

@@ -10,10 +10,12 @@ import numpy.typing as npt
 from sqlglot import exp
 
 from tapelight.errors import ConfigError
+from tapelight.market.asked_once import cost_us
 from tapelight.market.column import columns
 from tapelight.market.indicators import Ask
 from tapelight.market.memory import Kept
 from tapelight.market.some import Some
+from tapelight.market.table import Table
 from tapelight.market.text import Text
 from tapelight.market.view import View
 from tapelight.scan.compile import RELAX, Compiler, Expr, Names
@@ -265,6 +267,16 @@ def _listed(values: Any, n: int) -> list[Any]:
     if found.dtype == np.bool_ or not np.isnan(found).any():
         return listed
     return [None if v != v else v for v in listed]
+
+
+def check_now(query: Query, table: Table) -> None:
+    """Refuse what would hold the loop up; raises ConfigError that says what to do instead."""
+    us = cost_us(table, query.indicators)
+    if us + query.cost_us > MAX_COST_US:
+        raise ConfigError(
+            f"The indicators that no board or scan follows would cost about {us / 1000:.0f} ms; "
+            f"{MAX_COST_US / 1000:.0f} ms are allowed: ask for fewer, or save the question."
+        )
 
 
 def answer(query: Query, view: View) -> list[dict[str, Any]]:
