@@ -27,9 +27,11 @@ def test_the_journal_begins_when_the_feed_sets_the_clock(tmp_path: Path) -> None
     mine = scanner(tmp_path)
     mine.put(FeedState(0, "test", "connecting"))
     assert list(tmp_path.glob("journal/*")) == []
+    assert mine.status()["journal"]["ring"]["state"] == "closed"
     mine.clock.set(OPEN_NS)
     assert [r.name for r in runs_of(tmp_path, "2026-11-20")] == ["0001"]
     assert mine.status()["feed"]["state"] == "connecting"
+    assert mine.status()["journal"]["ring"] == {"state": "ok", "detail": ""}
     mine.close()
 
 

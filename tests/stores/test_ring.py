@@ -10,6 +10,7 @@ from tapelight.model.records import Mark
 from tapelight.model.universe import Universe
 from tapelight.stores.journal import ring
 from tapelight.stores.journal.ring import Ring, Waiting, read_frames, ring_files
+from tapelight.stores.journal.segments import read_records
 from tapelight.stores.journal.writer import Writer
 
 T0 = 1_795_185_000_000
@@ -36,6 +37,20 @@ def test_frames_beside_the_journal_are_decoded_again(tmp_path: Path) -> None:
     batches = [decoder.decode(frames, ts_ns).batch for ts_ns, frames in told]
     prices = [p for b in batches if b and b.trades for p in b.trades.price.tolist()]
     assert prices == [190.0 + i / 100 for i in range(40) for _ in range(2)]
+
+
+def test_the_journal_goes_on_where_the_ring_can_not(tmp_path: Path) -> None:
+    for number in range(1, ring.FILES + 1):
+        (tmp_path / f"raw-{number:08d}.tlr").mkdir()
+    writer = Writer(tmp_path)
+    for i in range(3):
+        writer.raw.add(T0 * 10**6 + i, [frame(i)])
+        writer.append(Mark(T0 * 10**6 + i, 0))
+        writer.tick(force=True)
+    writer.close()
+    assert writer.state == "ok"
+    assert writer.ring_state == "failed: Is a directory; mend the disk and restart"
+    assert len(list(read_records(tmp_path))) == 3
 
 
 def test_the_oldest_file_goes_when_a_new_one_begins(

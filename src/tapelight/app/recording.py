@@ -131,6 +131,10 @@ class Recording:
             "bytes": writer.bytes,
             "seq": writer.seq,
             "run": self.name(),
+            "ring": {
+                "state": writer.ring_state.partition(":")[0],
+                "detail": writer.ring_state.partition(": ")[2],
+            },
         }
 
     def close(self) -> None:

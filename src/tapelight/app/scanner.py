@@ -306,7 +306,8 @@ class Scanner:
         table, feed = engine.table, self.feed_state
         rows = table.live
         age_ms = max(table.now_ns - complete_ns(table), 0) / 1e6
-        closed = {"state": "closed", "detail": "", "bytes": 0, "seq": 0, "run": ""}
+        ring = {"state": "closed", "detail": ""}
+        closed = {**ring, "bytes": 0, "seq": 0, "run": "", "ring": ring}
         counters = counted(table)
         return {
             "phase": PHASES[table.phase()],

@@ -60,6 +60,8 @@ class Writer:
         self.folder = folder
         self.seq = seq
         self.state = "ok"
+        self.ring_state = "ok"
+        """The raw frames' own: the journal goes on without them."""
         self.bytes = 0
         """Written since the start."""
         self._written = seq
@@ -145,10 +147,11 @@ class Writer:
                 first_seq, records, frames = item
                 block = pack_block(first_seq, [encode(r) for r in records], compressor)
                 self._write(file, block, first_seq + len(records) - 1)
-                self._guarded(partial(ring.write, frames))
+                if self.ring_state == "ok":
+                    self._keep_raw(partial(ring.write, frames))
             self.cpu_s = time.thread_time()
         self._guarded(file.close)
-        self._guarded(ring.close)
+        self._keep_raw(ring.close)
 
     def _write(self, file: "_Segment", block: bytes, last_seq: int) -> None:
         try:
@@ -160,6 +163,14 @@ class Writer:
         except OSError as error:
             self.state = _failure(error)
             self._guarded(file.cut_back)
+
+    def _keep_raw(self, step: Callable[[], object]) -> None:
+        """Do a step on the ring; after a failure no more frames are kept."""
+        try:
+            step()
+        except OSError as error:
+            if self.ring_state == "ok":
+                self.ring_state = _failure(error)
 
     def _guarded(self, step: Callable[[], object]) -> None:
         """Do a last step on the file; the first failure is the one that is told."""
