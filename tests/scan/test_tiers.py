@@ -411,3 +411,23 @@ def test_a_scan_is_asked_when_a_value_is_new_though_nothing_trades() -> None:
     assert tape.mark("09:39:00").signals == []
     assert tape.mark("09:39:00.5").signals == []
     assert [s.symbol for s in tape.mark("09:39:01").signals if s.state == "fired"] == ["A"]
+
+
+def test_bars_are_kept_for_no_forming_series_once_none_is_asked_or_stepped() -> None:
+    tape = Minutes(asks=(ask("sma", (2,), "1m", True),))
+    watches = tape.table.bars._watches
+    tape.mark("09:29:59")
+    tape.minute("09:30", 10.0)
+    assert len(watches) == 2
+    tape.engine.tiers.still = True
+    for i in range(1, 5):
+        tape.minute(f"09:{30 + i}", 10.0)
+    assert [len(w) for w in watches] == [0, 0]
+    tape.engine.tiers.still = False
+    tape.engine.tiers.want([])
+    assert len(tape.table.bars._watches) == 1
+    tape.engine.tiers.want([ask("sma", (2,), "1m", True)])
+    tape.minute("09:35", 10.5)
+    tape.at(tape.ns("09:36:02"), 11.0)
+    tape.mark("09:36:03")
+    assert tape.value(ask("sma", (2,), "1m", True)) == (10.5 + 11.0) / 2

@@ -36,6 +36,10 @@ class BarStore:
         self._watches.append([])
         return self._watches[-1]
 
+    def unwatch(self, watch: list[Chunk]) -> None:
+        """Append nothing to a list that `watch` gave any more."""
+        self._watches = [one for one in self._watches if one is not watch]
+
     def _tell(self, bars: Chunk) -> None:
         for watch in self._watches:
             watch.append(bars)

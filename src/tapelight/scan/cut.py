@@ -105,6 +105,10 @@ class Cutter:
         self._news.clear()
         self.whole_next = True
 
+    def stop(self) -> None:
+        """Watch the bars no more: it is asked no more."""
+        self.table.bars.unwatch(self._news)
+
     def _take_news(self, rows: Rows, boundary: int) -> np.ndarray:
         """Return the bars of `rows` that came or changed, the newest state of each."""
         session = self.table.session

@@ -39,6 +39,14 @@ class Forming:
         self._open = np.zeros(0, np.bool_)
         if self.asked and self._cutter is None:
             self._cutter = Cutter(self.table)
+        elif not self.asked and self._cutter is not None:
+            self._cutter.stop()
+            self._cutter = None
+
+    def skip(self) -> None:
+        """Let go of what came: nothing is stepped."""
+        if self._cutter is not None:
+            self._cutter.skip()
 
     def step(self, rows: Rows, boundary: int, now_ns: int) -> None:
         """Reckon the values of `rows` (ascending) at a whole second.

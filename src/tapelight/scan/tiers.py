@@ -126,6 +126,7 @@ class Tiers:
         """Let market time reach a mark; `everything` is the view of all rows at whole seconds."""
         if self.table.session is None or self.still:
             self._cutter.skip()
+            self._forming.skip()
             return
         self._grow()
         self._apply(now_ns)
