@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from market.tape import Tape
+from scan import sentences
 from tapelight.market.view import View
 from tapelight.model.records import Reference
 from tapelight.model.signals import Leaf
-from tapelight.scan.explain import Explanation, distance, explain, near_misses
+from tapelight.scan.explain import Explanation, distance, explain, near_misses, nearest
+from tapelight.scan.leaves import tree_of
 from tapelight.scan.question import read_question
 
 EVENTS = '-- title = "t"\n-- gate = "none"\n-- kind = "events"\n'
@@ -176,6 +178,26 @@ def test_of_alternatives_the_nearest_counts() -> None:
         ("B", 0.05, "last 9.5 > 10 false"),
     ]
     assert near("last > 99 AND vol > 999") == []
+
+
+def test_the_nearest_are_found_before_leaves_are_made() -> None:
+    engine = sentences.market(400)
+    view, text = View(engine.table), "last > 3 AND (vol > 100 OR float_shares < 1 OR type = 'ETF')"
+    for where in (
+        text,
+        f"{text} AND prev_close IS NOT NULL",
+        f"adv20 + last > 2 * bid OR NOT ({text})",
+    ):
+        question = read_question("s", f'-- gate = "none"\nSELECT last FROM market WHERE {where}')
+        tree = tree_of(question.query)
+        every = near_misses(question, view, 400)
+        assert len(every) > 20
+        assert [(m.by is None, m.by, m.symbol) for m in every] == sorted(
+            (m.by is None, m.by, m.symbol) for m in every
+        )
+        for limit in (0, 1, 7, 20):
+            assert len(nearest(tree, view, limit)) == limit
+            assert near_misses(question, view, limit) == every[:limit]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.market.column import columns
+from tapelight.market.some import Some
+from tapelight.market.text import Text
 from tapelight.market.view import View
 from tapelight.model.session import PHASES
 from tapelight.model.signals import Leaf, Value
@@ -24,6 +26,8 @@ from tapelight.scan.wording import clock, listed, number
 
 NS = 1_000_000_000
 HOPELESS = 2
+Flags = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp]
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,15 +250,66 @@ def near_misses(question: Question, view: View, limit: int) -> list[NearMiss]:
     is waited for, not missed: a row that lacks nothing else comes first.
     """
     tree = tree_of(question.query)
-    missing = _missing(tree, view, _blinks)
-    waiting = (missing == 0) & (_missing(tree, view, lambda _probe: False) > 0)
-    rows = np.flatnonzero((missing == 1) | waiting)
+    rows = nearest(tree, view, limit)
     found = [_near(row_leaves) for row_leaves in leaves(tree, view, rows)]
     ranked = sorted(
         zip(found, view.symbols(rows), strict=True),
         key=lambda each: (inf if each[0][1] is None else each[0][1], each[1]),
     )
-    return [NearMiss(symbol, leaf, by, listed([leaf])) for (leaf, by), symbol in ranked[:limit]]
+    return [NearMiss(symbol, leaf, by, listed([leaf])) for (leaf, by), symbol in ranked]
+
+
+def nearest(tree: Group, view: View, limit: int) -> Positions:
+    """Return the places in the view of `limit` near misses, the nearest first.
+
+    Told by arrays: half the market may lack one leaf, and leaves are made of few rows.
+    """
+    missing = _missing(tree, view, _blinks)
+    waiting = (missing == 0) & (_missing(tree, view, lambda _probe: False) > 0)
+    rows = np.flatnonzero((missing == 1) | waiting)
+    some = Some(view, rows)
+    assert some.index is not None
+    _, by = _lacks(tree, some)
+    by[waiting[rows]] = 0.0
+    order = np.lexsort((view.table.symbol_rank()[some.index], by))
+    return rows[order[:limit]]
+
+
+def _lacks(part: Group | Probe, view: View) -> tuple[Flags, npt.NDArray[np.float64]]:
+    """Return where a part holds, and how far the one leaf that it lacks is from its bound.
+
+    That is 0 where it holds, infinite where there is no measure or more than one leaf is lacking.
+    """
+    n = len(view)
+    if isinstance(part, Probe):
+        holds = np.ones(n, np.bool_) if _blinks(part) else np.asarray(part.test(view))
+        return holds, np.where(holds, 0.0, _distances(part, view))
+    if not part.parts:
+        return np.ones(n, np.bool_), np.zeros(n)
+    found = [_lacks(inner, view) for inner in part.parts]
+    if part.join == "or":
+        either = np.logical_or.reduce([holds for holds, _ in found])
+        return either, np.minimum.reduce([by for _, by in found])
+    wrong = np.add.reduce([~holds for holds, _ in found], dtype=np.int64)
+    by = np.maximum.reduce([by for _, by in found])
+    return wrong == 0, np.where(wrong > 1, inf, by)
+
+
+def _distances(probe: Probe, view: View) -> npt.NDArray[np.float64]:
+    """Return each row's `distance` from the probe's bound, infinite where there is none."""
+    nothing = np.full(len(view), inf)
+    value = probe.value(view)
+    bound = probe.literal if probe.bound is None else probe.bound(view)
+    if probe.op in NULL_TESTS or not (_numbers(value) and _numbers(bound)):
+        return nothing
+    with np.errstate(all="ignore"):
+        size = np.abs(np.asarray(bound, np.float64))
+        by = np.abs(value - bound) / np.where(size == 0.0, 1.0, size)
+    return np.where(np.isnan(by), nothing, by)
+
+
+def _numbers(values: Any) -> bool:
+    return not isinstance(values, Text) and np.asarray(values).dtype.kind == "f"
 
 
 def _blinks(leaf: Probe | Leaf) -> bool:
