@@ -12,13 +12,16 @@ import pytest
 from app.limits import no_more_files
 from replay.tape import NS, SYMBOLS, Live, Tape, live
 from tapelight.app import past
-from tapelight.app.asof import AsOf, Stopped, begin_of, packed, recorded_days
+from tapelight.app.asof import AsOf, Stopped, begin_of, of_tiers, packed, recorded_days
 from tapelight.app.frozen import freeze
 from tapelight.app.past import Past
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.errors import ConfigError, Missing, Unavailable
+from tapelight.market.column import columns
+from tapelight.market.view import View
 from tapelight.model.records import Mark, Questions
 from tapelight.model.session import calendar, iso
+from tapelight.scan.sql import compile_query
 from tapelight.stores.journal.snapshots import places, write_snapshot
 from tapelight.stores.journal.writer import Writer
 
@@ -157,6 +160,46 @@ def test_work_that_is_stopped_is_taken_up_where_it_stood(day: Day) -> None:
     then = asof.at(ts, frozenset(["gainers"]), check)
     assert plain(past.board_then(then, "gainers")) == day.boards[ts]["gainers"]
     assert marks - begun < 60
+
+
+def test_an_engine_that_an_error_left_half_applied_is_not_asked_again(day: Day) -> None:
+    asof = AsOf(day.data, XNYS)
+    first = asof.at(TAPE.start_ns + 5 * NS, frozenset(["top_volume"]))
+
+    def fail(_engine: object) -> None:
+        raise LookupError("a fault in whoever looks on")
+
+    first.engine.on_look = fail
+    with pytest.raises(LookupError):
+        first.cursor.go_to(TAPE.start_ns + 6 * NS)
+    first.engine.on_look = None
+    ts = TAPE.start_ns + 7 * NS
+    assert then_board(asof, "top_volume", ts) == day.boards[ts]["top_volume"]
+    assert asof.engine_at(ts, frozenset(["top_volume"])) is not first.engine
+
+
+class Still:
+    """Stand for what must not be looked at while tier 2 stands still."""
+
+    def __getattr__(self, name: str) -> object:
+        raise BufferError(name)
+
+
+def test_every_column_fed_by_candles_indicators_or_tiers_is_found(day: Day) -> None:
+    table = AsOf(day.data, XNYS).engine_at(TAPE.start_ns + 5 * NS).table
+    for part in ("candles", "indicators", "tiers"):
+        setattr(table, part, Still())
+    fed = set()
+    for name in columns():
+        try:
+            View(table)[name]
+        except BufferError:
+            fed.add(name)
+    assert {"high_5m", "low_60m", "adx14", "tier"} <= fed
+    for name in columns():
+        query = compile_query(f"SELECT symbol FROM market WHERE {name} IS NOT NULL")
+        assert of_tiers(query) == (name in fed), name
+    assert of_tiers(compile_query("SELECT symbol FROM market WHERE last > high_5m"))
 
 
 def test_of_two_runs_of_a_day_the_one_that_ran_is_asked(day: Day, tmp_path: Path) -> None:

@@ -82,6 +82,14 @@ def test_while_a_mark_is_made_a_new_high_still_stands() -> None:
     assert engine.digest == unseen.digest
 
 
+def test_a_question_that_an_edit_took_away_is_looked_at_no_more() -> None:
+    engine, _ = played("09:41:07")
+    for symbol, name in (("ABC", "gone"), ("NOBODY", "movers")):
+        looker = Looker(symbol, name)
+        looker.look(engine)
+        assert looker.found == []
+
+
 def test_who_is_armed_is_told_by_symbol() -> None:
     engine, _ = played("09:40:55")
     told = near_now(engine, "hod_momo", 5)

@@ -59,7 +59,8 @@ class _TiersStood(Exception):
     """Say that a changed question looks at tier 2, which stood still: begin anew."""
 
 
-_SOURCES_OF_TIERS = {"ind", "candles"}
+_SOURCES_OF_TIERS = {"ind", "extremes"}
+"""Of `market.column.SOURCES`: indicators, and what closed candles reached."""
 
 
 @cache
@@ -102,6 +103,8 @@ class Cursor:
         self._records: Iterator[Record] | None = None
         self._grown = True
         """Whether the journal may have grown since `_records` was opened: a run that goes on."""
+        self.sound = True
+        """Whether the engine stands between two cycles: an error within one leaves it half applied."""
         self._ahead: list[Record] = []
         """Read and not yet applied: what follows the last mark, up to the next one."""
 
@@ -124,8 +127,10 @@ class Cursor:
                 return True
             check()
             self._ahead = []
+            self.sound = False
             for record in cycle:
                 self._apply(record)
+            self.sound = True
         return False
 
     def _next_cycle(self) -> list[Record] | None:
@@ -257,6 +262,7 @@ class AsOf:
 
     def _cursor(self, folder: Path, at_ns: int, asked: frozenset[str], tiers: bool) -> Cursor:
         """Return the engine that is nearest before `at_ns`: one that is kept, or a snapshot's."""
+        self._cursors = [c for c in self._cursors if c.sound]
         second_ns = at_ns // NS * NS
         snapshot_ns = max((p.ts_ns for p in places(folder) if p.ts_ns < second_ns), default=0)
         fit = [

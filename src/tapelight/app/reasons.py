@@ -35,9 +35,14 @@ NAMES_SHOWN = 5
 Asker = Board | Scan | StrategyRule
 
 
+def askers(engine: Engine) -> dict[str, Asker]:
+    """Return the boards, scans and strategies that run, by name."""
+    return {**engine.boards, **engine.scans, **engine.strategies}
+
+
 def asker_of(engine: Engine, name: str) -> Asker:
     """Return the board, scan or strategy of a name; raises Missing that names the nearest."""
-    known: dict[str, Asker] = {**engine.boards, **engine.scans, **engine.strategies}
+    known = askers(engine)
     if name in known:
         return known[name]
     chosen = engine.roster.chosen
@@ -83,8 +88,11 @@ class Looker:
     found: list[Explanation] = field(default_factory=list)
 
     def look(self, engine: Engine) -> None:
-        """Explain the mark at which the engine stands; before a symbol is known there is nothing."""
-        if self.symbol in engine.table.universe.rows:
+        """Explain the mark at which the engine stands, where symbol and question are known there.
+
+        An edit within the second may have taken the question away.
+        """
+        if self.symbol in engine.table.universe.rows and self.name in askers(engine):
             self.found.append(explained(engine, self.symbol, self.name))
 
     def nearest(self, pulsing: bool) -> Explanation | None:
