@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import polars as pl
 import pytest
@@ -134,21 +135,99 @@ def test_malformed_frames_raise_what_the_reader_counts(frame: bytes) -> None:
     assert prints.trades == []
 
 
-def test_mutated_frames_never_raise_anything_else() -> None:
+BINANCE = (
+    b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT",'
+    b'"t":3735683259,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}}'
+)
+QUOTE = (
+    b'{"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63",'
+    b'"B":"3.78","a":"61837.64","A":"1.54"}}'
+)
+FRAMES = {
+    "coinbase": b'{"type":"match","trade_id":881613,"side":"sell","size":"0.04","price":"14.7775",'
+    b'"product_id":"BTC-USD","sequence":333938798,"time":"2021-04-17T16:43:30.244075Z"}',
+    "kraken": b'{"channel":"trade","type":"update","data":[{"symbol":"BTC/USD","side":"buy",'
+    b'"price":64000.1,"qty":0.25,"ord_type":"market","trade_id":7,'
+    b'"timestamp":"2023-09-25T07:48:36.925533Z"}]}',
+    "binance": BINANCE,
+}
+NOW_NS = utc_ns("2026-11-21T00:00:00Z")
+
+
+def venues() -> dict[str, Venue]:
+    return {
+        "coinbase": coinbase.Coinbase(coinbase.Config()),
+        "kraken": kraken.Kraken(kraken.Config()),
+        "binance": binance.Binance(binance.Config()),
+    }
+
+
+def read(venue: Venue, *frames: bytes) -> tuple[Batch | None, list[str]]:
+    """Return the batch of frames as the feed makes it, and the faults it counts."""
+    prints, universe, faults = Prints(), Universe(), []
+    for symbol in venue.symbols:
+        universe.add(symbol)
+    for frame in frames:
+        try:
+            venue.decode(frame, prints)
+        except (*FAULTS, ConfigError) as error:
+            faults.append(type(error).__name__)
+    return prints.batch(universe, NOW_NS)[0], faults
+
+
+@pytest.mark.parametrize("name", list(FRAMES))
+def test_mutated_frames_never_raise_anything_else(name: str) -> None:
     rng = np.random.default_rng(3)
-    whole = (
-        b'{"type":"match","trade_id":881613,"side":"sell","size":"0.04","price":"14.7775",'
-        b'"product_id":"BTC-USD","sequence":333938798,"time":"2021-04-17T16:43:30.244075Z"}'
-    )
-    venues = (coinbase.Coinbase(coinbase.Config()), kraken.Kraken(kraken.Config()),
-              binance.Binance(binance.Config()))  # fmt: skip
-    for _ in range(5_000):
+    venue, whole = venues()[name], FRAMES[name]
+    batch, faults = read(venue, whole)
+    assert batch is not None
+    assert (len(batch.trades.row), faults) == (1, [])
+    lost = 0
+    for _ in range(2_000):
         frame = bytearray(whole)
         for at in rng.integers(0, len(frame), rng.integers(1, 6)):
             frame[at] = rng.integers(0, 256)
-        for venue in venues:
-            with contextlib.suppress(*FAULTS, ConfigError):
-                venue.decode(bytes(frame), Prints())
+        digits = [i for i, c in enumerate(whole) if 48 <= c <= 57]
+        at = int(rng.choice(digits))
+        longer = whole[:at] + b"9" * int(rng.integers(1, 30)) + whole[at:]
+        lost += len(read(venue, bytes(frame), longer, QUOTE)[1])
+    assert lost > 500
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"3735683259", b"9223372036854775808"),
+        (b"3735683259", b"-1"),
+        (b"1723161255342", b"9223372036854775807"),
+        (b"1723161255342", b"-1723161255342"),
+    ],
+)
+def test_a_time_or_number_of_more_than_64_bits_is_counted(old: bytes, new: bytes) -> None:
+    venue = venues()["binance"]
+    batch, faults = read(venue, BINANCE, BINANCE.replace(old, new), QUOTE)
+    assert batch is not None
+    assert (len(batch.trades.row), len(batch.quotes.row), faults) == (1, 1, ["Rejected"])
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("kraken", b'{"result":{"last":1}}'),
+        ("kraken", b'{"result":5}'),
+        ("kraken", b'{"result":{"XXBTZUSD":[[1700000000,"1","2"]]}}'),
+        ("coinbase", b"[[1700000000,1,2]]"),
+        ("binance", b'[[1700000000000,"1"]]'),
+        ("binance", b"[[]]"),
+        ("binance", b'[[1e300,"1","1","1","1","1"]]'),
+    ],
+)
+async def test_malformed_daily_bars_are_none(name: str, body: bytes) -> None:
+    found = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
+    venue = venues()[name]
+    async with httpx.AsyncClient(transport=found) as client:
+        with contextlib.suppress(*FAULTS):
+            assert await venue.days(client, venue.symbols[0]) == []
 
 
 class Tape:

@@ -12,6 +12,8 @@ from tapelight.model.universe import Universe
 
 MOST = 1e15
 """No price or size of a market is above this."""
+MOST_NUMBER = 2**63
+"""Times and numbers of prints fit a column of 64 bits."""
 
 
 @dataclass(slots=True)
@@ -24,15 +26,19 @@ class Prints:
     """(symbol, time, bid, ask, bid size, ask size, trades before it)"""
 
     def trade(self, symbol: str, ts_ns: int, price: float, size: float, number: int) -> None:
-        """Add a print; raises Rejected when its price or size cannot be."""
+        """Add a print; raises Rejected when its price, size, time or number cannot be."""
         if not (0.0 < price < MOST and 0.0 <= size < MOST):
             raise Rejected(f"price {price}, size {size}")
+        if not (0 < ts_ns < MOST_NUMBER and 0 <= number < MOST_NUMBER):
+            raise Rejected(f"time {ts_ns}, number {number}")
         self.trades.append((symbol, ts_ns, price, size, number))
 
     def quote(
         self, symbol: str, ts_ns: int, bid: float, ask: float, bid_size: float, ask_size: float
     ) -> None:
-        """Add a best quote; an empty side is NaN."""
+        """Add a best quote; an empty side is NaN. Raises Rejected when a value cannot be."""
+        if not 0 < ts_ns < MOST_NUMBER:
+            raise Rejected(f"time {ts_ns}")
         for value in (bid, ask, bid_size, ask_size):
             if not (math.isnan(value) or 0.0 <= value < MOST):
                 raise Rejected(f"quote {bid} {ask} {bid_size} {ask_size}")

@@ -28,7 +28,7 @@ from tapelight.ports import Sink
 DAYS_AT_ONCE = 4
 REST_S = 10.0
 MAX_HELD = 1_000_000
-FAULTS = (msgspec.MsgspecError, ValueError, KeyError, TypeError, Rejected)
+FAULTS = (msgspec.MsgspecError, ValueError, LookupError, OverflowError, TypeError, Rejected)
 """What a malformed frame may raise: counted, with a sample."""
 
 
@@ -188,7 +188,7 @@ class VenueFeed:
 
             async def fetch(symbol: str) -> None:
                 async with slots:
-                    with contextlib.suppress(httpx.HTTPError, *FAULTS):
+                    with contextlib.suppress(httpx.HTTPError, OSError, *FAULTS):
                         found[symbol] = await self._venue.days(client, symbol)
 
             await asyncio.gather(*(fetch(symbol) for symbol in self._venue.symbols))

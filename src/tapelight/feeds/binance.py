@@ -93,8 +93,8 @@ class Binance:
                     "see feed.binance.symbols, written as BTCUSDT."
                 )
         elif d.e == "trade":
+            prints.trade(self._pairs[d.s], d.T * MS, float(d.p), float(d.q), d.t)
             self._last_ns = d.T * MS
-            prints.trade(self._pairs[d.s], self._last_ns, float(d.p), float(d.q), d.t)
         elif d.b and self._last_ns:
             values = (float(x) for x in (d.b, d.a, d.B, d.A))
             prints.quote(self._pairs[d.s], self._last_ns, *values)

@@ -7,6 +7,7 @@ the daily bars' form (GET /0/public/OHLC) is not verified.
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import httpx
 import msgspec
@@ -53,6 +54,12 @@ class Message(msgspec.Struct, gc=False):
     error: str = ""
 
 
+class Ohlc(msgspec.Struct, gc=False):
+    """Hold the answer of /0/public/OHLC: {"error":[],"result":{"XXBTZUSD":[[...]],"last":1}}."""
+
+    result: dict[str, Any]
+
+
 class Kraken:
     """Speak Kraken's protocol."""
 
@@ -89,8 +96,8 @@ class Kraken:
         params: dict[str, str | int] = {"pair": self._by_symbol[symbol], "interval": DAY_MIN}
         response = await client.get(f"{self._rest}/0/public/OHLC", params=params)
         response.raise_for_status()
-        answer = msgspec.json.decode(response.content)["result"]
-        rows = next(value for key, value in answer.items() if key != "last")
+        answer = msgspec.json.decode(response.content, type=Ohlc).result
+        rows = next((value for key, value in answer.items() if key != "last"), ())
         return [
             Day(symbol, dt.datetime.fromtimestamp(row[0], dt.UTC).date(),
                 *(float(row[i]) for i in (1, 2, 3, 4, 6)))
