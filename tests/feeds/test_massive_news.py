@@ -8,7 +8,9 @@ import httpx
 from feeds import simulator_service
 from feeds.massive_service import NOW_NS, massive_service
 from feeds.test_massive_feed import running
+from tapelight.feeds.massive.newsroom import MOST_FAILED, _utc
 from tapelight.model.records import News
+from tapelight.model.session import NS
 
 NEWS = "/v2/reference/news"
 CLOSE = "2026-11-19T21:00:00Z"
@@ -50,6 +52,71 @@ async def test_articles_are_put_once_and_plain() -> None:
     assert ("news", "three: published_utc 'yesterday'") in tape.rejected
     assert asked[0]["published_utc.gte"] == [CLOSE]
     assert asked[1]["published_utc.gte"] == ["2026-11-20T14:28:00Z"]
+
+
+async def test_a_malformed_answer_is_counted_and_asked_again() -> None:
+    asked: list[dict[str, list[str]]] = []
+
+    def answer(query: dict[str, list[str]]) -> Any:
+        asked.append(query)
+        return {"results": 5} if 1 < len(asked) <= 2 + MOST_FAILED else {"results": [ITEM]}
+
+    async with (
+        massive_service(answers={NEWS: answer}) as service,
+        running(service, news_s=0.01) as (_, tape),
+    ):
+        await tape.until(lambda t: len(t.of(News)) == 3)
+        told = tape.of(News)
+    assert [(len(n.articles), n.gone) for n in told] == [(1, False), (0, True), (0, False)]
+    faults = [sample for kind, sample in tape.rejected if kind == "news"]
+    assert len(faults) == MOST_FAILED + 1
+    assert "in a shape that is not documented" in str(faults[0])
+    assert {q["published_utc.gte"][0] for q in asked[1:]} == {"2026-11-20T14:28:00Z"}
+
+
+async def test_times_that_cannot_be_are_counted_and_move_nothing() -> None:
+    bad = (
+        "2099-01-01T00:00:00Z",
+        "2026-11-20T14:31:00",
+        "0001-01-01T00:00:00Z",
+        "1960-01-01T00:00:00Z",
+    )
+    items = [ITEM | {"id": f"bad {i}", "published_utc": text} for i, text in enumerate(bad)]
+    ahead = ITEM | {"id": "ahead", "published_utc": _utc(NOW_NS + 60 * NS)}
+    asked: list[dict[str, list[str]]] = []
+
+    def answer(query: dict[str, list[str]]) -> Any:
+        asked.append(query)
+        return {"results": [ITEM, *items] if len(asked) < 3 else [ahead]}
+
+    async with (
+        massive_service(answers={NEWS: answer}) as service,
+        running(service, news_s=0.01) as (_, tape),
+    ):
+        await tape.until(lambda t: len(t.of(News)) == 2)
+        first, second = tape.of(News)
+    assert [a.id for a in first.articles] == [ITEM["id"]]
+    assert asked[1]["published_utc.gte"] == ["2026-11-20T14:28:00Z"]
+    assert [a.id for a in second.articles] == ["ahead"]
+    assert NOW_NS <= second.articles[0].published_ns <= second.ts_ns
+    told = {str(sample) for kind, sample in tape.rejected if kind == "news"}
+    assert told == {f"bad {i}: published_utc {text!r}" for i, text in enumerate(bad)}
+
+
+async def test_a_plan_that_loses_its_news_makes_them_unknown() -> None:
+    asked: list[int] = []
+
+    def answer(_query: dict[str, list[str]]) -> Any:
+        asked.append(1)
+        return {"results": [ITEM]} if len(asked) == 1 else (403, {"status": "NOT_AUTHORIZED"}, {})
+
+    async with (
+        massive_service(answers={NEWS: answer}) as service,
+        running(service, news_s=0.01) as (_, tape),
+    ):
+        await tape.until(lambda t: len(t.of(News)) == 2)
+    assert [n.gone for n in tape.of(News)] == [False, True]
+    assert len(asked) == 2
 
 
 async def test_a_plan_without_news_is_asked_once() -> None:

@@ -36,6 +36,20 @@ def test_without_a_source_news_is_unknown(engine: Engine) -> None:
     assert View(engine.table)["news_24h"].tolist() == [0.0, 0.0, 0.0]
 
 
+def test_a_source_that_is_gone_makes_the_counts_unknown_until_it_is_back(engine: Engine) -> None:
+    names = ("news_age_min", "news_24h", "news_since_close")
+    engine.apply(News(NOW_NS, (article(1, 5, "AA"),)))
+    before = [View(engine.table)[name][0] for name in names]
+    engine.apply(News(NOW_NS, gone=True))
+    assert np.isnan([View(engine.table)[name] for name in names]).all()
+    assert View(engine.table)["headline"].values()[0] == "News 1"
+    other = Engine()
+    other.table.news.thaw(engine.table.news.freeze())
+    assert not other.table.news.sourced
+    engine.apply(News(NOW_NS))
+    assert [View(engine.table)[name][0] for name in names] == before == [5.0, 1.0, 1.0]
+
+
 def test_age_counts_and_the_newest_headline(engine: Engine) -> None:
     engine.apply(News(NOW_NS, (article(1, 600, "AA"), article(2, 12.5, "AA", "CC", "ZZ"))))
     offering = article(3, 2, "CC", headline="CC prices a public offering")

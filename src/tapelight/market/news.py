@@ -29,7 +29,7 @@ class NewsStore:
 
     def __init__(self) -> None:
         self.sourced = False
-        """Whether a source of news has spoken."""
+        """Whether a source of news has spoken, and is not gone."""
         self._articles: deque[Article] = deque(maxlen=MAX_ARTICLES)
         self._ids: set[str] = set()
         self._named: tuple[int, Rows, Int64s] | None = None
@@ -37,7 +37,7 @@ class NewsStore:
 
     def take(self, news: News) -> None:
         """Add what is new; raises nothing for symbols that have no row."""
-        self.sourced = True
+        self.sourced = not news.gone
         for article in news.articles:
             if article.id not in self._ids:
                 if len(self._articles) == MAX_ARTICLES:
@@ -59,8 +59,10 @@ class NewsStore:
         return np.bincount(rows[times >= since_ns], minlength=len(universe)).astype(np.float64)
 
     def latest_ns(self, universe: Universe) -> Int64s:
-        """Return for each row the time of its newest article; 0 without one."""
+        """Return for each row the time of its newest article; 0 without one, and unsourced."""
         latest = np.zeros(len(universe), np.int64)
+        if not self.sourced:
+            return latest
         rows, times = self._flat(universe)
         np.maximum.at(latest, rows, times)
         return latest

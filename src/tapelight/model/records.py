@@ -153,6 +153,8 @@ class News(msgspec.Struct, frozen=True, tag="news"):
 
     ts_ns: int
     articles: tuple[Article, ...] = ()
+    gone: bool = False
+    """Whether the source has failed so long that nobody knows of news any more."""
 
 
 class Pin(msgspec.Struct, frozen=True, tag="pin"):
