@@ -251,13 +251,13 @@ def test_halts_and_resumes() -> None:
     tape.halt("10:00:05", True, "LUDP", resumes="10:05:05")
     tape.halt("10:00:06", True, "LUDP", resumes="10:05:05")
     tape.mark("10:00:15")
-    names = "halted halt_code halt_time halts_today resume_time"
-    assert tape.many(names) == [True, "LUDP", 10.0, 1.0, 290.0]
+    names = "halted halt_code halt_time halts_today resume_time secs_since_resume"
+    assert tape.many(names) == [True, "LUDP", 10.0, 1.0, 290.0, None]
     tape.halt("10:05:05", False)
     tape.halt("10:10:00", True, "T1")
     tape.halt("10:20:00", False)
     tape.mark("10:20:01")
-    assert tape.many(names) == [False, None, None, 2.0, None]
+    assert tape.many(names) == [False, None, None, 2.0, None, 1.0]
 
 
 def test_the_distance_to_the_bands_in_regular_hours_alone() -> None:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from market.tape import Tape
 from tapelight.app.questions import read_questions
 from tapelight.errors import ConfigError
+from tapelight.model.records import Reference
 from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.question import DEFAULT_GATE, Header, read_question
 
@@ -224,6 +226,28 @@ def test_the_shipped_questions_compile() -> None:
     questions = [read_question(name, text) for name, text in texts.items()]
     assert len([q for q in questions if q.header.kind == "board"]) >= 14
     assert all(q.header.title and q.header.doc for q in questions)
+
+
+@pytest.mark.parametrize("halted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "side"), [("running_up", 1), ("running_down", -1), ("volume_surge", 1)]
+)
+def test_a_resume_mutes_for_a_minute(name: str, side: int, halted: bool) -> None:
+    tape = Tape("A")
+    tape.refer(Reference(symbol="A", type="CS", prev_close=10.0, adv20=10_000.0))
+    tape.profile(np.full(960, 1.0 / 960))
+    tape.ask(**{name: read_questions(None).texts[name]})
+    tape.trade("10:00:00", 10.0)
+    if halted:
+        tape.halt("10:00:05", True, "LUDP", resumes="10:05:05")
+        tape.halt("10:05:05", False)
+    tape.mark("10:05:09")
+    tape.trade("10:05:10", 10.0 + 0.5 * side, 200_000.0)
+    assert fired(tape, "10:05:10") == ([] if halted else ["A"])
+    tape.trade("10:06:04", 10.0 + 0.9 * side, 200_000.0)
+    assert fired(tape, "10:06:04") == []
+    tape.trade("10:06:05", 10.0 + 0.9 * side, 200_000.0)
+    assert fired(tape, "10:06:05") == (["A"] if halted else [])
 
 
 def test_a_new_board_is_one_new_file(tmp_path: Path) -> None:

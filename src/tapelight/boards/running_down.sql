@@ -11,3 +11,4 @@ FROM market
 WHERE 0 - chg_1m >= CASE WHEN last < 1 THEN 10 WHEN last < 2 THEN 8 WHEN last < 4 THEN 6
                       WHEN last < 8 THEN 4 WHEN last < 10 THEN 2 ELSE 1 END
   AND vol_1m > greatest(1_000, 2 * mean20_1m)
+  AND (secs_since_resume IS NULL OR secs_since_resume >= 60)

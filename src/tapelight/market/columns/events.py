@@ -50,6 +50,12 @@ def resume_time(state: State, moment: Moment) -> Column:
     return np.where((state["halted"] > 0) & (resumes > 0), ahead, np.nan)
 
 
+@column(unit="s")
+def secs_since_resume(state: State) -> Column:
+    """Return the seconds since trading resumed after the day's last halt; null while halted."""
+    return np.where(state["halted"] > 0, np.nan, state.ns("resume_ns"))
+
+
 @column(unit="$")
 def luld_up(state: State, moment: Moment) -> Column:
     """Return the upper limit band, from the feed; null outside regular hours."""
