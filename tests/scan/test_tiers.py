@@ -118,6 +118,13 @@ def test_a_worker_gives_what_the_engine_reckons_itself(
     assert len(set(inline)) > 50
 
 
+def test_work_that_nobody_takes_goes_with_the_next_mark(journal: list[Record]) -> None:
+    engine = Engine()
+    for record in journal:
+        engine.apply(record)
+        assert {work.cut_ns for work in engine.tiers.work} <= {engine.last_mark_ns}
+
+
 def test_late_results_are_seen_late_in_the_run_and_in_its_replay(morning: list[Record]) -> None:
     _, inline = play(morning)
     journal = list(worked(morning, late_marks=4))

@@ -156,7 +156,6 @@ class Cursor:
             self._narrow()
             if not self.tiers and self._look_at_tiers():
                 raise _TiersStood
-        self.engine.tiers.work.clear()
         if cycle is not None:
             self.boards.keep(cycle.rankings, cycle.signals)
 

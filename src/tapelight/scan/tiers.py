@@ -58,7 +58,7 @@ class Tiers:
         """Whether nothing is stepped: for who replays what does not depend on tier 2."""
         self.workers = 0
         self.work: list[Work] = []
-        """What the workers are to reckon; whoever owns them takes it after each mark."""
+        """What the workers are to reckon; whoever owns them takes it after each mark, or it goes."""
         self.pins: list[str] = list(BENCHMARKS)
         self._chosen = TierGate()
         self._made: Gate | None = None
@@ -124,6 +124,7 @@ class Tiers:
 
     def step(self, now_ns: int, everything: View | None) -> None:
         """Let market time reach a mark; `everything` is the view of all rows at whole seconds."""
+        self.work = []
         if self.table.session is None or self.still:
             self._cutter.skip()
             self._forming.skip()
