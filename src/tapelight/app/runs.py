@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from tapelight.app.frozen import thaw
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Rejected, Unavailable
-from tapelight.model.records import Record
+from tapelight.model.records import Mark, Record, TierResult, TierWorkers
 from tapelight.model.session import Calendar, latest_session, session_after
 from tapelight.model.signals import Signal
 from tapelight.stores.journal.segments import Corrupt, Tail, cut, end_of, read_records, segments
@@ -141,6 +143,33 @@ def open_journal(folder: Path) -> tuple[Engine, Iterator[Record]]:
     for a beginning that this version does not read.
     """
     return _from_snapshot(folder, 0)[0], read_records(folder)
+
+
+def without_workers(
+    records: Iterator[Record], late: Callable[[TierResult], object] = lambda _result: None
+) -> Iterator[Record]:
+    """Yield the records without what workers reckoned of tier 2: the engine reckons its own.
+
+    Theirs was for the questions that the day asked. `late` hears of each result with any value that
+    stands after the mark at which it was due: it was seen later live than it is now.
+    """
+    yield TierWorkers(0)
+    mark_ns = 0
+    for record in records:
+        match record:
+            case TierWorkers():
+                pass
+            case TierResult(tier=2):
+                if record.due_ns <= mark_ns and _brings(record):
+                    late(record)
+            case _:
+                mark_ns = record.ts_ns if isinstance(record, Mark) else mark_ns
+                yield record
+
+
+def _brings(result: TierResult) -> bool:
+    """Tell whether any value in a result is known."""
+    return any(np.isfinite(np.frombuffer(part.values)).any() for part in result.parts)
 
 
 def find_run(path: Path, data: Path | None) -> Path:

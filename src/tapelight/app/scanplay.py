@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tapelight.app.asof import recorded_days
-from tapelight.app.runs import find_run, open_journal
+from tapelight.app.runs import find_run, open_journal, without_workers
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError
 from tapelight.model.records import Digest, Disabled, Mark, Questions, Record, Strategies
@@ -120,8 +120,8 @@ def _times(span: Span, engine: Engine, first_ns: int) -> tuple[int, int]:
 
 
 def _chosen(records: Iterator[Record]) -> Iterator[Record]:
-    """Leave out what the day itself asked."""
-    for record in records:
+    """Leave out what the day itself asked, and what workers reckoned for that."""
+    for record in without_workers(records):
         if not isinstance(record, Questions | Strategies | Disabled | Digest):
             yield record
 

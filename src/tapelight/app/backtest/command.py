@@ -35,6 +35,10 @@ BARS_ALONE = (
     "Minute bars bring no quotes and no trade rate, which the common gates of strategies ask for: "
     "test strategies on recorded sessions."
 )
+LATE = (
+    "Workers had indicators ready after their time: {}. Live they were seen at the mark at which they "
+    "came, here at their time: a signal then may differ."
+)
 SIDES = {"long": LONG, "short": SHORT}
 
 
@@ -131,6 +135,9 @@ def _assemble(
     notes = what.notes
     if what.asking.chosen and isinstance(first, FileSessions) and first.tape.kind == "bars":
         notes = (*notes, BARS_ALONE)
+    late = [f"{d.late} on {d.date}" for d in days if d.late]
+    if late:
+        notes = (*notes, LATE.format(", ".join(late)))
     return Backtest(
         name=what.name, title=what.title, text=what.text, sessions=[d.date for d in days],
         fires=fires, control_kind=kind, costs=costs, by=options.by,

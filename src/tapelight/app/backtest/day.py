@@ -15,7 +15,7 @@ from tapelight.app.backtest.tapes import Asking, Tape
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError
 from tapelight.market.view import View
-from tapelight.model.records import Questions
+from tapelight.model.records import Questions, TierResult
 from tapelight.model.session import PHASES, Session
 from tapelight.model.signals import Signal
 from tapelight.scan.sql import Query, cells, compile_query
@@ -55,12 +55,15 @@ class DayResult:
     session: Session | None = None
     calendar: str = "XNYS"
     marks: int = 0
+    late: int = 0
+    """Indicators of a minute that were seen late live: workers had them ready after their time."""
 
 
 def run_job(job: Job) -> list[DayResult]:
     """Play the job's tape; return a result for each session in which the scan was asked."""
-    engine, records = job.tape.play(job.asking)
-    watch = Watch(job, engine)
+    late: list[TierResult] = []
+    engine, records = job.tape.play(job.asking, late=late.append)
+    watch = Watch(job, engine, late)
     if job.asking is not None:
         engine.tiers.still = watch.ignores_tiers()
     for record in records:
@@ -76,7 +79,8 @@ def run_job(job: Job) -> list[DayResult]:
 class Watch:
     """Look on while an engine plays: it changes nothing there."""
 
-    def __init__(self, job: Job, engine: Engine) -> None:
+    def __init__(self, job: Job, engine: Engine, late: Sequence[TierResult] = ()) -> None:
+        self._late = late
         self.results: list[DayResult] = []
         self._job = job
         self._engine = engine
@@ -146,6 +150,9 @@ class Watch:
             result.grid = grid.save(self._job.folder)
         if self._job.folder != Path():
             (self._job.folder / f"{result.date}.done").touch()
+        if not self._engine.tiers.still:
+            begin, end = result.session.start_ns, result.session.end_ns
+            result.late = sum(begin <= one.cut_ns < end for one in self._late)
         self.results.append(result)
         self._result = None
 

@@ -1,12 +1,12 @@
 """Tapes: recorded sessions, and sessions of a Parquet file, as an engine and its records."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tapelight.app.backtest.files import TapeFile, survey, tape_records
-from tapelight.app.runs import open_journal, runs_of
+from tapelight.app.runs import open_journal, runs_of, without_workers
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError
 from tapelight.model.records import (
@@ -18,10 +18,15 @@ from tapelight.model.records import (
     Strategies,
     StrategyChoice,
     TierResult,
-    TierWorkers,
 )
 from tapelight.model.session import Session
 from tapelight.stores.journal.segments import segments
+
+Late = Callable[[TierResult], object]
+
+
+def unheard(_result: TierResult) -> None:
+    """Take no note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,12 @@ class Journal:
         return self.date
 
     def play(
-        self, asking: Asking | None, until_ns: int | None = None
+        self, asking: Asking | None, until_ns: int | None = None, late: Late = unheard
     ) -> tuple[Engine, Iterator[Record]]:
         """Return the engine as of the session's beginning, and its records up to `until_ns`.
 
-        Without `asking` it is asked what it was asked live.
+        Without `asking` it is asked what it was asked live; with it, `late` hears of what workers
+        had ready too late that day.
         """
         engine, records = open_journal(self.folder)
         if asking is None:
@@ -61,7 +67,8 @@ class Journal:
         if engine.last_mark_ns:
             for record in asking.records():
                 engine.apply(record)
-        return engine, _until(_asked_instead(records, asking), until_ns)
+        ours = _asked_instead(without_workers(records, late), asking)
+        return engine, _until(ours, until_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,10 @@ class FileSessions:
         return f"{self.tape.path.name} {self.sessions[0].date}..{self.sessions[-1].date}"
 
     def play(
-        self, asking: Asking | None, until_ns: int | None = None
+        self,
+        asking: Asking | None,
+        until_ns: int | None = None,
+        late: Late = unheard,  # noqa: ARG002 - a file holds nothing of workers
     ) -> tuple[Engine, Iterator[Record]]:
         """Return a fresh engine and the records known by `until_ns`."""
         questions = asking.records() if asking is not None else ()
@@ -91,10 +101,8 @@ Tape = Journal | FileSessions
 def _asked_instead(records: Iterator[Record], asking: Asking) -> Iterator[Record]:
     """Yield the records with our questions in place of the journal's own.
 
-    A strategy that was switched off on the day is off in the backtest too. What workers reckoned
-    was for the journal's questions: the engine reckons its own.
+    A strategy that was switched off on the day is off in the backtest too.
     """
-    yield TierWorkers(0)
     told = False
     for record in records:
         match record:
@@ -102,7 +110,7 @@ def _asked_instead(records: Iterator[Record], asking: Asking) -> Iterator[Record
                 if not told:
                     yield from asking.records()
                 told = True
-            case Digest() | TierWorkers() | TierResult(tier=2):
+            case Digest():
                 pass
             case Disabled() if record.name not in asking.chosen:
                 pass
