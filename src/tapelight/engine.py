@@ -33,7 +33,7 @@ from tapelight.scan.questions import read_set
 from tapelight.scan.roster import Roster
 from tapelight.scan.rule import StrategyRule
 from tapelight.scan.scan import Scan
-from tapelight.scan.tiers import Tiers
+from tapelight.scan.tiers import Rows, Tiers
 
 NS = 1_000_000_000
 SHARED_ABOVE = 3
@@ -177,13 +177,17 @@ class Engine:
         """Ask the scans of the rows that changed; at whole seconds also of those that held.
 
         Where a scan asks for a pulse, which the mark ends, what held is asked at each mark; where it
-        asks for what moves by itself, a delta or a rank, all rows are asked at whole seconds.
+        asks for what moves by itself, a delta or a rank, all rows are asked at whole seconds. Rows
+        whose indicators are new are asked by the scans that look at these, and by no others.
         """
         n, whole = self.table.n, everything is not None
         changed = np.zeros(n, np.bool_)
         changed[self.table.changed()] = True
         looked_at = changed.copy()
-        for scan in self.scans.values():
+        news = {name: self.tiers.new_rows(scan.asks) for name, scan in self.scans.items()}
+        for name, scan in self.scans.items():
+            if len(news[name]):
+                looked_at[news[name]] = True
             if whole or scan.pulsing:
                 looked_at |= scan.held_rows(n)
             if whole and scan.everywhere:
@@ -196,8 +200,8 @@ class Engine:
         else:
             view = View(self.table, rows)
         signals: list[Signal] = []
-        for scan in self.scans.values():
-            asked = _asked(scan, changed, whole)
+        for name, scan in self.scans.items():
+            asked = _asked(scan, changed, news[name], whole)
             signals += scan.evaluate(view, rows, asked if view is everything else asked[rows])
         return signals
 
@@ -206,7 +210,8 @@ class Engine:
         changed = np.zeros(self.table.n, np.bool_)
         changed[self.table.changed()] = True
         closed = (ts_ns - NS) // MINUTE_NS > (self.last_mark_ns - NS) // MINUTE_NS
-        return self.roster.evaluate(self.table, changed, ts_ns % NS == 0, closed)
+        whole, new = ts_ns % NS == 0, self.tiers.new_rows
+        return self.roster.evaluate(self.table, changed, whole, closed, new)
 
     def _rank(self, view: View) -> list[Ranking]:
         return [board.evaluate(view) for board in self.boards.values()]
@@ -226,10 +231,13 @@ class Engine:
         ).hexdigest()
 
 
-def _asked(scan: Scan, changed: Flags, whole: bool) -> Flags:
-    """Return which of the table's rows a scan is asked of."""
+def _asked(scan: Scan, changed: Flags, new: Rows, whole: bool) -> Flags:
+    """Return which of the table's rows a scan is asked of; indicators of it are `new` in some."""
     if whole and scan.everywhere:
         return np.ones(len(changed), np.bool_)
+    if len(new):
+        changed = changed.copy()
+        changed[new] = True
     if whole or scan.pulsing:
         return np.asarray(changed | scan.held_rows(len(changed)))
     return changed

@@ -438,3 +438,52 @@ def test_bars_are_kept_for_no_forming_series_once_none_is_asked_or_stepped() -> 
     tape.at(tape.ns("09:36:02"), 11.0)
     tape.mark("09:36:03")
     assert tape.value(ask("sma", (2,), "1m", True)) == (10.5 + 11.0) / 2
+
+
+EVENTS = "-- kind = 'events'\n-- gate = 'none'\nSELECT symbol FROM market WHERE "
+QUIET = EVENTS + "chg_5m < 0.2 AND quiet_s > 5"
+OTHERS: dict[str, dict[str, str]] = {
+    "none": {},
+    "closed": {"other": EVENTS + "rsi(7, '1m') > 50"},
+    "forming": {"other": EVENTS + "rsi(7, '1m', forming) > 50"},
+}
+
+
+def quiet_signals(others: dict[str, str], still: bool = False) -> list[tuple[int, str]]:
+    """Return the signals of a scan of tier 1 beside others, over twelve minutes of a print each."""
+    tape, found = Minutes("A"), []
+    tape.engine.tiers.still = still
+    tape.ask(quiet=QUIET, **others)
+    tape.mark("09:29:59")
+    for minute in range(30, 42):
+        tape.at(tape.ns(f"09:{minute}:30"), 10.0)
+        slow = minute == 41
+        for second in (36 if slow else 31, 59, 60, 60.5, 61):
+            time = f"09:{minute + int(second >= 60):02}:{second % 60:04.1f}"
+            found += [(s.mark, s.symbol) for s in tape.mark(time).signals if s.scan == "quiet"]
+    return found
+
+
+@pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize("others", OTHERS)
+def test_what_another_scan_looks_at_changes_no_signal(others: str, still: bool) -> None:
+    assert quiet_signals(OTHERS[others], still) == [(Tape().ns("09:41:36"), "A")]
+
+
+def test_a_value_between_seconds_is_asked_by_who_looks_at_it_and_only_when_it_is_new() -> None:
+    tape = Minutes("A")
+    tape.mark("09:29:59")
+    for i in range(9):
+        tape.minute(f"09:{30 + i}", 10.0)
+    tape.at(tape.ns("09:39:02"), 10.1)
+    up, still_up = EVENTS + "last > ema9", EVENTS + "last > ema9 AND quiet_s >= 8.5"
+    tape.mark("09:39:02.5")
+    tape.ask(up=up, still_up=still_up, quiet=EVENTS + "quiet_s > 1")
+    assert tape.mark("09:39:03").signals == []
+    fired = [s.scan for s in tape.mark("09:39:03.5").signals if s.state == "fired"]
+    assert fired == ["up"]
+    tape.mark("09:39:09")
+    tape.ask(up=up, still_up=still_up, more=EVENTS + "rsi2 > 200")
+    assert tape.mark("09:39:10").signals == []
+    assert tape.mark("09:39:10.5").signals == []
+    assert [s.scan for s in tape.mark("09:39:11").signals] == ["still_up"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from tapelight.market.indicators import Ask
 from tapelight.market.table import Table
@@ -15,6 +16,9 @@ from tapelight.scan.source import make_rule
 from tapelight.scan.strategy import Flags
 
 Work = Callable[[], list[Signal]]
+Rows = npt.NDArray[np.intp]
+News = Callable[[frozenset[Ask]], Rows]
+"""Gives the rows in which any of some indicators is new."""
 Watch = Callable[[str, Work], list[Signal]]
 
 
@@ -54,11 +58,13 @@ class Roster:
         """Return the indicators that they look at."""
         return {ask for rule in self.rules.values() for ask in rule.strategy.indicators()}
 
-    def evaluate(self, table: Table, changed: Flags, whole: bool, closed: bool) -> list[Signal]:
+    def evaluate(
+        self, table: Table, changed: Flags, whole: bool, closed: bool, new: News
+    ) -> list[Signal]:
         """Ask each strategy of its rows: in-play ones that changed, and those it follows.
 
-        The latter also at whole seconds, and all in-play rows when bars closed (`closed`), by
-        strategies that look at bars.
+        The latter also at whole seconds, all in-play rows when bars closed (`closed`), by
+        strategies that look at bars, and those where indicators it looks at are `new`.
         """
         left, self._left = self._left, []
         signals = [signal for rule in left for signal in rule.give_up(table)]
@@ -67,7 +73,7 @@ class Roster:
         n = table.n
         in_play = table.tiers.levels(n) >= TWO
         asked = {
-            name: self._asked(rule, n, changed, in_play, whole, closed)
+            name: self._asked(rule, changed, new(rule.asks), in_play, whole, closed)
             for name, rule in self.rules.items()
         }
         rows = np.flatnonzero(np.logical_or.reduce(list(asked.values())))
@@ -84,12 +90,15 @@ class Roster:
         return signals
 
     def _asked(
-        self, rule: StrategyRule, n: int, changed: Flags, in_play: Flags, whole: bool, closed: bool
-    ) -> Flags:
+        self, rule: StrategyRule, changed: Flags, new: Rows, in_play: Flags, whole: bool,
+        closed: bool,
+    ) -> Flags:  # fmt: skip
+        n = len(changed)
         held = rule.held_rows(n)
         if rule.fault:
             return np.zeros(n, np.bool_)
-        fresh = changed | (in_play if closed and rule.on_closes else False)
+        fresh = np.asarray(changed | (in_play if closed and rule.on_closes else False))
+        fresh[new] = True
         wanted = in_play | held if rule.in_play_only else np.ones(n, np.bool_)
         return np.asarray((fresh & wanted) | held if whole else fresh & wanted)
 

@@ -1,7 +1,7 @@
 """A strategy at work: gates, one live signal a symbol, re-arm, and the course of each signal."""
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,18 @@ FAULTS = (
     AssertionError,
     AttributeError,
     BufferError,
+    EOFError,
     ImportError,
     LookupError,
     MemoryError,
     NameError,
     OSError,
+    ReferenceError,
     RuntimeError,
+    StopAsyncIteration,
     StopIteration,
+    SystemError,
+    SystemExit,
     TypeError,
     ValueError,
     Warning,
@@ -58,6 +63,11 @@ class StrategyRule:
     def on_closes(self) -> bool:
         """Tell whether it is asked when bars close, though nothing traded since."""
         return bool(self.strategy.candles) or bool(self.strategy.indicators())
+
+    @cached_property
+    def asks(self) -> frozenset[Any]:
+        """Return the indicators that it looks at."""
+        return frozenset(self.strategy.indicators())
 
     @property
     def in_play_only(self) -> bool:

@@ -33,6 +33,7 @@ class Scan:
         self.question = question
         self.everywhere = any(query.everywhere for query in question.queries())
         """Whether it may become true of a row that has not changed: a delta, a rank."""
+        self.asks = frozenset(ask for query in question.queries() for ask in query.indicators)
         self.held: Flags = np.zeros(0, np.bool_)
         self.fired_ns: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.fired_price: npt.NDArray[np.float64] = np.zeros(0)

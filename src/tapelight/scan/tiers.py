@@ -15,7 +15,6 @@ import numpy.typing as npt
 from tapelight.errors import Rejected
 from tapelight.market.bank import Bank, Work, result_of
 from tapelight.market.indicators import Ask
-from tapelight.market.spill import touch_all
 from tapelight.market.table import Table
 from tapelight.market.tier import ONE, TWO
 from tapelight.market.view import View
@@ -33,6 +32,7 @@ SETTLE_NS = NS // 2
 """How long after a minute's end its bars are cut: most prints take a tenth of a second to come."""
 SEEN_NS = NS
 """How long after a minute's end its candles and indicators are seen."""
+NO_ROWS: Rows = np.zeros(0, np.intp)
 WARM_NS = NS // 2
 """How long after it came into play a row's are."""
 
@@ -73,6 +73,8 @@ class Tiers:
         self._waiting: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         """Rows in tier 2 that have not been cut yet."""
         self._left: list[int] = []
+        self._news: list[tuple[Ask, Rows]] = []
+        """The series that got new values at this mark, and the rows whose values these are."""
 
     @property
     def gate(self) -> Gate:
@@ -85,6 +87,15 @@ class Tiers:
     def in_play(self) -> Rows:
         """Return the rows in tier 2, ascending."""
         return np.flatnonzero(self.table.tiers.levels(self.table.n) >= TWO)
+
+    def new_rows(self, asks: frozenset[Ask]) -> Rows:
+        """Return the rows in which this mark brought new values of any of `asks`.
+
+        Who asks for them is asked there, be it that nothing trades; nobody else is.
+        """
+        if not self._news or not asks:
+            return NO_ROWS
+        return np.concatenate([NO_ROWS, *(rows for ask, rows in self._news if ask in asks)])
 
     def due(self, ts_ns: int) -> bool:
         """Tell whether there must be a mark at `ts_ns`: something is to be cut, or to be seen."""
@@ -124,7 +135,7 @@ class Tiers:
 
     def step(self, now_ns: int, everything: View | None) -> None:
         """Let market time reach a mark; `everything` is the view of all rows at whole seconds."""
-        self.work = []
+        self.work, self._news = [], []
         if self.table.session is None or self.still:
             self._cutter.skip()
             self._forming.skip()
@@ -141,7 +152,7 @@ class Tiers:
         self._apply(now_ns)
         if everything is not None and self._forming.asked:
             self._forming.step(self.in_play(), boundary, now_ns)
-            self._touch(self.in_play())
+            self._news += [(ask, self.in_play()) for ask in self._forming.asked]
 
     def _boundary(self, now_ns: int) -> int:
         """Return the minute of the session before which all bars are closed."""
@@ -244,15 +255,13 @@ class Tiers:
         rows = np.frombuffer(part.rows, np.int32).astype(np.intp)
         values = np.frombuffer(part.values).reshape(len(part.series), len(rows))
         known = second[rows]
+        rows, indicators, n = rows[known], self.table.indicators, self.table.n
         for key, row_values in zip(part.series, values, strict=True):
             if key in wanted:
-                self.table.indicators.put(wanted[key], rows[known], row_values[known], self.table.n)
-        self._touch(rows[known])
-
-    def _touch(self, rows: Rows) -> None:
-        """Let scans ask rows whose values are new, be it that nothing traded just now."""
-        table = self.table
-        touch_all(table.rows, rows.astype(np.int32), table.counters, table.spill)
+                ask, new = wanted[key], row_values[known]
+                old = indicators.values(ask, n)[rows]
+                self._news.append((ask, rows[(new != old) & ~(np.isnan(new) & np.isnan(old))]))
+                indicators.put(ask, rows, new, n)
 
     def freeze(self) -> dict[str, Any]:
         """Return tiers, candles, values and what is cut but not seen; no handles."""
