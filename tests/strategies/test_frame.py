@@ -387,27 +387,6 @@ def test_the_records_pass_through_the_journal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("import time\n" + OWN, "line 1: it may not import time"),
-        ("import numpy as np\nx = np.random.default_rng(1)\n" + OWN, "it may not use random"),
-        ("x = open('y')\n" + OWN, "it may not use open"),
-        ("x = ().__class__\n" + OWN, "it may not use __class__"),
-        ("class E(Exception): pass\n" + OWN, "must be a ValueError"),
-        ("while True: pass\n" + OWN, "line 1: it may not loop with while"),
-        ("import itertools\n" + OWN, "it may not import itertools"),
-        ("x = 1\n", "defines 0 subclasses of Strategy"),
-        ("def f(:\n", "line 1"),
-        ("import numpy as np\nx = np.no_such\n", "no_such"),
-    ],
-)
-def test_what_a_replay_could_not_repeat_is_refused(text: str, fault: str) -> None:
-    with pytest.raises(ConfigError, match="own") as raised:
-        load("own", text)
-    assert fault in str(raised.value)
-
-
-@pytest.mark.parametrize(
     ("name", "text", "fault"),
     [
         ("momentum_bust", "", "Unknown strategy 'momentum_bust': did you mean momentum_burst?"),

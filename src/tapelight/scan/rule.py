@@ -31,6 +31,7 @@ FAULTS = (
     RuntimeError,
     StopAsyncIteration,
     StopIteration,
+    SyntaxError,
     SystemError,
     SystemExit,
     TypeError,

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import pkgutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.abc import InspectLoader
@@ -22,21 +22,11 @@ import msgspec
 
 from tapelight.errors import ConfigError
 from tapelight.model.records import StrategyChoice
+from tapelight.scan.purity import impure
 from tapelight.scan.rule import FAULTS, StrategyRule
 from tapelight.scan.strategy import Common, Strategy
 
 PACKAGE = "tapelight.scan.strategies"
-MAY_IMPORT = (
-    "__future__ collections dataclasses functools math msgspec numpy operator typing "
-    "tapelight.market tapelight.model tapelight.scan"
-).split()
-NO_NAMES = frozenset(
-    "open exec eval compile input print breakpoint globals locals vars getattr setattr delattr "
-    "id hash iter".split()
-)
-NO_PARTS = frozenset("random load loads save savez memmap fromfile tofile ctypeslib".split())
-"""What a strategy's text may not name, alone or as a part: it reads its look and nothing else."""
-BROAD = frozenset({"Exception", "BaseException", "KeyboardInterrupt", "SystemExit"})
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -132,7 +122,7 @@ def _params(kind: type[Strategy], text: str) -> Common:
     return msgspec.convert(values, kind.takes)
 
 
-def _fault(kind: type[Strategy], error: Exception) -> str:
+def _fault(kind: type[Strategy], error: BaseException) -> str:
     """Return one sentence; a value out of bounds is told with its parameter."""
     message = str(error) or type(error).__name__
     if isinstance(error, msgspec.ValidationError):
@@ -157,7 +147,7 @@ class _Text(InspectLoader):
 def load(name: str, source: str) -> type[Strategy]:
     """Return the strategy of a user's own text; raises ConfigError that names file and fault."""
     try:
-        faults = list(_impure(ast.parse(source)))
+        faults = list(impure(ast.parse(source)))
         if faults:
             raise ConfigError(faults[0])
         return _strategy_of(_module(name, source))
@@ -191,39 +181,3 @@ def _strategy_of(module: ModuleType) -> type[Strategy]:
             "it must define one."
         )
     return found[0]
-
-
-def _impure(tree: ast.Module) -> Iterator[str]:
-    """Yield a sentence for each thing by which an answer could differ on a replay."""
-    for node in ast.walk(tree):
-        line = f"line {getattr(node, 'lineno', 0)}"
-        for module in _imported(node):
-            if not any(module == ok or module.startswith(f"{ok}.") for ok in MAY_IMPORT):
-                yield f"{line}: it may not import {module}; a strategy reads its look alone."
-        name, part = _named(node), getattr(node, "attr", "")
-        word = name or part
-        hidden = word.startswith("__") and word != "__init__"
-        if name in NO_NAMES or word in NO_PARTS or hidden:
-            yield f"{line}: it may not use {word}; a strategy reads its look alone."
-        if isinstance(node, ast.While):
-            yield f"{line}: it may not loop with while, which might never end; use for."
-        if isinstance(node, ast.ClassDef) and any(_named(base) in BROAD for base in node.bases):
-            yield f"{line}: an error of its own must be a ValueError or the like."
-        if isinstance(node, ast.Raise) and node.exc is not None and _raises(node.exc) in BROAD:
-            yield f"{line}: raise ValueError or the like, not {_raises(node.exc)}."
-
-
-def _imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        return [node.module or "."]
-    return []
-
-
-def _named(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _raises(node: ast.expr) -> str:
-    return _named(node.func if isinstance(node, ast.Call) else node)
