@@ -442,32 +442,35 @@ def test_bars_are_kept_for_no_forming_series_once_none_is_asked_or_stepped() -> 
 
 EVENTS = "-- kind = 'events'\n-- gate = 'none'\nSELECT symbol FROM market WHERE "
 QUIET = EVENTS + "chg_5m < 0.2 AND quiet_s > 5"
-OTHERS: dict[str, dict[str, str]] = {
-    "none": {},
-    "closed": {"other": EVENTS + "rsi(7, '1m') > 50"},
-    "forming": {"other": EVENTS + "rsi(7, '1m', forming) > 50"},
-}
+OTHERS = {"closed": "rsi(7, '1m') > 50", "forming": "rsi(7, '1m', forming) > 50"}
 
 
-def quiet_signals(others: dict[str, str], still: bool = False) -> list[tuple[int, str]]:
-    """Return the signals of a scan of tier 1 beside others, over twelve minutes of a print each."""
+def quiet_signals(other: str = "", still: bool = False) -> list[tuple[int, str]]:
+    """Return the signals of a scan of tier 1, over twelve minutes of one print each.
+
+    Another scan is there from the start on, a second one comes as the last minute falls quiet.
+    """
     tape, found = Minutes("A"), []
     tape.engine.tiers.still = still
+    others = {"other": EVENTS + OTHERS[other]} if other else {}
     tape.ask(quiet=QUIET, **others)
     tape.mark("09:29:59")
     for minute in range(30, 42):
-        tape.at(tape.ns(f"09:{minute}:30"), 10.0)
-        slow = minute == 41
-        for second in (36 if slow else 31, 59, 60, 60.5, 61):
+        tape.at(tape.ns(f"09:{minute}:30.25"), 10.0)
+        if other and minute == 41:
+            tape.ask(quiet=QUIET, **others, late=EVENTS + "ema9 > 50")
+        for second in (*((35, 35.5, 36) if minute % 2 else (36.5, 40)), 60, 60.5, 61):
             time = f"09:{minute + int(second >= 60):02}:{second % 60:04.1f}"
             found += [(s.mark, s.symbol) for s in tape.mark(time).signals if s.scan == "quiet"]
     return found
 
 
 @pytest.mark.parametrize("still", [False, True])
-@pytest.mark.parametrize("others", OTHERS)
-def test_what_another_scan_looks_at_changes_no_signal(others: str, still: bool) -> None:
-    assert quiet_signals(OTHERS[others], still) == [(Tape().ns("09:41:36"), "A")]
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_another_scan_looks_at_changes_no_signal(other: str, still: bool) -> None:
+    alone = quiet_signals()
+    assert alone
+    assert quiet_signals(other, still) == alone
 
 
 def test_a_value_between_seconds_is_asked_by_who_looks_at_it_and_only_when_it_is_new() -> None:
