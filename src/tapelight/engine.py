@@ -28,6 +28,7 @@ from tapelight.model.signals import Signal, witness
 from tapelight.scan.board import Board, Ranking
 from tapelight.scan.compile import Names
 from tapelight.scan.lifecycle import Flags
+from tapelight.scan.owed import Owed
 from tapelight.scan.question import Question
 from tapelight.scan.questions import read_set
 from tapelight.scan.roster import Roster
@@ -78,8 +79,8 @@ class Engine:
         self.digest = hashlib.blake2b(digest_size=16).hexdigest()
         self.last_mark_ns = 0
         self.rolls = 0
-        self._left: list[Scan] = []
-        """Changed or removed since the last mark."""
+        self.owed = Owed()
+        """The ends of signals whose scan was changed or removed since the last mark."""
         self.on_look: Callable[[Engine], None] | None = None
         """Called at each mark while what happened since the last one (a new high) still stands; it
         may read, and change nothing."""
@@ -113,7 +114,8 @@ class Engine:
         boards, scans = self.boards, self.scans
         self.boards = {q.name: _kept(boards.get(q.name), q, Board) for q in read if _is_board(q)}
         self.scans = {q.name: _kept(scans.get(q.name), q, Scan) for q in read if not _is_board(q)}
-        self._left += [old for name, old in scans.items() if self.scans.get(name) is not old]
+        left = [old for name, old in scans.items() if self.scans.get(name) is not old]
+        self.owed.add(end for scan in left for end in scan.give_up(self.table))
         self._want()
         self.table.memory.want(kept for q in read for query in q.queries() for kept in query.kept)
 
@@ -133,6 +135,8 @@ class Engine:
             "options": self.table.options,
             "tiers": self.tiers,  # before the memory, which keeps what the gate asks for
             "memory": self.table.memory,
+            "owed": self.owed,
+            "roster": self.roster,
         }
         return {**kept, **boards, **scans, **strategies}
 
@@ -151,7 +155,7 @@ class Engine:
         whole = mark.ts_ns % NS == 0
         everything = View(table) if whole else None
         self.tiers.step(mark.ts_ns, everything)
-        found = self._leave() + self._scan(everything) + self._follow(mark.ts_ns)
+        found = self.owed.tell(table) + self._scan(everything) + self._follow(mark.ts_ns)
         signals = sorted(found, key=lambda s: (s.scan, s.symbol))
         rankings = self._rank(everything) if everything is not None else []
         if everything is not None:
@@ -163,11 +167,6 @@ class Engine:
         self._witness(mark, rankings, signals)
         return Cycle(mark, rankings, signals, whole)
 
-    def _leave(self) -> list[Signal]:
-        """Let the live signals of scans that were changed or removed expire."""
-        left, self._left = self._left, []
-        return [signal for scan in left for signal in scan.give_up(self.table)]
-
     def _begin_session(self) -> None:
         self.rolls = self.table.rolls
         for part in self.parts().values():
@@ -177,7 +176,7 @@ class Engine:
         """Ask the scans of the rows that changed; at whole seconds also of those that held.
 
         Where a scan asks for a pulse, which the mark ends, what held is asked at each mark; where it
-        asks for what moves by itself, a delta or a rank, all rows are asked at whole seconds. Rows
+        asks for what moves by itself, a rank or a window, all rows are asked at whole seconds. Rows
         whose indicators are new are asked by the scans that look at these, and by no others.
         """
         n, whole = self.table.n, everything is not None

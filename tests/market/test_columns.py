@@ -12,7 +12,7 @@ import tapelight.market.columns as package
 from market.tape import Tape
 from tapelight.errors import Bug
 from tapelight.market.baseline import market_curve
-from tapelight.market.column import Values, columns
+from tapelight.market.column import Values, columns, moves
 from tapelight.market.text import Text, Words
 from tapelight.market.view import View
 from tapelight.model.records import Reference
@@ -43,6 +43,10 @@ def dtype_of(values: Values) -> str:
 
 @pytest.fixture(scope="module")
 def busy() -> Tape:
+    return lively()
+
+
+def lively() -> Tape:
     tape = Tape("A", "B", "C")
     tape.refer(Reference(
         symbol="A", name="Alpha", exchange="XNAS", type="CS", sector="Tech", industry="Chips",
@@ -315,3 +319,16 @@ def test_a_squeeze_is_unknown_where_a_band_is() -> None:
     ):
         rows = answer(compile_query(f"SELECT symbol FROM market WHERE {where}"), View(tape.table))
         assert "".join(row["symbol"] for row in rows) == found
+
+
+def test_what_changes_without_an_event_is_declared_to_move() -> None:
+    tape = lively()
+    found, before = set[str](), tape.all()
+    for time in ("09:32:05", "09:33:01", "09:36:00", "09:46:00", "16:00:30", "19:59:59"):
+        tape.mark(time)
+        now = tape.all()
+        found |= {name for name in before if now[name] != before[name]}
+        before = now
+    assert {"quiet_s", "vol_1m", "chg_5m", "trade_rate", "close_rth"} <= found
+    declared = {name for name, info in columns().items() if moves(name) or info.pulse}
+    assert found - declared == set()

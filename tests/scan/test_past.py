@@ -61,6 +61,36 @@ def test_a_delta_is_asked_of_rows_that_do_not_change() -> None:
     assert [s.ts_ns for s in fired] == [tape.ns("10:00:03")]
 
 
+@pytest.mark.parametrize(
+    ("where", "second"),
+    [
+        ("quiet_s >= 3", 3),
+        ("0 - quiet_s <= 0 - 3", 3),
+        ("vol_10s < 100", 11),
+        ("trade_rate_10s = 0", 11),
+        ("vs('B', chg_pct) > 0.5", 5),
+        ("phase = 'regular' AND last > 1", None),
+        ("last >= 10", None),
+    ],
+)
+def test_what_changes_by_itself_is_asked_of_rows_that_do_not(
+    where: str, second: int | None
+) -> None:
+    tape = Tape("A", "B")
+    tape.ask(s=EVENTS.format(f"symbol = 'A' AND {where}"))
+    tape.trade("10:00:00", 10.1, symbol="B")
+    tape.trade("10:00:00", 10.0 if second else 9.9)
+    tape.mark("10:00:00")
+    fired = []
+    for at in range(1, 13):
+        if at == 5:
+            tape.trade("10:00:04.9", 9.9, symbol="B")
+        fired += tape.mark(f"10:00:{at:02d}").signals
+    assert [(s.symbol, s.ts_ns) for s in fired] == (
+        [("A", tape.ns(f"10:00:{second:02d}"))] if second else []
+    )
+
+
 def test_long_spans_are_sampled_every_so_many_seconds() -> None:
     kept = Kept("delta", "k", lambda view: view, 3_600)
     assert (kept.step_s, kept.slots) == (30, 121)

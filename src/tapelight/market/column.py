@@ -24,6 +24,8 @@ Column = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Values = Column | Flags | Text
 F = TypeVar("F", bound=Callable[..., Any])
+MOVING = ("ago", "moment", "usual", "ind", "extremes", "news", "options", "other")
+"""Sources that change though the row itself has no event: time, bars that close, other symbols."""
 SOURCES = ("state", "ref", "ago", "moment", "usual", "ind", "extremes", "news", "options", "other")
 
 
@@ -43,18 +45,30 @@ class ColumnInfo:
     function: Callable[..., Any]
     indicators: tuple[Ask, ...] = ()
     """The series that it reads itself, by `ind`; null outside tier 2."""
+    moves: bool | None = None
+    """Whether it changes though the row has no event; None: if one of its inputs does."""
 
 
 def column(
-    *, unit: str = "", kind: str = "number", pulse: bool = False, indicators: tuple[Ask, ...] = ()
+    *,
+    unit: str = "",
+    kind: str = "number",
+    pulse: bool = False,
+    indicators: tuple[Ask, ...] = (),
+    moves: bool | None = None,
 ) -> Callable[[F], F]:
-    """Declare a function as a column with its unit ($, %, shares, s, ...) and kind."""
+    """Declare a function as a column with its unit ($, %, shares, s, ...) and kind.
+
+    `moves` is for what changes with time by the row's own fields: a rolling window, the seconds
+    since a print. What reads one of MOVING moves without it being said.
+    """
 
     def declare(function: F) -> F:
         vars(function)["column_unit"] = unit
         vars(function)["column_kind"] = kind
         vars(function)["column_pulse"] = pulse
         vars(function)["column_indicators"] = indicators
+        vars(function)["column_moves"] = moves
         return function
 
     return declare
@@ -94,9 +108,19 @@ def _declared(module: Any, topic: str) -> list[ColumnInfo]:
             pulse=f.column_pulse,
             function=f,
             indicators=f.column_indicators,
+            moves=f.column_moves,
         )
         for f in functions
     ]
+
+
+@cache
+def moves(name: str) -> bool:
+    """Tell whether a column may change of a row that has no event."""
+    info = columns()[name]
+    if info.moves is not None:
+        return info.moves
+    return any(i in MOVING or (i not in SOURCES and moves(i)) for i in info.inputs)
 
 
 def _check_inputs(found: Mapping[str, ColumnInfo]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sqlglot import exp
 
-from tapelight.market.column import columns
+from tapelight.market.column import columns, moves
 from tapelight.market.text import Text, joined
 from tapelight.market.view import View
 from tapelight.scan.conditions import CONDITIONS, condition
@@ -79,7 +79,7 @@ class Compiler:
         if info is None:
             hint = nearest(name, [*columns(), *self.aliases], "see `tapelight list columns`.")
             raise refuse(node, f"Unknown column {name!r}, {hint}")
-        return expr(info.kind, operator.itemgetter(name), name, need=name)
+        return expr(info.kind, operator.itemgetter(name), name, need=name, moves=moves(name))
 
     def _foreign(self, node: exp.Column) -> Expr:
         question, name = node.table, node.name

@@ -54,6 +54,8 @@ class Expr:
     depth: int = 1
     every: "tuple[Expr, ...]" = ()
     """The conditions that must all hold, of an AND."""
+    moves: bool = False
+    """Whether it changes by itself, without its parts, though the row has no event."""
 
     def __call__(self, view: View) -> Any:
         """Reckon it over the rows of `view`."""
@@ -74,6 +76,7 @@ def expr(
     need: Need | None = None,
     opposite: Evaluate | None = None,
     every: tuple[Expr, ...] = (),
+    moves: bool = False,
 ) -> Expr:
     """Return an expression over `parts`; raises ConfigError where it is nested too deeply."""
     depth = 1 + max((part.depth for part in parts), default=0)
@@ -83,7 +86,7 @@ def expr(
             "use fewer brackets, or fewer names built on names."
         )
     return Expr(
-        kind, evaluate, None, _key(name, parts), parts, cost, need, opposite, depth, every,
+        kind, evaluate, None, _key(name, parts), parts, cost, need, opposite, depth, every, moves,
     )  # fmt: skip
 
 
@@ -133,6 +136,7 @@ def shared(found: Expr) -> Expr:
     return Expr(
         found.kind, once, found.literal, key, found.parts, found.cost_us, found.need,
         once_opposite if found.kind == "flag" else None, found.depth, found.every,
+        found.moves,
     )  # fmt: skip
 
 

@@ -143,4 +143,4 @@ def compile_versus(c: Compiles, node: exp.Anonymous, arguments: Sequence[exp.Exp
     def evaluate(view: View) -> Any:
         return inner(view) - view.root.once(key, theirs)
 
-    return expr("number", evaluate, f"vs {symbol!r}", inner, cost=VERSUS_US)
+    return expr("number", evaluate, f"vs {symbol!r}", inner, cost=VERSUS_US, moves=True)

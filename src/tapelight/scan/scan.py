@@ -32,7 +32,7 @@ class Scan:
     def __init__(self, question: Question) -> None:
         self.question = question
         self.everywhere = any(query.everywhere for query in question.queries())
-        """Whether it may become true of a row that has not changed: a delta, a rank."""
+        """Whether it may become true of a row that has not changed: a delta, a rank, a window."""
         self.asks = frozenset(ask for query in question.queries() for ask in query.indicators)
         self.held: Flags = np.zeros(0, np.bool_)
         self.fired_ns: npt.NDArray[np.int64] = np.zeros(0, np.int64)

@@ -76,13 +76,15 @@ class Query:
     """What it asks of tier 2, itself and by its columns."""
     kept: tuple[Kept, ...] = ()
     """What the table remembers for it."""
+    moving: bool = False
+    """Whether its condition is of what changes though a row has no event: time, another row."""
     cost_us: float = 0.0
     """What it is reckoned to cost over 11,000 rows, columns and indicators not counted."""
 
     @property
     def everywhere(self) -> bool:
         """Tell whether it may become true of a row that has not changed: asked of all each second."""
-        return bool(self.kept or self.indicators)
+        return bool(self.kept or self.indicators or self.moving)
 
 
 @lru_cache(maxsize=2048)
@@ -109,7 +111,7 @@ def compile_query(
     return Query(
         text.strip(), select, where, leave, order, limit_of(tree), needs.columns, needs.pulsing(),
         tuple(_conditions(compiler, tree, gate)), ", ".join(named) or "1", needs.indicators(),
-        needs.kept, _affordable(needs.cost_us),
+        needs.kept, any(e.moves for e in walk(tests)), _affordable(needs.cost_us),
     )  # fmt: skip
 
 

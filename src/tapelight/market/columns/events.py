@@ -30,7 +30,7 @@ def halt_code(ref: Ref) -> Text:
     return ref.halt_code()
 
 
-@column(unit="s")
+@column(unit="s", moves=True)
 def halt_time(state: State) -> Column:
     """Return the seconds since the present halt began."""
     return np.where(state["halted"] > 0, state.ns("halt_ns"), np.nan)
@@ -50,7 +50,7 @@ def resume_time(state: State, moment: Moment) -> Column:
     return np.where((state["halted"] > 0) & (resumes > 0), ahead, np.nan)
 
 
-@column(unit="s")
+@column(unit="s", moves=True)
 def secs_since_resume(state: State) -> Column:
     """Return the seconds since trading resumed after the day's last halt; null while halted."""
     return np.where(state["halted"] > 0, np.nan, state.ns("resume_ns"))

@@ -45,7 +45,7 @@ def industry(ref: Ref) -> Text:
     return ref.text("industry")
 
 
-@column(kind="text")
+@column(kind="text", moves=True)
 def phase(ref: Ref) -> Text:
     """Return the phase of the session: pre, regular, post or closed."""
     return ref.phase()
@@ -64,13 +64,13 @@ def age_ms(state: State, moment: Moment) -> Column:
     return np.full(len(state["last"]), age)
 
 
-@column(unit="s")
+@column(unit="s", moves=True)
 def quiet_s(state: State) -> Column:
     """Return the seconds since the symbol's last print; harmless, a small cap may be quiet."""
     return state.ns("print_ns")
 
 
-@column(kind="flag")
+@column(kind="flag", moves=False)  # of all rows at once, and a stale row makes no signal
 def stale(age_ms: Column) -> Flags:
     """Tell whether the data age is above 5 s: such a row makes no signal."""
     return age_ms > STALE_MS

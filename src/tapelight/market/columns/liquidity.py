@@ -56,19 +56,19 @@ def imb(bid_size: Column, ask_size: Column) -> Column:
     return (bid_size - ask_size) / np.where(both == 0.0, np.nan, both)
 
 
-@column(unit="1/s")
+@column(unit="1/s", moves=True)
 def trade_rate(state: State) -> Column:
     """Return the prints a second over the last minute; auctions and derived prints left out."""
     return where_told(state.window("n60", 60) / 60.0, state)
 
 
-@column(unit="1/s")
+@column(unit="1/s", moves=True)
 def trade_rate_10s(state: State) -> Column:
     """Return the prints a second over the last 10 s; auctions and derived prints left out."""
     return where_told(within_minutes(state.window("n10", 10) / 10.0, state), state)
 
 
-@column(unit="shares")
+@column(unit="shares", moves=True)
 def avg_trade_size_1m(state: State) -> Column:
     """Return the mean size of the last minute's prints."""
     count = state.floats("n60")
@@ -76,7 +76,7 @@ def avg_trade_size_1m(state: State) -> Column:
     return from_tape(mean, state)
 
 
-@column(unit="%")
+@column(unit="%", moves=True)
 def buy_pct_1m(state: State) -> Column:
     """Return the share of the last minute's classified volume that was bought (quote rule, tick rule at the mid)."""
     classified = state["cls60"]
@@ -84,7 +84,7 @@ def buy_pct_1m(state: State) -> Column:
     return share
 
 
-@column()
+@column(moves=True)
 def blocks_5m(state: State) -> Column:
     """Return the number of prints of 10,000 shares or $200,000 in the last 5 minutes."""
     return from_tape(state.window("blocks300", 300), state)

@@ -70,19 +70,19 @@ def new_highs_today(state: State) -> Column:
     return when_known(state.floats("hod_events"), state)
 
 
-@column(unit="s")
+@column(unit="s", moves=True)
 def secs_since_hod(state: State) -> Column:
     """Return the seconds since the high of the day was set."""
     return when_known(state.ns("hod_ns"), state)
 
 
-@column()
+@column(moves=True)
 def streak_1m(state: State) -> Column:
     """Return the signed number of one-minute candles of one colour in a row."""
     return state.floats("streak1")
 
 
-@column()
+@column(moves=True)
 def streak_5m(state: State) -> Column:
     """Return the signed number of five-minute candles of one colour in a row."""
     return state.floats("streak5")

@@ -43,25 +43,25 @@ def post_vol(state: State) -> Column:
     return shares
 
 
-@column(unit="shares")
+@column(unit="shares", moves=True)
 def vol_10s(state: State) -> Column:
     """Return the volume of the last 10 s."""
     return within_minutes(state.window("v10", 10), state)
 
 
-@column(unit="shares")
+@column(unit="shares", moves=True)
 def vol_1m(state: State) -> Column:
     """Return the volume of the last minute."""
     return state.window("v60", 60)
 
 
-@column(unit="shares")
+@column(unit="shares", moves=True)
 def vol_5m(state: State) -> Column:
     """Return the volume of the last 5 minutes."""
     return state.window("v300", 300)
 
 
-@column(unit="shares")
+@column(unit="shares", moves=True)
 def vol_15m(state: State) -> Column:
     """Return the volume of the last 15 minutes (from a ten-second boundary)."""
     return state.window("v900", 900)
@@ -73,13 +73,13 @@ def dollar_vol(state: State) -> Column:
     return when_known(state["dollar_vol"], state)
 
 
-@column(unit="$")
+@column(unit="$", moves=True)
 def dv_10s(state: State) -> Column:
     """Return the dollars traded in the last 10 s."""
     return within_minutes(state.window("dv10", 10), state)
 
 
-@column(unit="$")
+@column(unit="$", moves=True)
 def dv_5m(state: State) -> Column:
     """Return the dollars traded in the last 5 minutes (typical price where a bar has no VWAP)."""
     return state.window("dv300", 300)
