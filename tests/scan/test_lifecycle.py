@@ -7,6 +7,7 @@ from market.tape import Tape
 from tapelight.app.frozen import freeze, thaw
 from tapelight.engine import Cycle
 from tapelight.errors import ConfigError
+from tapelight.model.records import Mark
 from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.life import MOST_TOLD, Live, Told, places
 from tapelight.scan.question import read_question
@@ -116,6 +117,32 @@ def test_out_of_its_phases_a_signal_still_ends() -> None:
     tape = scan("last > 10", 'phases = ["regular"]', "expires_s = 1.0")
     fire(tape, "15:59:59")
     assert states(tape.mark("16:00:01")) == [("A", "expired")]
+
+
+def test_what_an_edit_ends_is_in_a_snapshot_before_the_next_mark() -> None:
+    tape = scan("last > 10", 'confirm = "last > 99"')
+    fire(tape)
+    assert tape.engine.questions is not None
+    tape.ask(s=tape.engine.questions.texts["s"].replace("> 99", "> 98"))
+    tape.trade("10:00:00.5", 9.9)
+    twin = thaw(freeze(tape.engine))
+    ts = tape.ns("10:00:01")
+    mine, theirs = (engine.apply(Mark(ts, ts)) for engine in (tape.engine, twin))
+    assert mine is not None
+    assert theirs is not None
+    assert (only(mine).state, only(mine).event_ns) == ("expired", tape.ns("10:00:00.5"))
+    assert theirs.signals == mine.signals
+    assert twin.digest == tape.engine.digest
+    assert thaw(freeze(twin)).owed.signals == []
+
+
+def test_what_an_edit_ends_is_told_by_the_first_mark_of_a_session() -> None:
+    tape = scan("last > 10", 'confirm = "last > 99"')
+    fire(tape)
+    assert tape.engine.questions is not None
+    tape.engine.apply(type(tape.engine.questions)({}))
+    tape.engine = thaw(freeze(tape.engine))
+    assert states(tape.mark("04:00:00", days=3)) == [("A", "expired")]
 
 
 def test_what_is_live_when_its_scan_is_changed_or_removed_expires() -> None:

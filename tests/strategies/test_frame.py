@@ -381,6 +381,23 @@ def test_a_strategy_that_goes_ends_its_signals(how: str, traded: bool) -> None:
     assert tape.exits() == ends
 
 
+@pytest.mark.parametrize("how", ["changed", "removed", "disabled"])
+def test_what_a_strategy_leaves_is_in_a_snapshot_before_the_next_mark(how: str) -> None:
+    tape = own()
+    tape.print("10:01:00", 20.0)
+    if how == "disabled":
+        tape.engine.apply(Disabled(tape.ns("10:01:01"), "own", "slow"))
+    else:
+        other = choose("own", "level = 30", f"ARMS = TRAILS = False\n{OWN}")
+        tape.engine.apply(Strategies({"own": other} if how == "changed" else {}))
+    twin = tape.fork()
+    ends = [each.at("10:01:01") for each in (tape, twin)]
+    assert [s.state for s in ends[0]] == ["expired"]
+    assert ends[1] == ends[0]
+    assert twin.engine.digest == tape.engine.digest
+    assert [each.at("10:01:02") for each in (tape, twin)] == [[], []]
+
+
 def test_the_records_pass_through_the_journal() -> None:
     records = [Strategies({"own": choose("own", "", OWN)}), Disabled(1, "own", "slow")]
     assert [decode(encode(record)) for record in records] == records

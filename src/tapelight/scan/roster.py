@@ -1,7 +1,9 @@
 """The strategies that run: chosen and switched off by records, asked at each mark."""
 
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -9,8 +11,9 @@ from tapelight.market.indicators import Ask
 from tapelight.market.table import Table
 from tapelight.market.tier import TWO
 from tapelight.market.view import View
-from tapelight.model.records import Disabled, Strategies
+from tapelight.model.records import Disabled, Strategies, StrategyChoice
 from tapelight.model.signals import Signal
+from tapelight.scan.owed import NONE
 from tapelight.scan.rule import StrategyRule
 from tapelight.scan.source import make_rule
 from tapelight.scan.strategy import Flags
@@ -35,24 +38,25 @@ class Roster:
         self.chosen: Strategies | None = None
         self.watch: Watch = unwatched
         """Does each strategy's work, with its name: whoever measures time stands here."""
-        self._left: list[StrategyRule] = []
-        """Changed, removed or switched off since the last mark."""
+        self._left: list[tuple[StrategyRule, StrategyChoice]] = []
+        """Changed or removed since the last mark."""
 
     def choose(self, record: Strategies) -> None:
         """Take the set of strategies; those whose code and parameters are the same go on."""
+        was = self.chosen.chosen if self.chosen is not None else {}
         old, self.rules, self.chosen = self.rules, {}, record
         for name, choice in sorted(record.chosen.items()):
             kept = old.get(name)
             same = kept is not None and kept.version == choice.version
             self.rules[name] = kept if kept and same else make_rule(name, choice)
-        self._left += [rule for name, rule in old.items() if self.rules.get(name) is not rule]
+        gone = [(name, rule) for name, rule in old.items() if self.rules.get(name) is not rule]
+        self._left += [(rule, was[name]) for name, rule in gone if rule.live]
 
     def disable(self, record: Disabled) -> None:
         """Switch a strategy off until its code or parameters change."""
         rule = self.rules.get(record.name)
         if rule is not None:
             rule.fault = record.reason
-            self._left.append(rule)
 
     def asks(self) -> set[Ask]:
         """Return the indicators that they look at."""
@@ -66,7 +70,8 @@ class Roster:
         The latter also at whole seconds, all in-play rows when bars closed (`closed`), by
         strategies that look at bars, and those where indicators it looks at are `new`.
         """
-        left, self._left = self._left, []
+        left, self._left = [rule for rule, _ in self._left], []
+        left += [rule for rule in self.rules.values() if rule.fault and rule.live]
         signals = [signal for rule in left for signal in rule.give_up(table)]
         if not self.rules:
             return signals
@@ -101,6 +106,26 @@ class Roster:
         fresh[new] = True
         wanted = in_play | held if rule.in_play_only else np.ones(n, np.bool_)
         return np.asarray((fresh & wanted) | held if whole else fresh & wanted)
+
+    def freeze(self) -> dict[str, Any]:
+        """Return those whose signals the next mark ends; the running ones are parts themselves."""
+        names = [(rule.name, choice) for rule, choice in self._left]
+        state: dict[str, Any] = {"left": msgspec.msgpack.encode(names)}
+        for i, (rule, _) in enumerate(self._left):
+            state |= {f"{i}.{name}": value for name, value in rule.freeze().items()}
+        return state
+
+    def thaw(self, state: dict[str, Any]) -> None:
+        """Take back what `freeze` gave; raises ConfigError for one that this version does not know."""
+        kept = state.get("left", NONE)
+        names = msgspec.msgpack.decode(kept, type=list[tuple[str, StrategyChoice]])
+        self._left = [(make_rule(name, choice), choice) for name, choice in names]
+        for i, (rule, _) in enumerate(self._left):
+            own = f"{i}."
+            rule.thaw({k.removeprefix(own): v for k, v in state.items() if k.startswith(own)})
+
+    def clear(self) -> None:
+        """Go on into a new session: its first mark ends what is left."""
 
 
 def _bound(rule: StrategyRule, view: View, rows: np.ndarray, asked: Flags) -> Work:
