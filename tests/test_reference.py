@@ -40,12 +40,12 @@ def test_the_reference_is_what_the_tool_writes() -> None:
 
 def test_every_example_is_a_question() -> None:
     blocks = re.findall(r"```sql\n(.*?)```", LANGUAGE, re.DOTALL)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     named = {
         "thrust" if "push DESC" in text else f"example_{i}": text for i, text in enumerate(blocks)
     }
     found = read_set(named)
-    assert [q.header.kind for q in found.questions].count("events") == 4
+    assert [q.header.kind for q in found.questions].count("events") == 5
 
 
 def refusals() -> list[tuple[str, str]]:
