@@ -116,6 +116,25 @@ async def test_two_folders_and_each_is_replayed_by_itself(
     assert 0 < sum(row["vol"] for row in told.rows) < 100 * 81
 
 
+async def test_what_an_edit_just_before_the_roll_ends_is_told_in_the_new_folder(
+    tmp_path: Path,
+) -> None:
+    text = TEXTS.texts["highs"].replace("SELECT", '-- confirm = "last > 99"\nSELECT')
+    mine = Scanner(tmp_path, Questions({"highs": text}), "XNYS")
+    begin(mine, EVENING_NS, "2026-11-19")
+    trade_until(mine, EVENING_NS, 1)
+    trade_until(mine, EVE_NS, 4.975)
+    live = len(mine.engine.scans["highs"].life.live)
+    told: list[str] = []
+    mine.listeners.append(lambda cycle: told.extend(s.reason for s in cycle.signals))
+    mine.ask(Questions({"highs": text.replace("99", "98")}))
+    trade_until(mine, EVE_NS + 5 * NS, 1)
+    await stop(mine)
+    assert folders(tmp_path) == [OLD, NEW]
+    assert told.count("the scan was changed or removed") == live > 0
+    assert verified(tmp_path / "journal" / NEW)[1].digest == mine.engine.digest
+
+
 async def test_the_round_the_clock_market_rolls_at_midnight(tmp_path: Path) -> None:
     mine = scanner(tmp_path, "24x7")
     midnight_ns = 1_795_219_200 * NS
