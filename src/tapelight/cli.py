@@ -10,7 +10,13 @@ import cyclopts
 from cyclopts import Parameter
 
 from tapelight.commands.backtest import backtest
-from tapelight.commands.options import ConfigFile, Data, data_folder, named_folder
+from tapelight.commands.options import (
+    ConfigFile,
+    Data,
+    TrustStrategies,
+    data_folder,
+    named_folder,
+)
 from tapelight.commands.scan import scan
 from tapelight.commands.why import why
 from tapelight.errors import Bug, ConfigError, TapelightError
@@ -218,6 +224,7 @@ def replay(
     calendar: str = "auto",
     data: Data = None,
     port: int = 8787,
+    trust_strategies: TrustStrategies = False,
     json: bool = False,
     config: ConfigFile = None,
 ) -> None:
@@ -235,17 +242,21 @@ def replay(
     json: print the answers as JSON lines.
     """
     from tapelight.app.playback import ReplayOptions, pace, replay_max, replay_paced
+    from tapelight.app.trust import Trust
     from tapelight.config import load
+    from tapelight.scan.source import trusting
 
+    settings = load(config)
     options = ReplayOptions(
-        source=source, data=data_folder(data, load(config).data), verify=verify, daily=daily,
+        source=source, data=data_folder(data, settings.data), verify=verify, daily=daily,
         sql=sql, at=at, calendar=calendar, json=json,
     )  # fmt: skip
-    if speed == "max":
-        raise SystemExit(replay_max(options))
-    factor = pace(speed, options)
-    print(f"Dashboard: http://127.0.0.1:{port}", file=sys.stderr)
-    _loop(replay_paced(options, factor, load(config), port))
+    with trusting(Trust(options.data, Path(settings.strategies), trust_strategies)):
+        if speed == "max":
+            raise SystemExit(replay_max(options))
+        factor = pace(speed, options)
+        print(f"Dashboard: http://127.0.0.1:{port}", file=sys.stderr)
+        _loop(replay_paced(options, factor, settings, port))
 
 
 @app.command

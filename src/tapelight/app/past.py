@@ -17,10 +17,12 @@ import structlog
 
 from tapelight.app.asof import AsOf, Stopped, Then, of_tiers
 from tapelight.app.loop import die_with_parent
+from tapelight.app.trust import Trust
 from tapelight.app.views import EngineMarket
 from tapelight.errors import ConfigError, Missing, Unavailable
 from tapelight.model.session import calendar, iso, latest_session, parse_time
 from tapelight.ports import Json, Row
+from tapelight.scan.source import trust
 from tapelight.scan.sql import compile_query
 from tapelight.stores.journal.writer import Writer
 
@@ -223,6 +225,7 @@ def begin(data: str, calendar_name: str, given_up: Any) -> None:
     global _worker  # noqa: PLW0603 - the state of a process is its module's
     die_with_parent()
     os.nice(NICE)
+    trust(Trust(Path(data)))
     gc.freeze()
     _worker = _Worker(Path(data), calendar_name, given_up)
 

@@ -19,6 +19,7 @@ from tapelight.app.scanfiles import ScanFiles
 from tapelight.app.scanner import Scanner
 from tapelight.app.strategies import Budget, StrategyFiles
 from tapelight.app.tier3 import Rounds
+from tapelight.app.trust import remember
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.app.workers import Workers
 from tapelight.buses.memory import MemoryBus
@@ -116,7 +117,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     parts.rounds = _rounds(parts, config.options.symbols)
     scanner.workers = config.workers
     scanner.listeners.insert(0, parts.workers.on_cycle)
-    scanner.follow(parts.strategies.strategies)
+    _follow(parts)
     scanner.kept = lambda: packed(boards.newest)
     scanner.question_faults = lambda: questions.faults
     scanner.strategy_faults = lambda: parts.strategies.faults
@@ -183,6 +184,16 @@ async def _follow_questions(parts: Parts) -> None:
         told = faults
 
 
+def _follow(parts: Parts) -> None:
+    """Run the chosen strategies, and note in the data folder that its runs ran them."""
+    chosen = parts.strategies.strategies
+    try:
+        remember(parts.data, chosen.chosen)
+    except OSError as error:
+        log.warning("the strategies of this run can't be noted", reason=str(error))
+    parts.scanner.follow(chosen)
+
+
 async def _follow_strategies(parts: Parts) -> None:
     """Take changed strategy files, and switch off what fails or takes too long; until cancelled."""
     told: dict[str, str] = {}
@@ -190,7 +201,7 @@ async def _follow_strategies(parts: Parts) -> None:
     while True:
         await asyncio.sleep(LOOK_S)
         await asyncio.to_thread(parts.strategies.poll)
-        scanner.follow(parts.strategies.strategies)
+        _follow(parts)
         for name, reason in parts.budget.take().items():
             scanner.put(Disabled(scanner.clock.now_ns(), name, reason))
         off = {n: rule.fault for n, rule in scanner.engine.strategies.items() if rule.fault}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tapelight.commands.options import ConfigFile, Data, data_folder
+from tapelight.commands.options import ConfigFile, Data, TrustStrategies, data_folder
 
 TapeFile = Annotated[
     Path | None, Parameter(help="Trades or minute bars instead of the recorded sessions.")
@@ -18,6 +18,7 @@ DailyFile = Annotated[
 HalfSpread = Annotated[
     float, Parameter(help="Half a spread in basis points where no quote is recorded.")
 ]
+Workers = Annotated[int, Parameter(help="Processes; one a core when 0.")]
 Check = Annotated[
     bool,
     Parameter(help="Cut the tape at random marks and compare the signals: finds what looks ahead."),
@@ -35,11 +36,12 @@ def backtest(
     by: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     side: str = "long",
     half_spread_bps: HalfSpread = 5.0,
-    workers: int = 0,
+    workers: Workers = 0,
     out: Path | None = None,
     scoreboard: bool = False,
     check: Check = False,
     data: Data = None,
+    trust_strategies: TrustStrategies = False,
     json: bool = False,
     config: ConfigFile = None,
 ) -> None:
@@ -59,8 +61,6 @@ def backtest(
         Split the figures by a column, as in gap_pct; may be given more than once.
     side
         long or short: which way a scan's signals are taken (a strategy says it itself).
-    workers
-        Processes; one a core when 0.
     out
         Folder for report.html, fires.csv, fires.parquet and summary.json.
     scoreboard
@@ -70,7 +70,9 @@ def backtest(
     """
     from tapelight.app.backtest.asking import Files
     from tapelight.app.backtest.command import BacktestOptions, answer, read_span
+    from tapelight.app.trust import Trust
     from tapelight.config import load
+    from tapelight.scan.source import trusting
 
     settings = load(config)
     files = Files(Path(settings.questions), Path(settings.strategies), settings.strategy)
@@ -79,6 +81,7 @@ def backtest(
         span=read_span(days, last), parquet=parquet, daily=daily, by=by, side=side,
         half_spread_bps=half_spread_bps, workers=workers, out=out, json=json,
     )  # fmt: skip
-    told, code = answer(options, scoreboard=scoreboard, check=check)
+    with trusting(Trust(options.data, files.strategies, trust_strategies)):
+        told, code = answer(options, scoreboard=scoreboard, check=check)
     sys.stdout.write(told)
     raise SystemExit(code)

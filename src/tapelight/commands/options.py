@@ -11,6 +11,15 @@ Data = Annotated[
     Path | None, Parameter(name="--data", help="Folder for all that is written (TAPELIGHT_DATA).")
 ]
 
+TrustStrategies = Annotated[
+    bool,
+    Parameter(
+        name="--trust-strategies",
+        negative=(),
+        help="Run the own strategies of a journal that another data folder recorded.",
+    ),
+]
+
 
 def data_folder(data: Path | None, fallback: str) -> Path:
     """Return the folder that --data or the environment names, else the configured one."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tapelight.commands.options import ConfigFile, Data, data_folder
+from tapelight.commands.options import ConfigFile, Data, TrustStrategies, data_folder
 from tapelight.errors import ConfigError
 
 
@@ -19,6 +19,7 @@ def why(
     port: int | None = None,
     data: Data = None,
     config: ConfigFile = None,
+    trust_strategies: TrustStrategies = False,
     json: bool = False,
 ) -> None:
     """Say why a symbol is, or is not, on a board or fired by a scan or strategy.
@@ -44,9 +45,13 @@ def why(
     json
         Print one JSON object.
     """
+    from pathlib import Path
+
+    from tapelight.app.trust import Trust
     from tapelight.app.why import WhyOptions
     from tapelight.app.why import why as answer
     from tapelight.config import load
+    from tapelight.scan.source import trusting
 
     if not near and not (symbol and scan):
         raise ConfigError("Name a symbol and a scan: tapelight why ABC hod_momo; or --near SCAN.")
@@ -58,4 +63,5 @@ def why(
         url=f"http://{settings.web.host}:{port or settings.web.port}", at=at, journal=journal,
         near=bool(near), ahead_s=ahead, json=json,
     )  # fmt: skip
-    raise SystemExit(answer(options))
+    with trusting(Trust(options.data, Path(settings.strategies), trust_strategies)):
+        raise SystemExit(answer(options))

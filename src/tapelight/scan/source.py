@@ -11,7 +11,9 @@ import importlib
 import importlib.util
 import pkgutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import cache
 from importlib.abc import InspectLoader
@@ -27,6 +29,36 @@ from tapelight.scan.rule import FAULTS, StrategyRule
 from tapelight.scan.strategy import Common, Strategy
 
 PACKAGE = "tapelight.scan.strategies"
+Trusted = Callable[[str], bool]
+
+
+def anything(_text: str) -> bool:
+    """Trust any text."""
+    return True
+
+
+_trusted: ContextVar[Trusted] = ContextVar("trusted", default=anything)
+"""Which texts may run: any, unless whoever reads a journal says otherwise."""
+
+
+def trusted() -> Trusted:
+    """Return what tells which texts may run."""
+    return _trusted.get()
+
+
+def trust(chosen: Trusted) -> None:
+    """Let no text of a strategy run in this process but those that `chosen` says yes to."""
+    _trusted.set(chosen)
+
+
+@contextmanager
+def trusting(chosen: Trusted) -> Iterator[None]:
+    """Let no text of a strategy run within the block but those that `chosen` says yes to."""
+    before = _trusted.set(chosen)
+    try:
+        yield
+    finally:
+        _trusted.reset(before)
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -146,6 +178,12 @@ class _Text(InspectLoader):
 
 def load(name: str, source: str) -> type[Strategy]:
     """Return the strategy of a user's own text; raises ConfigError that names file and fault."""
+    if not trusted()(source):
+        raise ConfigError(
+            f"strategy {name}: its text comes from a journal, and is neither in your strategies "
+            "folder nor of a run of this data folder. It would run as a program: read it, then "
+            "give --trust-strategies."
+        )
     try:
         faults = list(impure(ast.parse(source)))
         if faults:

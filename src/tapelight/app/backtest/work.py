@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tapelight.app.backtest.day import DayResult, Job, run_job
 from tapelight.app.loop import die_with_parent
+from tapelight.scan.source import Trusted, trust, trusted
 
 POLL_S = 0.2
 
@@ -38,7 +39,7 @@ def play(
 
 def _in_processes(jobs: Sequence[Job], workers: int, tell: "Tell") -> list[DayResult]:
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=die_with_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin, initargs=(trusted(),))
     pending: set[Future[list[DayResult]]] = set()
     try:
         pending = {pool.submit(run_job, job) for job in jobs}
@@ -51,6 +52,12 @@ def _in_processes(jobs: Sequence[Job], workers: int, tell: "Tell") -> list[DayRe
     finally:
         pool.shutdown(wait=not pending, cancel_futures=True)
     return found
+
+
+def _begin(chosen: Trusted) -> None:
+    """Set a process up: it trusts what this one does."""
+    die_with_parent()
+    trust(chosen)
 
 
 class Tell:
