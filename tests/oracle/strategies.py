@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tapelight.testing.sessions import Tape
+Tape = Any
+"""A session's prints and quotes, as the seeded generator gives them."""
+
 
 NS = 1_000_000_000
 MINUTE = 60 * NS

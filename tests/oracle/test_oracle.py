@@ -225,7 +225,8 @@ def test_a_wrong_rank_or_value_is_found(ledger: Ledger) -> None:
 
 
 def test_the_oracle_shares_no_code_with_the_scanner() -> None:
-    for path in Path(__file__).parent.glob("*.py"):
+    oracles = [p for p in Path(__file__).parent.glob("*.py") if not p.name.startswith("test_")]
+    for path in [*oracles, Path(__file__), Path(__file__).with_name("test_live_boards.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):

@@ -174,8 +174,8 @@ def replayed(folder: Path) -> tuple[list[Signal], int]:
 
 def test_no_signal_is_given_twice(killed: Path) -> None:
     signals, restart_ns = replayed(killed)
-    ids = [s.id for s in signals]
-    assert len(set(ids)) == len(ids)
+    told = [(s.id, s.state, s.kind) for s in signals]
+    assert len(set(told)) == len(told)
     assert restart_ns > 0
     assert any(s.ts_ns < restart_ns for s in signals)
     assert any(s.ts_ns > restart_ns for s in signals)

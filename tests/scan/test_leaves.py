@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from market.tape import Tape
 from scan.sentences import Sentences, market
+from tapelight.errors import ConfigError
 from tapelight.market.view import View
 from tapelight.model.signals import Leaf
 from tapelight.scan.explain import failing, verdict
@@ -134,7 +135,11 @@ def test_the_verdict_is_the_mask_of_the_engine(seed: int, join: str) -> None:
     view, every = View(MARKET.table), np.arange(MARKET.table.n)
     masks = []
     for condition in (where, f"NOT ({where})"):
-        query = compile_query.__wrapped__(f"SELECT symbol FROM market WHERE {condition}")
+        try:
+            query = compile_query.__wrapped__(f"SELECT symbol FROM market WHERE {condition}")
+        except ConfigError as error:
+            assume("allowed" not in str(error))  # three such conditions may cost too much
+            raise
         assert query.where is not None
         masks.append(query.where(view))
         if condition == where:

@@ -40,6 +40,8 @@ START_NS = 1_795_190_400 * NS
 TRADES_S = 100_000
 NOISE = 0.0005
 """Standard deviation of a print around its symbol's price: a calm market, in which few scans fire."""
+MOVED = 0.04
+"""Standard deviation of the day's changes: the boards have members."""
 BOARDS, SCANS, COLUMNS = 24, 100, 80
 
 
@@ -153,7 +155,8 @@ class Market:
         self.engine.apply(market_curve())
         self.engine.apply(questions())
         self.engine.apply(Symbols(0, symbols))
-        known = references(symbols, self._base.tolist())
+        moved = np.exp(self._draw.normal(0, MOVED, size.symbols))
+        known = references(symbols, np.round(self._base * moved, 2).tolist())
         self.engine.apply(References("2026-11-20", known))
 
     def warm(self) -> None:
