@@ -70,7 +70,7 @@ def run(size: Size | None = None) -> Iterator[dict[str, Any]]:
     yield row(named, whole, a_trade * TRADES_S / 1e6)
     yield row(f"mark_second_{size.changed}_changed_rows", second, a_trade * TRADES_S / 1e6)
     yield row(f"mark_50ms_{size.changed}_changed_rows", subsecond, a_trade * TRADES_S / 20e6)
-    yield row("derive_all_columns", every, a_trade * TRADES_S / 1e6)
+    yield row("derive_all_columns_of_tier_1", every, a_trade * TRADES_S / 1e6)
 
 
 def row(name: str, value: float, baseline: float, unit: str = "ms") -> dict[str, Any]:
@@ -189,12 +189,13 @@ class Market:
         return self._draw.permutation(self.size.symbols)[: self.size.changed]
 
     def all_columns(self) -> float:
-        """Return the median CPU time in ms of deriving every column over every row."""
+        """Return the median CPU time in ms of deriving every column of tier 1 over every row."""
 
         def derive() -> None:
             view = View(self.engine.table)
-            for name in columns():
-                view[name]
+            for name, info in columns().items():
+                if not info.indicators:
+                    view[name]
 
         return median(cpu_ms(derive) for _ in range(self.size.repeats))
 
