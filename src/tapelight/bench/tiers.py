@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from tapelight.engine import Cycle, Engine
 from tapelight.feeds.simulator import SimulatorOptions
 from tapelight.feeds.simulator.offline import Offline
@@ -190,7 +192,7 @@ def _gate_ms(engine: Engine, repeats: int = 20) -> float:
     begin = time.process_time()
     for _ in range(repeats):
         gate.enter(view)
-        gate.stay(view)
+        gate.stay(view, np.arange(len(view)))
     return (time.process_time() - begin) / repeats * 1e3
 
 

@@ -9,7 +9,7 @@ from tapelight.errors import ConfigError
 from tapelight.market.column import columns
 from tapelight.market.memory import Kept
 from tapelight.market.view import View
-from tapelight.scan.compile import Test
+from tapelight.scan.filter import Filter, Positions
 from tapelight.scan.sql import Query, compile_query
 
 Flags = npt.NDArray[np.bool_]
@@ -52,8 +52,8 @@ class Reason:
     """Hold one reason: its word, the condition to come in by, and the wider one to stay by."""
 
     word: str
-    enter: Test
-    stay: Test
+    enter: Filter
+    stay: Filter
     kept: tuple[Kept, ...]
     """What the table is to remember for it: ranks are of the second before."""
 
@@ -74,18 +74,24 @@ class Gate:
     def enter(self, view: View) -> npt.NDArray[np.int32]:
         """Return the code of each row's first reason, 0 where there is none."""
         code = np.zeros(len(view), np.int32)
+        fit = None if self.fit is None else self.fit.enter.rows(view)
         for i, reason in reversed(list(enumerate(self.reasons, self.words.index(PINNED) + 1))):
-            code[reason.enter(view)] = i
-        if self.fit is not None:
-            code[~self.fit.enter(view)] = 0
+            if fit is None:
+                code[reason.enter.rows(view)] = i
+            else:
+                code[fit[reason.enter.among(view, fit)]] = i
         return code
 
-    def stay(self, view: View) -> Flags:
-        """Tell which rows have a reason still, with the bounds let out."""
-        stays = np.zeros(len(view), np.bool_)
+    def stay(self, view: View, at: Positions) -> Positions:
+        """Return those of the positions `at` (ascending) that have a reason still, bounds let out."""
+        fit = at if self.fit is None else at[self.fit.stay.among(view, at)]
+        stays = np.zeros(len(fit), np.bool_)
         for reason in self.reasons:
-            stays |= reason.stay(view)
-        return stays if self.fit is None else stays & self.fit.stay(view)
+            open_ = (~stays).nonzero()[0]
+            if not len(open_):
+                break
+            stays[open_] = reason.stay.among(view, fit[open_])
+        return fit[stays]
 
 
 def _reason(word: str, where: str) -> Reason:

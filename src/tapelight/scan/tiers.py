@@ -175,7 +175,8 @@ class Tiers:
         pinned = [r for s in self.pins if (r := self.table.universe.rows.get(s)) is not None]
         code[pinned] = self.gate.words.index(PINNED)
         second = tiers.levels(len(code)) >= TWO
-        self._reason_ns[(code > 0) | (second & self.gate.stay(view))] = now_ns
+        self._reason_ns[code > 0] = now_ns
+        self._reason_ns[self.gate.stay(view, (second & (code == 0)).nonzero()[0])] = now_ns
         leaves = second & (now_ns - self._reason_ns > int(self._chosen.stay_s * NS))
         self._leave(np.flatnonzero(leaves))
         room = self._chosen.most - int((second & ~leaves).sum())
