@@ -115,15 +115,24 @@ def demo(
 
     Parameters
     ----------
-    port: where the dashboard is served.
-    symbols: how many symbols the market has.
-    rate: trades a second, the mean of 09:30 to 09:35.
-    seed: the same seed gives the same market.
-    duration: market seconds after which the demo ends; it runs on when not given.
-    scenario: see `tapelight list scenarios`.
-    speed: market seconds a second.
-    ledger: folder into which the simulator writes everything it sent.
-    json: print the last status as JSON.
+    port
+        Where the dashboard is served.
+    symbols
+        How many symbols the market has.
+    rate
+        Trades a second, the mean of 09:30 to 09:35.
+    seed
+        The same seed gives the same market.
+    duration
+        Market seconds after which the demo ends; it runs on when not given.
+    scenario
+        See `tapelight list scenarios`.
+    speed
+        Market seconds a second.
+    ledger
+        Folder into which the simulator writes everything it sent.
+    json
+        Print the last status as JSON.
     """
     from tapelight.app.demo import DemoOptions, summary
     from tapelight.app.demo import demo as run_demo
@@ -149,8 +158,10 @@ def run(
 
     Parameters
     ----------
-    feed: the feed to run, instead of the configured one.
-    port: where the dashboard is served, instead of the configured port.
+    feed
+        The feed to run, instead of the configured one.
+    port
+        Where the dashboard is served, instead of the configured port.
     """
     import msgspec
 
@@ -187,15 +198,24 @@ def simulate(
 
     Parameters
     ----------
-    rate: trades a second, the mean of 09:30 to 09:35.
-    scenario: see `tapelight list scenarios`.
-    protocol: massive.
-    speed: market seconds a second.
-    duration: market seconds after which it ends.
-    hold: market time stands still until the first subscription.
-    ledger: folder into which everything sent is written.
-    start: ISO time that replaces the scenario's start.
-    api_key: the key that clients must present.
+    rate
+        Trades a second, the mean of 09:30 to 09:35.
+    scenario
+        See `tapelight list scenarios`.
+    protocol
+        massive, the one there is yet.
+    speed
+        Market seconds a second.
+    duration
+        Market seconds after which it ends.
+    hold
+        Market time stands still until the first subscription.
+    ledger
+        Folder into which everything sent is written.
+    start
+        ISO time that replaces the scenario's start.
+    api_key
+        The key that clients must present.
     """
     from tapelight.app.loop import die_with_parent as tie
     from tapelight.feeds.simulator import SimulatorOptions, serve
@@ -232,14 +252,22 @@ def replay(
 
     Parameters
     ----------
-    source: a run's folder, a day (2026-11-20, with --data), or a Parquet file.
-    speed: max reckons the answers and ends; a number serves the dashboard at that speed.
-    verify: recompute every answer and compare the digests that the live run left.
-    daily: Parquet of daily bars (symbol, date, o, h, l, c, v): previous closes and baselines.
-    sql: a query over the table at the end, or at --at; may be given more than once.
-    at: ISO 8601 with offset, or HH:MM:SS New York on the replayed day.
-    calendar: auto, XNYS or 24x7.
-    json: print the answers as JSON lines.
+    source
+        A run's folder, a day (2026-11-20, with --data), or a Parquet file.
+    speed
+        max reckons the answers and ends; a number serves the dashboard at that speed.
+    verify
+        Recompute every answer and compare the digests that the live run left.
+    daily
+        Parquet of daily bars (symbol, date, o, h, l, c, v): previous closes and baselines.
+    sql
+        A query over the table at the end, or at --at; may be given more than once.
+    at
+        ISO 8601 with offset, or HH:MM:SS New York on the replayed day.
+    calendar
+        auto, XNYS or 24x7.
+    json
+        Print the answers as JSON lines.
     """
     from tapelight.app.playback import ReplayOptions, pace, replay_max, replay_paced
     from tapelight.app.trust import Trust
@@ -265,8 +293,10 @@ def bench(*names: str, json: bool = False) -> None:
 
     Parameters
     ----------
-    names: which; all when none is given.
-    json: one JSON object a line: name, value, unit, baseline, ratio.
+    names
+        Which; all when none is given.
+    json
+        One JSON object a line: name, value, unit, baseline, ratio.
     """
     from tapelight.bench import run_benches
     from tapelight.telemetry import log_to_stderr
@@ -287,7 +317,8 @@ def doctor(*, data: Data = None, config: ConfigFile = None, json: bool = False) 
 
     Parameters
     ----------
-    json: print the findings as JSON lines.
+    json
+        Print the findings as JSON lines.
     """
     from tapelight.app.doctor import diagnose
     from tapelight.config import load
@@ -307,8 +338,10 @@ def list_(what: str = "boards", *, config: ConfigFile = None, json: bool = False
 
     Parameters
     ----------
-    what: columns, functions, boards, strategies, feeds, scenarios.
-    json: one JSON object a line.
+    what
+        Columns, functions, boards, strategies, feeds, scenarios.
+    json
+        One JSON object a line.
     """
     from tapelight.app.listing import listing
     from tapelight.config import load
@@ -326,7 +359,8 @@ def init(folder: Path = Path()) -> None:
 
     Parameters
     ----------
-    folder: where.
+    folder
+        Where.
     """
     from tapelight.app.init import write_first_config
 
