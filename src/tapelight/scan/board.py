@@ -16,6 +16,8 @@ from tapelight.scan.top import Top
 ENTER_NS = 500_000_000
 HOLD_NS = 15_000_000_000
 NEVER = np.int64(0)
+MANY = 8
+"""Where more than an eighth of the rows is concerned, all are gone through."""
 
 Int64s = npt.NDArray[np.int64]
 
@@ -72,18 +74,20 @@ class Board:
         return self.rank(view)
 
     def _enter(self, true: Positions, now: int) -> None:
-        """Let rows enter of which the condition has held for long enough; `true` is where it does.
-
-        Only of those outside it is kept since when: a member leaves when its condition is false.
-        """
-        outside = true[self.entered[true] == NEVER]
-        held = self.true_since[outside]
-        held[held == NEVER] = now
-        self.true_since[:] = NEVER
-        self.true_since[outside] = held
-        enters = held <= now - ENTER_NS
-        self.entered[outside[enters]] = now
-        self.true_since[outside[enters]] = NEVER
+        """Let rows enter of which the condition has held for long enough; `true` is where it does."""
+        since, entered = self.true_since, self.entered
+        if len(true) * MANY < len(since):
+            held = since[true]
+            since[:] = NEVER
+            held[held == NEVER] = now
+            since[true] = held
+            entered[true[(entered[true] == NEVER) & (held <= now - ENTER_NS)]] = now
+            return
+        holds = np.zeros(len(since), np.bool_)
+        holds[true] = True
+        since *= holds
+        since[holds & (since == NEVER)] = now
+        entered[holds & (entered == NEVER) & (since <= now - ENTER_NS)] = now
 
     def _leave(self, leave: Filter, view: View, now: int) -> None:
         """Let members go whose time is over and of which the condition let out fails."""
