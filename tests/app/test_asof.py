@@ -25,6 +25,8 @@ from tapelight.scan.sql import compile_query
 from tapelight.stores.journal.snapshots import places, write_snapshot
 from tapelight.stores.journal.writer import Writer
 
+pytestmark = pytest.mark.slow
+
 XNYS = calendar("XNYS")
 TAPE = Tape(seconds=20)
 PROBE = '-- kind = "events"\n-- gate = "none"\nSELECT symbol, last, hod FROM market WHERE new_hod'

@@ -11,6 +11,8 @@ from replay.command import Answer
 from replay.tape import Tape, record_day
 from tapelight.cli import main
 
+pytestmark = pytest.mark.slow
+
 BOARD = """-- title = "Mine"
 -- gate = "none"
 SELECT symbol, last, vol FROM market WHERE vol > {} ORDER BY vol DESC LIMIT 5

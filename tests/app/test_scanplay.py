@@ -12,6 +12,8 @@ from tapelight.app.scanplay import Span, play
 from tapelight.model.records import Record
 from tapelight.stores.journal.writer import Writer
 
+pytestmark = pytest.mark.slow
+
 MINE = """-- kind = "events"
 -- gate = "none"
 SELECT symbol, last, rsi(3, '1m') AS heat FROM market WHERE rsi(3, '1m') > 60"""

@@ -23,6 +23,8 @@ from tapelight.model.session import NS, iso
 from tapelight.scan.source import anything, choose, load, trusted, trusting
 from tapelight.stores.journal.writer import Writer
 
+pytestmark = pytest.mark.slow
+
 TEXT = OWN.format(stop=1.0)
 AT_NS = 1_795_190_400 * NS
 REFUSED = "strategy own: its text comes from a journal.*give --trust-strategies"

@@ -18,6 +18,8 @@ from tapelight.market.candles import CANDLE
 from tapelight.market.indicators import ask
 from tapelight.model.records import Record, TierResult, TierWorkers
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 30.0
 
 

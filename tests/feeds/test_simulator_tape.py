@@ -23,6 +23,8 @@ from tapelight.feeds.simulator.window import BAD, LATE, Prints, Window
 from tapelight.feeds.simulator.window import join as joined
 from tapelight.model.conditions import US_RULES, mask_of
 
+pytestmark = pytest.mark.slow
+
 ALL = {"T.*", "Q.*", "A.*", "AM.*", "LULD.*"}
 
 

@@ -1,6 +1,7 @@
 """Highs and lows of the last closed minutes, against bars made by hand."""
 
 import numpy as np
+import pytest
 
 from market.tape import DAY
 from tapelight.engine import Engine
@@ -8,6 +9,8 @@ from tapelight.market.view import Moment, View
 from tapelight.model.batch import Batch, trades_of
 from tapelight.model.records import Mark, Pin, Reference, References, Symbols
 from tapelight.model.session import MINUTE_NS, NS, calendar
+
+pytestmark = pytest.mark.slow
 
 OPEN_NS = 1_795_185_000 * NS
 """2026-11-20 09:30 New York."""

@@ -8,6 +8,8 @@ import pytest
 
 from replay.command import Answer, replay
 
+pytestmark = pytest.mark.slow
+
 SQL = "SELECT symbol, vol, trades, high, low, vwap, last, open FROM market"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from replay.command import Answer, replay, replay_here
 
+pytestmark = pytest.mark.slow
+
 BARS = {
     "symbol": ["AAPL"],
     "ts": [dt.datetime(2026, 11, 20, 14, 30, tzinfo=dt.UTC)],

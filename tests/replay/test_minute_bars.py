@@ -8,6 +8,8 @@ import pytest
 
 from replay.command import Answer, replay, replay_here
 
+pytestmark = pytest.mark.slow
+
 DAY = dt.date(2019, 2, 15)
 QUERIES = {
     "chg_pct": "SELECT symbol, chg_pct FROM market ORDER BY chg_pct DESC LIMIT 10",

@@ -12,6 +12,8 @@ from tapelight.model.session import iso
 from tapelight.stores.journal.segments import read_records
 from tapelight.stores.journal.writer import Writer
 
+pytestmark = pytest.mark.slow
+
 TAPE = Tape()
 
 

@@ -13,6 +13,8 @@ from tapelight.model.records import Strategies
 from tapelight.model.session import NS, calendar
 from tapelight.scan.source import choose, shipped
 
+pytestmark = pytest.mark.slow
+
 BUSY = """
 import numpy as np
 from tapelight.scan.strategy import LONG, SHORT, Entries, Exit, Strategy, above, multiples
