@@ -14,7 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from scan.sentences import Counts, Oracle, attack, hostile, market, run
+from scan.sentences import (  # type: ignore[import-not-found]  # the tests are no package
+    Counts,
+    Oracle,
+    attack,
+    hostile,
+    market,
+    run,
+)
 
 LIMIT_MS = 50.0
 STEP = 10_000

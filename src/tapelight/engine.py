@@ -155,7 +155,10 @@ class Engine:
         whole = mark.ts_ns % NS == 0
         everything = View(table) if whole else None
         self.tiers.step(mark.ts_ns, everything)
-        found = self.owed.tell(table) + self._scan(everything) + self._follow(mark.ts_ns)
+        changed = np.zeros(table.n, np.bool_)
+        changed[table.changed()] = True
+        found = self.owed.tell(table) + self._scan(everything, changed)
+        found += self._follow(mark.ts_ns, changed)
         signals = sorted(found, key=lambda s: (s.scan, s.symbol))
         rankings = self._rank(everything) if everything is not None else []
         if everything is not None:
@@ -172,7 +175,7 @@ class Engine:
         for part in self.parts().values():
             part.clear()
 
-    def _scan(self, everything: View | None) -> list[Signal]:
+    def _scan(self, everything: View | None, changed: Flags) -> list[Signal]:
         """Ask the scans of the rows that changed; at whole seconds also of those that held.
 
         Where a scan asks for a pulse, which the mark ends, what held is asked at each mark; where it
@@ -180,8 +183,6 @@ class Engine:
         whose indicators are new are asked by the scans that look at these, and by no others.
         """
         n, whole = self.table.n, everything is not None
-        changed = np.zeros(n, np.bool_)
-        changed[self.table.changed()] = True
         looked_at = changed.copy()
         news = {name: self.tiers.new_rows(scan.asks) for name, scan in self.scans.items()}
         for name, scan in self.scans.items():
@@ -204,10 +205,8 @@ class Engine:
             signals += scan.evaluate(view, rows, asked if view is everything else asked[rows])
         return signals
 
-    def _follow(self, ts_ns: int) -> list[Signal]:
+    def _follow(self, ts_ns: int, changed: Flags) -> list[Signal]:
         """Ask the strategies; a second after each minute bars have closed."""
-        changed = np.zeros(self.table.n, np.bool_)
-        changed[self.table.changed()] = True
         closed = (ts_ns - NS) // MINUTE_NS > (self.last_mark_ns - NS) // MINUTE_NS
         whole, new = ts_ns % NS == 0, self.tiers.new_rows
         return self.roster.evaluate(self.table, changed, whole, closed, new)

@@ -1,15 +1,12 @@
 """`tapelight scan ...` on a folder of own scans and a recorded day."""
 
 import json
-import sys
-import warnings
 from pathlib import Path
 
 import pytest
 
-from replay.command import Answer
+from replay.command import Answer, here
 from replay.tape import Tape, record_day
-from tapelight.cli import main
 
 pytestmark = pytest.mark.slow
 
@@ -49,19 +46,7 @@ class Desk:
         (self.own / name).write_text(text)
 
     def scan(self, *arguments: object) -> Answer:
-        told = [str(a) for a in arguments]
-        before, sys.argv = sys.argv, ["tapelight", "scan", *told, "--config", str(self.config)]
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Cyclopts application invoked without tokens")
-                main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        finally:
-            sys.argv = before
-        caught = self._capsys.readouterr()
-        return Answer(code, caught.out, caught.err)
+        return here(self._capsys, "scan", *arguments, "--config", self.config)
 
 
 @pytest.fixture

@@ -33,7 +33,12 @@ class Answer:
 
 def replay_here(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Answer:
     """Run the same command in this process: the start of another one costs seconds."""
-    before, sys.argv = sys.argv, ["tapelight", "replay", *map(str, arguments)]
+    return here(capsys, "replay", *arguments)
+
+
+def here(capsys: pytest.CaptureFixture[str], *arguments: object) -> Answer:
+    """Run `tapelight ARGUMENTS` in this process."""
+    before, sys.argv = sys.argv, ["tapelight", *map(str, arguments)]
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Cyclopts application invoked without tokens")

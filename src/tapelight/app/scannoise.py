@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from tapelight.app.scanplay import Played, Span, Watch, last_days, play
 from tapelight.errors import ConfigError
-from tapelight.scan.parse import ScanSql, parse
+from tapelight.scan.parse import ScanSql, parse, together
 from tapelight.scan.question import Question
 from tapelight.scan.refuse import written
 
@@ -60,7 +60,7 @@ def variants(text: str, question: Question) -> list[Variant]:
     header = [line for line in text.splitlines() if line.startswith("--")]
     tree = parse(question.query.text)
     where = tree.args.get("where")
-    bounds = [n for n in _leaves(where.this) if _number(n)] if where is not None else []
+    bounds = [n for n in together(where.this) if _number(n)] if where is not None else []
     found: list[Variant] = []
     for bound in bounds[:MOST_BOUNDS]:
         literal = _number(bound)
@@ -75,15 +75,6 @@ def variants(text: str, question: Question) -> list[Variant]:
             found.append(Variant(said, moved, tight, "\n".join([*header, sql])))
         literal.set("this", f"{abs(value):.12g}")
     return found
-
-
-def _leaves(node: exp.Expr) -> Iterator[exp.Expr]:
-    node = node.unnest()
-    if isinstance(node, exp.And):
-        yield from _leaves(node.left)
-        yield from _leaves(node.right)
-    else:
-        yield node
 
 
 def _number(node: exp.Expr) -> exp.Literal | None:

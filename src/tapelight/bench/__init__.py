@@ -20,6 +20,17 @@ def benches() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
+def row(name: str, value: float, baseline: float, unit: str = "ms") -> Row:
+    """Return one result; the ratio is that of value to baseline, 0 where there is no baseline."""
+    return {
+        "name": name,
+        "value": round(value, 4),
+        "unit": unit,
+        "baseline": round(baseline, 4),
+        "ratio": round(value / baseline, 4) if baseline else 0.0,
+    }
+
+
 def run_benches(names: Iterable[str] = ()) -> Iterator[Row]:
     """Yield the rows of the named benchmarks as they are measured; all when none is named.
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from tapelight.app.loop import collect_seldom
 from tapelight.app.questions import read_questions
+from tapelight.bench import row
 from tapelight.bench.decode import trade_frames
 from tapelight.engine import Engine
 from tapelight.market.baseline import market_curve
@@ -71,17 +72,6 @@ def run(size: Size | None = None) -> Iterator[dict[str, Any]]:
     yield row(f"mark_second_{size.changed}_changed_rows", second, a_trade * TRADES_S / 1e6)
     yield row(f"mark_50ms_{size.changed}_changed_rows", subsecond, a_trade * TRADES_S / 20e6)
     yield row("derive_all_columns_of_tier_1", every, a_trade * TRADES_S / 1e6)
-
-
-def row(name: str, value: float, baseline: float, unit: str = "ms") -> dict[str, Any]:
-    """Return one result; the ratio is that of value to baseline."""
-    return {
-        "name": name,
-        "value": round(value, 4),
-        "unit": unit,
-        "baseline": round(baseline, 4),
-        "ratio": round(value / baseline, 4),
-    }
 
 
 def decode_ns(repeats: int = 5) -> float:

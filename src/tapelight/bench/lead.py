@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
+from tapelight.bench import row
 from tapelight.engine import Engine
 from tapelight.feeds.simulator import SimulatorOptions
 from tapelight.feeds.simulator.offline import Offline
@@ -50,13 +51,13 @@ def run(tape: Tape | None = None) -> Iterator[dict[str, Any]]:
         if not leads:
             continue
         late = quantiles(leads, n=10)[-1] if len(leads) > 1 else leads[0]
-        yield _row(f"lead_over_{name}_bars_median", median(leads), span)
-        yield _row(f"lead_over_{name}_bars_p90", late, span)
-        yield _row(f"new_highs_from_{name}_bars", _count(bars), _count(trades), "signals")
-        yield _row(
+        yield row(f"lead_over_{name}_bars_median", median(leads), span, "s")
+        yield row(f"lead_over_{name}_bars_p90", late, span, "s")
+        yield row(f"new_highs_from_{name}_bars", _count(bars), _count(trades), "signals")
+        yield row(
             f"of_them_not_by_the_tape_{name}", _count(bars) - len(leads), _count(bars), "signals"
         )
-    yield _row("new_highs_from_trades", _count(trades), _count(trades), "signals")
+    yield row("new_highs_from_trades", _count(trades), _count(trades), "signals")
 
 
 def fired(tape: Tape, source: str) -> Fired:
@@ -113,13 +114,3 @@ def leads_s(trades: Fired, bars: Fired) -> list[float]:
 
 def _count(fired: Fired) -> int:
     return sum(map(len, fired.values()))
-
-
-def _row(name: str, value: float, baseline: float, unit: str = "s") -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "baseline": baseline,
-        "ratio": round(value / baseline, 3) if baseline else 0.0,
-    }

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tapelight.bench.cycle import Market, Size, cpu_ms, row
+from tapelight.bench import row
+from tapelight.bench.cycle import Market, Size, cpu_ms
 from tapelight.market.view import View
 from tapelight.model.records import Questions
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tapelight.bench import row
 from tapelight.engine import Cycle, Engine
 from tapelight.feeds.simulator import SimulatorOptions
 from tapelight.feeds.simulator.offline import Offline
@@ -114,17 +115,19 @@ def run(market: Open | None = None) -> Iterator[dict[str, Any]]:
     """Yield rows {name, value, unit, baseline, ratio}; the baseline is what is asked for."""
     market = market or Open()
     gated, whole = drive(market)
-    yield _row("indicator_evaluations_saved", _saved(gated.evaluations, whole.evaluations), SAVED)
-    yield _row("indicator_cpu_saved", _saved(gated.cpu_s, whole.cpu_s), SAVED)
+    yield row(
+        "indicator_evaluations_saved", _saved(gated.evaluations, whole.evaluations), SAVED, "%"
+    )
+    yield row("indicator_cpu_saved", _saved(gated.cpu_s, whole.cpu_s), SAVED, "%")
     for kind, names in (("scan", set(scans())), ("strategy", set(gated.engine.strategies))):
         fired = _of(whole, names)
-        yield _row(f"{kind}_signals_kept", kept(_of(gated, names), fired), KEPT)
-        yield _row(f"{kind}_signals", sum(map(len, fired.values())), 0.0, "signals")
+        yield row(f"{kind}_signals_kept", kept(_of(gated, names), fired), KEPT, "%")
+        yield row(f"{kind}_signals", sum(map(len, fired.values())), 0.0, "signals")
     share = 100.0 * gated.in_play / max(whole.in_play, 1)
-    yield _row("rows_in_play", share, 100.0 - SAVED)
-    yield _row("cpu_a_minute_untiered", 6e4 * whole.cpu_s / market.seconds, 0.0, "ms")
-    yield _row("cpu_a_minute_tiered", 6e4 * gated.cpu_s / market.seconds, 0.0, "ms")
-    yield _row("gate_cpu_a_minute", 60.0 * _gate_ms(gated.engine), 0.0, "ms")
+    yield row("rows_in_play", share, 100.0 - SAVED, "%")
+    yield row("cpu_a_minute_untiered", 6e4 * whole.cpu_s / market.seconds, 0.0, "ms")
+    yield row("cpu_a_minute_tiered", 6e4 * gated.cpu_s / market.seconds, 0.0, "ms")
+    yield row("gate_cpu_a_minute", 60.0 * _gate_ms(gated.engine), 0.0, "ms")
 
 
 def drive(market: Open) -> tuple[Run, Run]:
@@ -194,13 +197,3 @@ def _gate_ms(engine: Engine, repeats: int = 20) -> float:
         gate.enter(view)
         gate.stay(view, np.arange(len(view)))
     return (time.process_time() - begin) / repeats * 1e3
-
-
-def _row(name: str, value: float, baseline: float, unit: str = "%") -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "baseline": baseline,
-        "ratio": round(value / baseline, 3) if baseline else 0.0,
-    }

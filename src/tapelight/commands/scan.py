@@ -82,7 +82,8 @@ def list_(*, config: ConfigFile = None, json: bool = False) -> None:
 
     Parameters
     ----------
-    json: one JSON object a line, with text, version and header.
+    json
+        One JSON object a line, with text, version and header.
     """
     from tapelight.app.scanfiles import ScanFiles
 
@@ -98,8 +99,10 @@ def new(name: str, *, events: bool = False, config: ConfigFile = None) -> None:
 
     Parameters
     ----------
-    name: small letters, digits and _.
-    events: a scan that makes signals, not a ranked list.
+    name
+        Small letters, digits and _.
+    events
+        A scan that makes signals, not a ranked list.
     """
     from tapelight.app.scanfiles import ScanFiles, template
 
@@ -114,7 +117,8 @@ def lint(*names: str, config: ConfigFile = None, json: bool = False) -> None:
 
     Parameters
     ----------
-    names: names or files; all own scans when none is given.
+    names
+        Names or files; all own scans when none is given.
     """
     import msgspec
 
@@ -139,7 +143,8 @@ def run_fixtures(
 
     Parameters
     ----------
-    names: names or files; all scans with fixtures when none is given.
+    names
+        Names or files; all scans with fixtures when none is given.
     """
     import msgspec
 
@@ -179,10 +184,14 @@ def diff(
 
     Parameters
     ----------
-    old: a scan's name or file.
-    new: another one.
-    day: the recorded day, the last one by default; may be given more than once.
-    json: one JSON object a line; the last one is the sum.
+    old
+        A scan's name or file.
+    new
+        Another one.
+    day
+        The recorded day, the last one by default; may be given more than once.
+    json
+        One JSON object a line; the last one is the sum.
     """
     from tapelight.app.scannoise import difference, last_days
 
@@ -209,9 +218,12 @@ def noise(
 
     Parameters
     ----------
-    name: a scan's name or file.
-    per_hour: so many signals an hour at the most.
-    days: how many recorded days are looked at, the last ones.
+    name
+        A scan's name or file.
+    per_hour
+        So many signals an hour at the most.
+    days
+        How many recorded days are looked at, the last ones.
     """
     from tapelight.app.scannoise import last_days
     from tapelight.app.scannoise import noise as reckon
@@ -248,8 +260,10 @@ def bench(
 
     Parameters
     ----------
-    names: names or files; all when none is given.
-    day: over the end of a recorded day; a made-up market of 11,000 symbols by default.
+    names
+        Names or files; all when none is given.
+    day
+        Over the end of a recorded day; a made-up market of 11,000 symbols by default.
     """
     from tapelight.app.scancost import measure, recorded_engine
 
@@ -275,7 +289,8 @@ def undo(name: str, *, config: ConfigFile = None) -> None:
 
     Parameters
     ----------
-    name: the scan's name.
+    name
+        The scan's name.
     """
     from tapelight.app.scanfiles import ScanFiles
     from tapelight.app.scanfiles import undo as put_back

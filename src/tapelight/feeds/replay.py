@@ -13,7 +13,7 @@ import polars as pl
 from tapelight.errors import ConfigError
 from tapelight.model.batch import Bars, Batch, Trades
 from tapelight.model.conditions import mask_of
-from tapelight.model.daily import DailyFold, DayBar, levels
+from tapelight.model.daily import DailyFold, Day, DayBar, levels
 from tapelight.model.records import (
     CalendarChoice,
     FeedState,
@@ -209,15 +209,6 @@ def _bar_columns(frame: pl.DataFrame, row: Any, at: Any) -> list[Any]:
     return [row, at, np.full(n, 60, np.int32), *prices, unknown, unknown]
 
 
-@dataclass(slots=True)
-class _Day:
-    ticker: str
-    h: float
-    l: float  # noqa: E741 - the field's usual name
-    c: float
-    v: float
-
-
 def daily_bars(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[DayBar]]]:
     """Return the daily bars of `symbols` by date, oldest first."""
     frame = _read(path)
@@ -231,7 +222,7 @@ def daily_bars(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[DayBa
         raise ConfigError(f"{path} holds a column of the wrong type: {reason}.") from error
     days: dict[dt.date, list[DayBar]] = {}
     for date, *bar in frame.select("date", "symbol", *"hlcv").iter_rows():
-        days.setdefault(date, []).append(_Day(*bar))
+        days.setdefault(date, []).append(Day(*bar))
     return list(days.items())
 
 

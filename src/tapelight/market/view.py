@@ -141,6 +141,10 @@ class View:
         part = whole[: self.table.n]
         return np.ascontiguousarray(part) if self.index is None else part[self.index]
 
+    def pick_text(self, whole: Text) -> Text:
+        """Return the view's rows of a text over the whole table."""
+        return whole if self.index is None else whole.take(self.index)
+
     def constant(self, word: str) -> Text:
         """Return a text column that says `word` in every row."""
         return Text(np.zeros(len(self), np.int32), (word,))
@@ -203,7 +207,7 @@ class Ref:
     def text(self, name: str) -> Text:
         """Return a text figure."""
         whole = self._view.table.reference.texts[name].text(self._view.table.n)
-        return whole if self._view.index is None else whole.take(self._view.index)
+        return self._view.pick_text(whole)
 
     def symbol(self) -> Text:
         """Return the symbols themselves."""
@@ -215,7 +219,7 @@ class Ref:
     def halt_code(self) -> Text:
         """Return the codes of the present halts."""
         whole = self._view.table.halt_codes.text(self._view.table.n)
-        return whole if self._view.index is None else whole.take(self._view.index)
+        return self._view.pick_text(whole)
 
     def say(self, word: str) -> Text:
         """Return a text column of one word."""
@@ -286,7 +290,7 @@ class Ind:
     def tier_why(self) -> Text:
         """Return why each row is in its tier."""
         whole = self._view.table.tiers.reasons(self._view.table.n)
-        return whole if self._view.index is None else whole.take(self._view.index)
+        return self._view.pick_text(whole)
 
 
 class Other:
@@ -361,7 +365,7 @@ class Newsroom:
 
     def _text(self, which: int) -> Text:
         whole = self._store.newest(self._universe())[which].text(self._view.table.n)
-        return whole if self._view.index is None else whole.take(self._view.index)
+        return self._view.pick_text(whole)
 
     def _universe(self) -> Universe:
         return self._view.table.universe

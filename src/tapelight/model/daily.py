@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +29,17 @@ BENCHMARK = "SPY"
 
 class DayBar(Protocol):
     """Be one symbol's bar of one session."""
+
+    ticker: str
+    h: float
+    l: float  # noqa: E741 - the field's usual name
+    c: float
+    v: float
+
+
+@dataclass(slots=True)
+class Day:
+    """Be a DayBar that no provider's own type stands for."""
 
     ticker: str
     h: float

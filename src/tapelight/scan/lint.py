@@ -12,6 +12,7 @@ import msgspec
 from sqlglot import exp
 
 from tapelight.market.column import columns
+from tapelight.scan.parse import together
 from tapelight.scan.question import Question
 from tapelight.scan.refuse import written
 from tapelight.scan.sql import Condition
@@ -188,7 +189,7 @@ def _bounds(question: Question) -> Iterator[Finding]:
     spans: dict[str, _Span] = {}
     words: dict[str, tuple[set[str], exp.Expr]] = {}
     for condition in question.query.conditions:
-        for leaf in _together(condition.node):
+        for leaf in together(condition.node):
             for name, kind, value in _literal_bounds(leaf):
                 spans.setdefault(name, _Span()).bound(kind, value, leaf)
             if (said := _said(leaf)) is not None:
@@ -202,16 +203,6 @@ def _bounds(question: Question) -> Iterator[Finding]:
     for name, (allowed, leaf) in words.items():
         if not allowed:
             yield _found("bounds", f"No {name} meets {written(leaf)} and the rest.", leaf)
-
-
-def _together(node: exp.Expr) -> Iterator[exp.Expr]:
-    """Yield the conditions that must all be true."""
-    node = node.unnest()
-    if isinstance(node, exp.And):
-        yield from _together(node.left)
-        yield from _together(node.right)
-    else:
-        yield node
 
 
 def _literal_bounds(leaf: exp.Expr) -> Iterator[tuple[str, type, float]]:
@@ -258,7 +249,7 @@ def _never_known(question: Question) -> Iterator[Finding]:
     for condition in question.query.conditions:
         if condition.gate:
             continue
-        for leaf in _together(condition.node):
+        for leaf in together(condition.node):
             names = {c.name for c in leaf.find_all(exp.Column)} & unknown
             if names and not isinstance(leaf, exp.Or | exp.Is):
                 yield _found(

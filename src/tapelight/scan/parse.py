@@ -1,6 +1,6 @@
 """The text of a query parsed and checked against a closed list of parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -134,3 +134,13 @@ def limit_of(tree: exp.Select) -> int | None:
     if int(number.name) > MAX_LIMIT:
         raise refuse(limit, f"LIMIT is at most {MAX_LIMIT:,}")
     return int(number.name)
+
+
+def together(node: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield the conditions that must all be true."""
+    node = node.unnest()
+    if isinstance(node, exp.And):
+        yield from together(node.left)
+        yield from together(node.right)
+    else:
+        yield node

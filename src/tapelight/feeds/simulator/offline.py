@@ -5,7 +5,6 @@ mark at the end of each. For recordings, benchmarks and tests over whole session
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from tapelight.feeds.simulator.tape import dollars
 from tapelight.feeds.simulator.window import Window
 from tapelight.model.batch import Bands, Bars, Batch, Floats, Quotes, Trades
 from tapelight.model.conditions import mask_of
-from tapelight.model.daily import DailyFold, levels
+from tapelight.model.daily import DailyFold, Day, levels
 from tapelight.model.records import (
     CalendarChoice,
     FeedState,
@@ -33,17 +32,6 @@ from tapelight.model.session import session_before
 SESSIONS = 21
 """Past sessions that the references are reckoned from: 20 full ones and one more."""
 _MASKS = np.array([mask_of(kind) for kind in KINDS], np.uint64)
-
-
-@dataclass(slots=True)
-class _Day:
-    """Be one symbol's bar of one session, as the fold takes it."""
-
-    ticker: str
-    h: float
-    l: float  # noqa: E741 - the field's usual name
-    c: float
-    v: float
 
 
 class Offline:
@@ -146,9 +134,9 @@ def records(
         yield market.step()
 
 
-def _days(symbols: list[str], daily: Daily) -> list[_Day]:
+def _days(symbols: list[str], daily: Daily) -> list[Day]:
     columns = (daily.high.tolist(), daily.low.tolist(), daily.close.tolist(), daily.volume.tolist())
-    return [_Day(s, h, low, c, v) for s, h, low, c, v in zip(symbols, *columns, strict=True)]
+    return [Day(s, h, low, c, v) for s, h, low, c, v in zip(symbols, *columns, strict=True)]
 
 
 def _quotes(window: Window) -> Quotes:
