@@ -1,10 +1,12 @@
 """Every Protocol of the system on one page; none has more than four methods."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from tapelight.model.clock import MarketClock
+from tapelight.model.order_log import OrderRecord
+from tapelight.model.orders import Order, OrderRequest, Picture, Report, Statement
 from tapelight.model.outcomes import ScanRecord
 from tapelight.model.records import Record
 from tapelight.model.signals import Signal
@@ -200,3 +202,66 @@ class Bus(Protocol):
         """Tell that somebody watches `topic` (or no longer): only wanted topics are reckoned."""
 
     def wanted(self) -> frozenset[str]: ...
+
+
+class Broker(Protocol):
+    """Where orders go. Each method is one question to the venue; no retries, no memory of its own.
+
+    `idempotent` says that the venue refuses a client order id that it has seen: an order of
+    unknown outcome may then be sent again. `live` says that the money is real.
+    """
+
+    name: str
+    live: bool
+    idempotent: bool
+
+    async def submit(self, request: OrderRequest) -> Report:
+        """Send an order under its id and return the venue's word: rejected is a word as well.
+
+        A repeated id is answered with the order that has it. Raises Unavailable when the venue
+        did not answer, or not clearly: the order is UNKNOWN then.
+        """
+
+    async def cancel(self, order: Order) -> None:
+        """Ask for a cancel; what came of it is told by `reports` or `look`. Raises Unavailable."""
+
+    async def look(self, ids: Sequence[str]) -> Statement:
+        """Return account, holdings, all open orders, and those of `ids` that the venue knows.
+
+        The parts may be read one after the other: holdings last. Raises Unavailable.
+        """
+
+    def reports(self) -> AsyncIterator[Report]:
+        """Yield what the venue pushes; raises Unavailable when the stream breaks.
+
+        There is no replay: the desk looks after each (re)connect.
+        """
+
+
+class OrderLog(Protocol):
+    """Keep the trader's records: append-only, hash-chained, one writer of the newest epoch."""
+
+    def append(self, records: Sequence[OrderRecord]) -> None:
+        """Write records, all or none; they are durable when it returns.
+
+        Raises Unavailable when the disk refuses, Conflict when a newer epoch has begun.
+        """
+
+    def records(self) -> Iterator[OrderRecord]:
+        """Yield every record from the first; raises ConfigError where the chain is broken."""
+
+    def begin(self, ts_ns: int) -> int:
+        """Fence off every earlier writer, and return the epoch that begins; raises Unavailable."""
+
+    def held(self) -> bool:
+        """Tell whether no newer epoch has begun: asked right before each send."""
+
+
+class Prices(Protocol):
+    """Where the desk's pictures of the market come from: the gateway, or the broker's quotes."""
+
+    def picture(self, symbol: str) -> Picture | None:
+        """Return the newest picture of a symbol; None = nothing is known."""
+
+    def watch(self, symbols: frozenset[str]) -> None:
+        """Let these symbols be kept up to date, and no others."""
