@@ -190,6 +190,44 @@ class Records(Protocol):
         """Return one scan's record; raises Missing, which names the nearest known one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Hold one version of something that a user keeps: a layout, a watchlist, an alert's rule.
+
+    `of` is the version whose body this one repeats (its own where it is new); `body` is None
+    where it was deleted. Only shared ones are shown to others.
+    """
+
+    kind: str
+    owner: str
+    name: str
+    version: int
+    body: Json
+    shared: bool = False
+    changed_ns: int = 0
+    of: int = 0
+
+
+class Documents(Protocol):
+    """What users keep on the server, with every version of the last 30 days."""
+
+    async def list(self, kind: str, reader: str) -> Sequence[Document]:
+        """Return the newest version of each of the reader's own and of the others' shared ones."""
+
+    async def show(self, kind: str, owner: str, name: str, version: int = 0) -> Document:
+        """Return a version (0: the newest that is not deleted); raises Missing."""
+
+    async def history(self, kind: str, owner: str, name: str) -> Sequence[Document]:
+        """Return the versions, the newest first; raises Missing."""
+
+    async def write(self, document: Document, expected: str) -> Document:
+        """Write the next version where the newest one is still `expected`.
+
+        Empty: there must be none; *: any. `version` and `changed_ns` are given here. Raises
+        Conflict, Missing (nothing to delete), Rejected (too many).
+        """
+
+
 class Bus(Protocol):
     """Carry topics from the engine to whoever asked; the newest state of a topic wins."""
 

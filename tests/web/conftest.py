@@ -11,6 +11,7 @@ import pytest
 
 from tapelight.app.scanfiles import ScanFiles
 from tapelight.buses.memory import MemoryBus
+from tapelight.ports import Documents
 from tapelight.web.server import Gateway
 from web.by_hand import BoardsByHand, MarketByHand, PastByHand
 
@@ -24,12 +25,14 @@ class Site:
         self.boards, self.market, self.bus = BoardsByHand(), MarketByHand(), MemoryBus()
         self.past = PastByHand()
         self.scans: ScanFiles | None = None
+        self.documents: Documents | None = None
         self.gateway = self.open()
 
     def open(self) -> Gateway:
         return Gateway(
-            self.boards, self.market, self.bus, port=0, epoch="e1", past=self.past, scans=self.scans
-        )
+            self.boards, self.market, self.bus, port=0, epoch="e1", past=self.past,
+            scans=self.scans, documents=self.documents,
+        )  # fmt: skip
 
 
 class Socket:

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from tapelight.app.asof import packed
+from tapelight.app.control import Control
 from tapelight.app.dispatch import Dispatch
 from tapelight.app.loop import collect_seldom
 from tapelight.app.past import Live, Past
@@ -59,6 +60,7 @@ class Parts:
     reasons: EngineReasons
     workers: Workers
     record: TrackRecord
+    control: Control
     rounds: Rounds | None = None
     """Tier 3, where the feed knows options."""
     budget: Budget = field(default_factory=Budget)
@@ -94,9 +96,10 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     record = TrackRecord(lambda: scanner.engine)
     scanner.listeners.append(record.on_cycle)
     scans = ScanFiles(questions, lambda: scanner.ask(questions.questions))
+    control = Control(data)
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
-        past=past, scans=scans, reasons=reasons, records=record,
+        past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
     )  # fmt: skip
     parts = Parts(
         scanner,
@@ -113,6 +116,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         reasons,
         Workers(config.workers, lambda: scanner.engine, scanner.put),
         record,
+        control,
     )
     parts.rounds = _rounds(parts, config.options.symbols)
     scanner.workers = config.workers
@@ -258,6 +262,7 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
         for task in list(parts.background):
             task.cancel()
         parts.past.close()
+        parts.control.close()
         scanner.close()  # the journal first: a second Ctrl-C may cut short what waits below
         await asyncio.to_thread(parts.dispatch.close)
         await asyncio.to_thread(parts.record.close)

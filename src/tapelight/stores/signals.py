@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.signals import Signal
 from tapelight.ports import Wanted
+from tapelight.stores.database import reason, writer
 
 FILE = "signals.db"
 WAITING = 20_000
@@ -84,7 +85,7 @@ class SignalLog:
         """The hash of the last row."""
         self._queue: queue.Queue[tuple[str, Signal] | None] = queue.Queue(waiting)
         self._closing = threading.Event()
-        self._engine = _writer(self.path)
+        self._engine = writer(self.path)
         self._reader = _reader(self.path)
         self._open()
         self._thread = threading.Thread(target=self._run, name="signal log", daemon=True)
@@ -98,7 +99,7 @@ class SignalLog:
                 self.head = _last(connection)[1]
         except (SQLAlchemyError, OSError) as error:
             raise ConfigError(
-                f"{self.path} can't be opened ({_reason(error)}): give a writable --data, or move "
+                f"{self.path} can't be opened ({reason(error)}): give a writable --data, or move "
                 "the file away if it is damaged."
             ) from error
 
@@ -183,7 +184,7 @@ class SignalLog:
             try:
                 self._store(batch)
             except (SQLAlchemyError, OSError) as error:
-                self.state = f"failed: {_reason(error)}"
+                self.state = f"failed: {reason(error)}"
                 if self._closing.wait(RETRY_S):
                     self.lost += len(batch)
                     return
@@ -260,7 +261,7 @@ def find(engine: sa.Engine, wanted: Wanted, run: str = "") -> list[Signal]:
         with engine.connect() as connection:
             payloads = connection.execute(asked).scalars().all()
     except SQLAlchemyError as error:
-        raise Unavailable(f"The signal log can't be read: {_reason(error)}.") from error
+        raise Unavailable(f"The signal log can't be read: {reason(error)}.") from error
     return [msgspec.json.decode(payload, type=Signal) for payload in payloads]
 
 
@@ -296,31 +297,7 @@ def open_log(folder: Path) -> sa.Engine:
     return _reader(path)
 
 
-def _writer(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        poolclass=sa.pool.StaticPool,
-        connect_args={"check_same_thread": False, "timeout": CLOSE_S},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _set_up(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
 def _reader(path: Path) -> sa.Engine:
     place = f"file:{quote(str(path.absolute()))}"
     url = sa.URL.create("sqlite", database=place, query={"mode": "ro", "uri": "true"})
     return sa.create_engine(url, connect_args={"check_same_thread": False})
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -12,6 +12,7 @@ from tapelight.model.signals import Signal
 from tapelight.ports import Cell, Json
 from tapelight.web.problems import Refused
 from tapelight.web.spans import SPANS
+from tapelight.web.who import who_asks
 from tapelight.web.wire import encode, nearest, quoted
 
 Arguments = Mapping[str, Json]
@@ -155,10 +156,14 @@ class Endpoint:
     method: str = "GET"
     body: type[msgspec.Struct] | None = None
     """What the request brings as JSON; the function gets it as the argument `body`."""
+    role: str = ""
+    """Who may at least, see web/who.py; left out: guest for GET, admin for what changes."""
+    scope: str = "read"
+    """What an API key must be for; empty: no key will do."""
 
     async def respond(self, request: Request) -> Response:
         """Read the arguments and answer; give up when the client has gone."""
-        given = dict(arguments(self, request))
+        given = {**arguments(self, request), "who": who_asks(request.scope)}
         if self.body is not None:
             given["body"] = await _body(request, self.body)
         answer = self.handle(given)

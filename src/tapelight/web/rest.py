@@ -5,8 +5,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from starlette.responses import Response
 
-from tapelight.ports import Boards, Json, Market, Past, Reasons, Records, Scans
+from tapelight.ports import Boards, Documents, Json, Market, Past, Reasons, Records, Scans
 from tapelight.web import metrics
+from tapelight.web.documents import document_endpoints
 from tapelight.web.endpoints import (
     AT,
     BOARD,
@@ -25,12 +26,14 @@ from tapelight.web.endpoints import (
     limit,
     reply,
 )
+from tapelight.web.layouts import LAYOUTS
 from tapelight.web.openapi import document
 from tapelight.web.problems import Refused
 from tapelight.web.reasons import reason_endpoints
 from tapelight.web.records import record_endpoints
 from tapelight.web.scans import scan_endpoints
 from tapelight.web.spans import SPANS, widen
+from tapelight.web.watchlists import WATCHLISTS
 from tapelight.web.wire import nearest, quoted
 
 SQL_CHARS = 4_000
@@ -86,6 +89,7 @@ class Rest:
         scans: Scans | None = None,
         reasons: Reasons | None = None,
         records: Records | None = None,
+        documents: Documents | None = None,
     ) -> None:
         self._boards = boards
         self._market = market
@@ -93,6 +97,7 @@ class Rest:
         self._scans = scans
         self._reasons = reasons
         self._records = records
+        self._documents = documents
         self._metrics = metrics.exposition(lambda: {**market.status(), "gateway": own()})
         self.endpoints = self._table()
         self._document = document(self.endpoints, _version())
@@ -130,6 +135,8 @@ class Rest:
             *reason_endpoints(self._reasons, self._boards),
             *scan_endpoints(self._scans),
             *record_endpoints(self._records),
+            *document_endpoints(LAYOUTS, self._documents),
+            *document_endpoints(WATCHLISTS, self._documents),
             Endpoint("/api/openapi.json", "This document.", self.openapi, dict[str, Json]),
         )
 

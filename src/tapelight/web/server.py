@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from tapelight.errors import TapelightError
-from tapelight.ports import Boards, Bus, Json, Market, Past, Reasons, Records, Scans
+from tapelight.ports import Boards, Bus, Documents, Json, Market, Past, Reasons, Records, Scans
 from tapelight.web.files import Dashboard
 from tapelight.web.guard import Door, Guard
 from tapelight.web.problems import Refused, on_error, on_http, problem
@@ -70,13 +70,14 @@ class Gateway:
         scans: Scans | None = None,
         reasons: Reasons | None = None,
         records: Records | None = None,
+        documents: Documents | None = None,
     ) -> None:
         self._listener = listener or bind(host, port)
         self.port: int = self._listener.getsockname()[1]
         self.stream = Stream(
             boards, market, bus, epoch=epoch or secrets.token_hex(4), limits=limits
         )
-        rest = Rest(boards, market, self._figures, past, scans, reasons, records)
+        rest = Rest(boards, market, self._figures, past, scans, reasons, records, documents)
         self.endpoints = rest.endpoints
         self.app: ASGIApp = Guard(self._application(static), Door(host, hosts, origins))
 

@@ -1,0 +1,88 @@
+"""A SQLite file with one writing thread; who asks awaits it and the loop goes on."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from tapelight.errors import ConfigError, Unavailable
+
+T = TypeVar("T")
+BUSY_S = 5.0
+OWNER_ONLY = 0o600
+
+
+class Database:
+    """Hold a file's tables; every question and change runs on its one thread, in order.
+
+    The file is readable by its owner alone. A change is on the disk when `run` returns
+    (WAL, synchronous=FULL). Raises ConfigError where it can't be opened.
+    """
+
+    def __init__(self, path: Path, metadata: sa.MetaData) -> None:
+        self.path = path
+        self._engine = writer(path)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=path.stem)
+        self._open(metadata)
+
+    def _open(self, metadata: sa.MetaData) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch(OWNER_ONLY)
+            self.path.chmod(OWNER_ONLY)
+            with self._engine.begin() as connection:
+                metadata.create_all(connection)
+        except (SQLAlchemyError, OSError) as error:
+            self._thread.shutdown()
+            raise ConfigError(
+                f"{self.path} can't be opened ({reason(error)}): give a writable --data, or move "
+                "the file away if it is damaged."
+            ) from error
+
+    async def run(self, act: Callable[[sa.Connection], T]) -> T:
+        """Run `act` in one transaction; raises Unavailable where the disk refuses."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.at_once, act)
+
+    def at_once(self, act: Callable[[sa.Connection], T]) -> T:
+        """Run `act` in this thread: for what is asked before the loop runs."""
+        try:
+            with self._engine.begin() as connection:
+                return act(connection)
+        except SQLAlchemyError as error:
+            raise Unavailable(f"{self.path.name} can't be used: {reason(error)}.") from error
+
+    def close(self) -> None:
+        """End the thread when what waits is done, and close the file."""
+        self._thread.shutdown()
+        self._engine.dispose()
+
+
+def writer(path: Path) -> sa.Engine:
+    """Return the engine of the one who writes: WAL, synchronous=FULL, BEGIN IMMEDIATE."""
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        poolclass=sa.pool.StaticPool,
+        connect_args={"check_same_thread": False, "timeout": BUSY_S},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reason(error: Exception) -> str:
+    """Return an error's first line: the driver's own words."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
