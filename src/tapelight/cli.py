@@ -263,9 +263,9 @@ def replay(
     sql
         A query over the table at the end, or at --at; may be given more than once.
     at
-        ISO 8601 with offset, or HH:MM:SS New York on the replayed day.
+        ISO 8601 with offset, or HH:MM:SS of the exchange on the replayed day.
     calendar
-        auto, XNYS or 24x7.
+        auto, XNYS, XNSE, XBOM or 24x7.
     json
         Print the answers as JSON lines.
     """

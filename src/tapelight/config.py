@@ -45,7 +45,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     use_feed: str = "massive"
     """The feed to run: a module of feeds/ and the name of its table [feed.NAME]."""
     calendar: str = AUTO
-    """XNYS, 24x7, or auto: as the feed says."""
+    """XNYS, XNSE, XBOM, 24x7, or auto: as the feed says."""
     questions: str = "questions"
     """Folder of own boards and scans (*.sql); one with the name of a shipped one replaces it."""
     strategies: str = "strategies"

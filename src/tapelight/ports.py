@@ -43,7 +43,7 @@ class Sink(Protocol):
 class Feed(Protocol):
     """Where events come from. `run` returns only when the feed has ended (a file) or fails.
 
-    `calendar` is XNYS or 24x7: whose sessions and sale conditions hold for its symbols.
+    `calendar` is XNYS, XNSE, XBOM or 24x7: whose sessions and sale conditions hold for its symbols.
     """
 
     name: str

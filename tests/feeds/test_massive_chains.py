@@ -20,10 +20,10 @@ from tapelight.feeds.massive.chains import ContractSnapshots, chain_of
 from tapelight.feeds.massive.feed import MassiveFeed
 from tapelight.model import codec
 from tapelight.model.options import Chain, empty_chain
-from tapelight.model.session import NewYork
+from tapelight.model.session import calendar
 from tapelight.ports import OptionFeed
 
-CALENDAR = NewYork()
+CALENDAR = calendar("XNYS")
 NOTHING = np.zeros(0)
 AAPL = "/v3/snapshot/options/AAPL"
 QUOTED_NS = NOW_NS - 2 * 10**9

@@ -18,7 +18,7 @@ from tapelight.feeds.simulator.options import SimulatorOptions
 from tapelight.feeds.simulator.simulation import Simulation
 from tapelight.feeds.simulator.surface import Surface, worth
 from tapelight.model.options import parse_contract
-from tapelight.model.session import NewYork
+from tapelight.model.session import calendar
 
 DECEMBER = dt.date(2026, 12, 18)
 
@@ -61,7 +61,7 @@ def test_quotes_surround_what_the_surface_says(market: tuple[Simulation, Chains,
     listed = chosen(chains.listed(row), {"expiration_date": "2026-12-18"})
     bodies = chains.snapshots(row, listed)
     spot = columns(bodies, "underlying_asset", "price")[0]
-    expires = NewYork().session_on(DECEMBER)
+    expires = calendar("XNYS").session_on(DECEMBER)
     assert expires is not None
     years = (expires.close_ns - columns(bodies, "last_quote", "last_updated")[0]) / YEAR_NS
     strike = columns(bodies, "details", "strike_price")

@@ -90,7 +90,7 @@ def test_round_the_clock_a_session_is_a_utc_day() -> None:
 
 
 def test_an_unknown_calendar_is_named() -> None:
-    with pytest.raises(ConfigError, match="Unknown calendar 'XLON': use XNYS or 24x7"):
+    with pytest.raises(ConfigError, match="Unknown calendar 'XLON': use XNYS, XBOM, XNSE or 24x7"):
         calendar("XLON")
 
 

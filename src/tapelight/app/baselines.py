@@ -17,14 +17,24 @@ log = structlog.get_logger()
 
 def profile_for(data: Path, calendar: Calendar, now_ns: int, universe: Universe) -> Profile:
     """Return the baseline of a start at `now_ns`: recorded sessions where there are, and the curve."""
-    curve = market_curve()
-    date = latest_session(calendar, now_ns).date
+    session = latest_session(calendar, now_ns)
+    curve = _curve(session)
     try:
-        own = read_profile(data / "profiles", date, universe, curve.minute)
+        own = read_profile(data / "profiles", session.date, universe, curve.minute)
     except Rejected as error:
         log.warning("profiles left out", reason=str(error))
         own = None
     return own or curve
+
+
+def _curve(session: Session) -> Profile:
+    """Return the shipped curve, laid over the exchange's hours."""
+    if session.half_day or session.minutes > MINUTES:
+        return market_curve()
+    open_, close = (
+        (ns - session.start_ns) // MINUTE_NS for ns in (session.open_ns, session.close_ns)
+    )
+    return market_curve(open_, close, session.minutes)
 
 
 def whole_session(session: Session, since_ns: int) -> bool:
@@ -32,7 +42,7 @@ def whole_session(session: Session, since_ns: int) -> bool:
     return (
         since_ns <= session.start_ns + 5 * MINUTE_NS
         and not session.half_day
-        and session.minutes == MINUTES
+        and session.minutes <= MINUTES
     )
 
 

@@ -20,7 +20,7 @@ from tapelight.app.loop import die_with_parent
 from tapelight.app.trust import Trust
 from tapelight.app.views import EngineMarket
 from tapelight.errors import ConfigError, Missing, Unavailable
-from tapelight.model.session import calendar, iso, latest_session, parse_time
+from tapelight.model.session import calendar, clock_zone, iso, latest_session, parse_time
 from tapelight.ports import Json, Row
 from tapelight.scan.source import trust
 from tapelight.scan.sql import compile_query
@@ -117,7 +117,8 @@ class Past:
         """Return the past time that `at` names, ns; raises ConfigError for one to come."""
         now_ns = self._live().now_ns
         # A + that was not escaped reaches the server as a blank.
-        at_ns = parse_time(at.replace(" ", "+"), latest_session(self._calendar, now_ns))
+        session, zone = latest_session(self._calendar, now_ns), clock_zone(self._calendar)
+        at_ns = parse_time(at.replace(" ", "+"), session, zone)
         if at_ns > now_ns:
             raise ConfigError(f"at={at} lies in the future: it is {iso(now_ns)}.")
         return at_ns

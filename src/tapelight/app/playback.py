@@ -27,7 +27,7 @@ from tapelight.feeds import replay
 from tapelight.market.baseline import market_curve
 from tapelight.market.view import View
 from tapelight.model.records import CalendarChoice, Digest, FeedState, Mark, Questions, Record
-from tapelight.model.session import PHASES, Calendar, Session, calendar, iso, parse_time
+from tapelight.model.session import PHASES, Calendar, Session, calendar, clock_zone, iso, parse_time
 from tapelight.scan.sql import answer, compile_query
 from tapelight.web.server import Gateway
 
@@ -76,14 +76,14 @@ class Opened:
     def moment(self, text: str, cal: Calendar, first_ns: int) -> int:
         """Return TIME in ns.
 
-        A time of day is New York's, on the journal's day or that of a file's last session.
+        A time of day is the exchange's, on the journal's day or that of a file's last session.
         """
         session = self.session
         if session is None:
             day = dt.date.fromisoformat(journal_date(cal, first_ns))
             session = cal.session_on(day)
             assert session is not None
-        return parse_time(text, session)
+        return parse_time(text, session, clock_zone(cal))
 
 
 def open_records(options: ReplayOptions, questions: Questions | None) -> Opened:

@@ -10,7 +10,7 @@ from tapelight.app.runs import find_run, open_journal, without_workers
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError
 from tapelight.model.records import Digest, Disabled, Mark, Questions, Record, Strategies
-from tapelight.model.session import PHASES, iso, latest_session, parse_time
+from tapelight.model.session import PHASES, clock_zone, iso, latest_session, parse_time
 from tapelight.scan.board import Ranking
 
 Watch = Callable[[int], None]
@@ -114,9 +114,10 @@ def play(
 
 def _times(span: Span, engine: Engine, first_ns: int) -> tuple[int, int]:
     """Return when to begin and to end, in ns; 0 for the end of the recording."""
-    session = latest_session(engine.table.calendar, first_ns)
-    begin_ns = parse_time(span.begin, session) if span.begin else first_ns
-    return begin_ns, parse_time(span.end, session) if span.end else 0
+    calendar = engine.table.calendar
+    session, zone = latest_session(calendar, first_ns), clock_zone(calendar)
+    begin_ns = parse_time(span.begin, session, zone) if span.begin else first_ns
+    return begin_ns, parse_time(span.end, session, zone) if span.end else 0
 
 
 def _chosen(records: Iterator[Record]) -> Iterator[Record]:

@@ -9,7 +9,7 @@ from tapelight.model.records import Profile
 
 Floats = npt.NDArray[np.float64]
 MINUTES = 960
-"""Minutes from 04:00 to 20:00 New York."""
+"""Minutes of the longest session: 04:00 to 20:00 in New York."""
 ENOUGH_SESSIONS = 5
 OPEN_MINUTE, CLOSE_MINUTE = 330, 720
 PRE_SHARE, POST_SHARE = 0.012, 0.01
@@ -71,15 +71,23 @@ def _at(cumulated: Floats, minute: float) -> Floats:
     return np.asarray(cumulated[whole] + part * (cumulated[whole + 1] - cumulated[whole]))
 
 
-def market_curve() -> Profile:
-    """Return the shipped curve: a U in the regular session, a rise before it, a decay after it."""
+def market_curve(
+    open_: int = OPEN_MINUTE, close: int = CLOSE_MINUTE, end: int = MINUTES
+) -> Profile:
+    """Return the shipped curve: a U in the regular session, a rise before it, a decay after it.
+
+    Its minutes after the session's start are those of XNYS, or the ones given.
+    """
     text = files("tapelight.market").joinpath("ucurve.txt").read_text("utf-8")
     regular = np.array([float(v) for v in text.splitlines() if v and not v.startswith("#")])
+    if close - open_ != len(regular):
+        regular = np.interp(np.linspace(0.0, len(regular) - 1.0, close - open_),
+                            np.arange(float(len(regular))), regular)  # fmt: skip
     minute = np.zeros(MINUTES)
-    minute[OPEN_MINUTE:CLOSE_MINUTE] = regular / regular.sum() * (1.0 - PRE_SHARE - POST_SHARE)
-    rise = np.arange(1.0, OPEN_MINUTE + 1.0) ** 2
-    minute[:OPEN_MINUTE] = rise / rise.sum() * PRE_SHARE
-    decay = np.arange(MINUTES - CLOSE_MINUTE, 0.0, -1.0) ** 2
-    minute[CLOSE_MINUTE:] = decay / decay.sum() * POST_SHARE
+    minute[open_:close] = regular / regular.sum() * (1.0 - PRE_SHARE - POST_SHARE)
+    rise = np.arange(1.0, open_ + 1.0) ** 2
+    minute[:open_] = rise / rise.sum() * PRE_SHARE
+    decay = np.arange(end - close, 0.0, -1.0) ** 2
+    minute[close:end] = decay / decay.sum() * POST_SHARE
     none = np.zeros(0, np.int32)
     return Profile(minute, none, np.zeros((0, MINUTES), np.float32), none)

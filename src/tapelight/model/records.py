@@ -73,7 +73,7 @@ class References(msgspec.Struct, frozen=True, tag="references"):
 
 
 class CalendarChoice(msgspec.Struct, frozen=True, tag="calendar"):
-    """Name the calendar whose sessions and sale-condition rules hold: XNYS or 24x7."""
+    """Name the calendar whose sessions and sale-condition rules hold: XNYS, XNSE, 24x7."""
 
     name: str
 

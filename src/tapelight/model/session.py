@@ -1,7 +1,8 @@
 """Sessions and phases: the only place where exchange-local time lives.
 
-Source: the committed table `xnys.txt` (weekday closures and early closes of the New York Stock
-Exchange), generated from exchange_calendars and checked against it by a test.
+Source: the committed tables `xnys.txt` (New York) and `xbom.txt` (Bombay, and with it the National
+Stock Exchange of India): hours, weekday closures and early closes, generated from
+exchange_calendars and checked against it by a test.
 """
 
 import datetime as dt
@@ -16,6 +17,7 @@ from tapelight.errors import ConfigError
 NS = 1_000_000_000
 MINUTE_NS = 60 * NS
 NEW_YORK = ZoneInfo("America/New_York")
+KOLKATA = ZoneInfo("Asia/Kolkata")
 PHASES = ("closed", "pre", "regular", "post")
 """Phase names by code: `PHASES[session.phase(ts_ns)]`."""
 CLOSED, PRE, REGULAR, POST = range(4)
@@ -27,7 +29,7 @@ class Session:
 
     date: dt.date
     start_ns: int
-    """Pre-market begins (04:00 New York); day columns start here."""
+    """Pre-market begins (04:00 in New York); day columns start here."""
     open_ns: int
     close_ns: int
     end_ns: int
@@ -59,19 +61,21 @@ class Calendar(Protocol):
     def date_of(self, ts_ns: int) -> dt.date: ...
 
 
-class NewYork:
-    """Know the sessions of XNYS: pre 04:00, regular 09:30-16:00, post to 20:00; half days 13:00-17:00."""
+class Exchange:
+    """Know the sessions of an exchange from its committed table."""
 
-    name = "XNYS"
-    zone: dt.tzinfo = NEW_YORK
+    def __init__(self, name: str, zone: dt.tzinfo, table: str) -> None:
+        self.name = name
+        self.zone = zone
+        self._table = table
 
     def session_on(self, date: dt.date) -> Session | None:
         """Return the session of `date`, None when the exchange is closed."""
-        return _xnys_session(date)
+        return _session(self._table, self.zone, date)
 
     def date_of(self, ts_ns: int) -> dt.date:
-        """Return the New York date at `ts_ns`."""
-        return local_date(ts_ns, NEW_YORK)
+        """Return the exchange's date at `ts_ns`."""
+        return local_date(ts_ns, self.zone)
 
 
 class RoundTheClock:
@@ -91,13 +95,26 @@ class RoundTheClock:
         return local_date(ts_ns, dt.UTC)
 
 
+EXCHANGES = {
+    "XNYS": Exchange("XNYS", NEW_YORK, "xnys"),
+    "XBOM": Exchange("XBOM", KOLKATA, "xbom"),
+    "XNSE": Exchange("XNSE", KOLKATA, "xbom"),
+}
+"""The National Stock Exchange of India keeps the days and hours of Bombay's."""
+
+
 def calendar(name: str) -> Calendar:
     """Return the calendar called `name`; raises ConfigError for an unknown one."""
-    if name == "XNYS":
-        return NewYork()
     if name == "24x7":
         return RoundTheClock()
-    raise ConfigError(f"Unknown calendar {name!r}: use XNYS or 24x7.")
+    if name not in EXCHANGES:
+        raise ConfigError(f"Unknown calendar {name!r}: use {', '.join(EXCHANGES)} or 24x7.")
+    return EXCHANGES[name]
+
+
+def clock_zone(cal: Calendar) -> dt.tzinfo:
+    """Return whose time of day a user means: the exchange's; New York's for a market without one."""
+    return NEW_YORK if cal.zone is dt.UTC else cal.zone
 
 
 def session_at(cal: Calendar, ts_ns: int) -> Session | None:
@@ -131,40 +148,53 @@ def session_after(cal: Calendar, ts_ns: int) -> Session:
     raise ConfigError(f"No session of {cal.name} in the fortnight after {date}: extend its table.")
 
 
-@lru_cache(maxsize=4096)
-def _xnys_session(date: dt.date) -> Session | None:
-    closed, early = _xnys_table()
-    if date.weekday() >= 5 or date in closed:
+Hours = tuple[dt.time, dt.time, dt.time, dt.time]
+"""Pre-market, open, close, end, at local time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """Hold a table: the hours from a date on, newest first, and the days that differ."""
+
+    hours: tuple[tuple[dt.date, Hours], ...]
+    closed: frozenset[dt.date]
+    early: dict[dt.date, dt.time]
+
+
+@lru_cache(maxsize=8192)
+def _session(table: str, zone: dt.tzinfo, date: dt.date) -> Session | None:
+    days = _days(table)
+    if date.weekday() >= 5 or date in days.closed:
         return None
-    if date in early:
-        close = early[date]
-        after = (dt.datetime.combine(date, close) + dt.timedelta(hours=4)).time()
-        return _new_york(date, close, after, half_day=True)
-    return _new_york(date, dt.time(16), dt.time(20), half_day=False)
-
-
-def _new_york(date: dt.date, close: dt.time, end: dt.time, *, half_day: bool) -> Session:
-    start, open_, close_ns, end_ns = (
-        _utc_ns(dt.datetime.combine(date, t, NEW_YORK))
-        for t in (dt.time(4), dt.time(9, 30), close, end)
-    )
-    return Session(date, start, open_, close_ns, end_ns, half_day)
+    hours = next((hours for since, hours in days.hours if date >= since), None)
+    if hours is None:
+        return None
+    start, open_, close, end = (dt.datetime.combine(date, t, zone) for t in hours)
+    if date in days.early:
+        early = dt.datetime.combine(date, days.early[date], zone)
+        close, end = early, end - (close - early)
+    begin_ns, open_ns, close_ns, end_ns = map(_utc_ns, (start, open_, close, end))
+    return Session(date, begin_ns, open_ns, close_ns, end_ns, date in days.early)
 
 
 @cache
-def _xnys_table() -> tuple[frozenset[dt.date], dict[dt.date, dt.time]]:
+def _days(table: str) -> _Days:
+    hours: list[tuple[dt.date, Hours]] = []
     closed: set[dt.date] = set()
     early: dict[dt.date, dt.time] = {}
-    for line in files("tapelight.model").joinpath("xnys.txt").read_text("utf-8").splitlines():
+    for line in files("tapelight.model").joinpath(f"{table}.txt").read_text("utf-8").splitlines():
         words = line.partition("#")[0].split()
         if not words:
             continue
-        date = dt.date.fromisoformat(words[0])
+        date, times = dt.date.fromisoformat(words[0]), [*map(dt.time.fromisoformat, words[2:])]
         if words[1] == "closed":
             closed.add(date)
+        elif words[1] == "early":
+            early[date] = times[0]
         else:
-            early[date] = dt.time.fromisoformat(words[2])
-    return frozenset(closed), early
+            start, open_, close, end = times
+            hours.append((date, (start, open_, close, end)))
+    return _Days(tuple(sorted(hours, reverse=True)), frozenset(closed), early)
 
 
 def local_date(ts_ns: int, zone: dt.tzinfo) -> dt.date:

@@ -10,7 +10,7 @@ from tapelight.feeds.simulator.market import MS
 from tapelight.feeds.simulator.rest import answer, fault, key_of
 from tapelight.feeds.simulator.simulation import Simulation
 from tapelight.model.clock import MarketClock
-from tapelight.model.session import NewYork, iso
+from tapelight.model.session import calendar, iso
 
 _LOOK_AHEAD_DAYS = 400
 _MARKETS = ("closed", "extended-hours", "open", "extended-hours")
@@ -49,7 +49,7 @@ class Status:
         """Answer the closed days and early closes to come."""
         if key_of(request) != self._simulation.options.api_key:
             return fault(401, "Unknown API Key")
-        return answer(holidays(NewYork().date_of(self._clock.now_ns())))
+        return answer(holidays(calendar("XNYS").date_of(self._clock.now_ns())))
 
     async def clock(self, _request: Request) -> Response:
         """Answer market time, its rate (0 while held), and up to when everything was sent."""
@@ -63,10 +63,10 @@ class Status:
 
 def holidays(today: dt.date) -> list[dict[str, object]]:
     """Return the next year's closures and early closes of both listing exchanges."""
-    calendar, found = NewYork(), []
+    days, found = calendar("XNYS"), []
     for ahead in range(1, _LOOK_AHEAD_DAYS):
         date = today + dt.timedelta(days=ahead)
-        session = calendar.session_on(date)
+        session = days.session_on(date)
         if date.weekday() >= 5 or (session and not session.half_day):
             continue
         for exchange in ("NYSE", "NASDAQ"):
