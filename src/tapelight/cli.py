@@ -192,6 +192,7 @@ def simulate(
     ledger: Path | None = None,
     start: str | None = None,
     api_key: str = "demo",
+    api_secret: str = "demo",  # noqa: S107 - of a simulated market
     die_with_parent: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Serve a synthetic market on a socket that speaks a provider's protocol.
@@ -203,7 +204,7 @@ def simulate(
     scenario
         See `tapelight list scenarios`.
     protocol
-        massive, the one there is yet.
+        massive, or alpaca: market data, and a broker that fills orders from the same tape.
     speed
         Market seconds a second.
     duration
@@ -216,19 +217,23 @@ def simulate(
         ISO time that replaces the scenario's start.
     api_key
         The key that clients must present.
+    api_secret
+        The second key, with --protocol alpaca.
     """
     from tapelight.app.loop import die_with_parent as tie
     from tapelight.feeds.simulator import SimulatorOptions, serve
 
-    if protocol != "massive":
-        raise ConfigError(f"Unknown protocol {protocol!r}: massive is the one there is.")
+    if protocol not in ("massive", "alpaca"):
+        raise ConfigError(f"Unknown protocol {protocol!r}: there are massive and alpaca.")
     if die_with_parent:
         tie()
     options = SimulatorOptions(
         port=port, symbols=symbols, rate=rate, seed=seed, scenario=scenario, speed=speed,
         duration_s=duration, hold=hold, ledger=ledger, start=start, api_key=api_key,
+        protocol=protocol, api_secret=api_secret,
     )  # fmt: skip
-    print(f"Simulator: ws://127.0.0.1:{port}/stocks and http://127.0.0.1:{port}", file=sys.stderr)
+    stream = "stocks" if protocol == "massive" else "v2/sip"
+    print(f"Simulator: ws://127.0.0.1:{port}/{stream}, http://127.0.0.1:{port}", file=sys.stderr)
     _loop(serve(options))
 
 

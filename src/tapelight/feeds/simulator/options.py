@@ -21,7 +21,11 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Market seconds until the end; None runs until cancelled."""
     hold: bool = False
     """Let market time stand still until the first successful subscription."""
+    protocol: str = "massive"
+    """Whose protocol is spoken: massive or alpaca."""
     api_key: str = "demo"
+    api_secret: str = "demo"  # noqa: S105 - of a simulated market
+    """The second key, which Alpaca's clients present."""
     ledger: Path | None = None
     """Folder in which everything sent is written as Parquet."""
     start: str | None = None

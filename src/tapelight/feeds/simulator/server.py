@@ -7,12 +7,14 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Protocol
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 
 from tapelight.errors import ConfigError
+from tapelight.feeds.simulator.alpaca.service import Service
 from tapelight.feeds.simulator.hub import Hub
 from tapelight.feeds.simulator.ledger import MAX_HELD, Ledger
 from tapelight.feeds.simulator.market import MS
@@ -20,7 +22,7 @@ from tapelight.feeds.simulator.options import SimulatorOptions
 from tapelight.feeds.simulator.protocol import Door
 from tapelight.feeds.simulator.recent import Recent
 from tapelight.feeds.simulator.rest import Rest
-from tapelight.feeds.simulator.simulation import Simulation
+from tapelight.feeds.simulator.simulation import Simulation, Step
 from tapelight.feeds.simulator.status import Status
 from tapelight.model.clock import MarketClock
 
@@ -39,14 +41,23 @@ class _Server(uvicorn.Server):
         yield
 
 
+class Audience(Protocol):
+    """Whoever hears the steps of the market: the side of a protocol that has clients."""
+
+    def broadcast(self, step: Step) -> None: ...
+
+    async def close(self, limit_s: float) -> None: ...
+
+
 class Pace:
     """Advance the simulation with its clock and hand every step to those who want it."""
 
-    def __init__(self, simulation: Simulation, clock: MarketClock) -> None:
+    def __init__(
+        self, simulation: Simulation, clock: MarketClock, begin: asyncio.Event, audience: Audience
+    ) -> None:
         self._simulation, self._clock = simulation, clock
         self._options = simulation.options
-        self.begin = asyncio.Event()
-        self.hub = Hub(simulation.frames, simulation.totals)
+        self._begin, self._audience = begin, audience
         self.recent = Recent(simulation.listing)
         self._ledger: Ledger | None = None
         self._saving: asyncio.Task[None] | None = None
@@ -57,7 +68,7 @@ class Pace:
     async def run(self) -> None:
         """Run until the duration is over."""
         if self._options.hold:
-            await self.begin.wait()
+            await self._begin.wait()
         self._clock.set(self._simulation.now_ms * MS, self._options.speed)
         end_ms = self._end_ms()
         while self._simulation.now_ms < end_ms:
@@ -88,14 +99,14 @@ class Pace:
             if (simulation.now_ms + simulation.window_ms) * MS > self._clock.now_ns():
                 return
             step = simulation.advance()
-            self.hub.broadcast(step)
+            self._audience.broadcast(step)
             self.recent.add(step.window)
             if self._ledger is not None:
                 self._ledger.add(step.window)
 
     async def close(self) -> None:
         """Write the rest of the ledger and send the clients home."""
-        await self.hub.close(_FAREWELL_S)
+        await self._audience.close(_FAREWELL_S)
         if self._saving is not None:
             await self._saving
         if self._ledger is not None:
@@ -108,8 +119,7 @@ async def serve(options: SimulatorOptions) -> None:
     try:
         simulation = Simulation(options)
         clock = MarketClock(simulation.start_ms * MS, 0.0)
-        pace = Pace(simulation, clock)
-        server = _server(simulation, pace, clock)
+        server, pace = _server(simulation, clock)
         gc.collect()
         gc.freeze()
         await _run(server, pace, listener)
@@ -117,18 +127,29 @@ async def serve(options: SimulatorOptions) -> None:
         listener.close()
 
 
-def _server(simulation: Simulation, pace: Pace, clock: MarketClock) -> _Server:
-    options = simulation.options
-    door = Door(pace.hub, options.api_key, options.buffer_bytes, simulation.row_of, pace.begin)
-    app = Starlette(routes=[
-        WebSocketRoute("/stocks", door.stream),
-        *Status(simulation, clock).routes(),
-        *Rest(simulation, pace.recent).routes(),
-    ])  # fmt: skip
+def _server(simulation: Simulation, clock: MarketClock) -> tuple[_Server, Pace]:
+    begin = asyncio.Event()
+    if simulation.options.protocol == "alpaca":
+        service = Service(simulation, clock, begin)
+        pace = Pace(simulation, clock, begin, service)
+        routes = service.routes()
+    else:
+        hub = Hub(simulation.frames, simulation.totals)
+        pace = Pace(simulation, clock, begin, hub)
+        routes = _massive(simulation, hub, pace.recent, begin)
+    app = Starlette(routes=[*routes, *Status(simulation, clock).routes()])
     return _Server(uvicorn.Config(
         app, ws="websockets-sansio", ws_per_message_deflate=False, ws_ping_interval=None,
         log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1,
-    ))  # fmt: skip
+    )), pace  # fmt: skip
+
+
+def _massive(
+    simulation: Simulation, hub: Hub, recent: Recent, begin: asyncio.Event
+) -> list[BaseRoute]:
+    options = simulation.options
+    door = Door(hub, options.api_key, options.buffer_bytes, simulation.row_of, begin)
+    return [WebSocketRoute("/stocks", door.stream), *Rest(simulation, recent).routes()]
 
 
 async def _run(server: _Server, pace: Pace, listener: socket.socket) -> None:
