@@ -8,12 +8,14 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
+from tapelight.healing import Course, Healing, corrections
 from tapelight.market.intake import take
 from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.records import (
     Digest,
     Disabled,
+    Healed,
     Mark,
     Pin,
     Questions,
@@ -39,6 +41,10 @@ from tapelight.scan.tiers import Rows, Tiers
 NS = 1_000_000_000
 SHARED_ABOVE = 3
 """Where more than a third of the rows is asked for, scans and boards share one view of all."""
+
+
+Freeze = Callable[["Engine"], dict[str, Any]]
+Thaw = Callable[[dict[str, Any]], "Engine"]
 
 
 class Part(Protocol):
@@ -81,15 +87,23 @@ class Engine:
         self.rolls = 0
         self.owed = Owed()
         """The ends of signals whose scan was changed or removed since the last mark."""
+        self.course = Course()
+        self.store: tuple[Freeze, Thaw] | None = None
+        """How to copy the whole state, where a recording's holes are to be healed."""
+        self.rewind: Callable[[Healed], Healing[Engine] | None] = self._from_base
+        """Gives the course since before a hole, reckoned anew up to now; None where it can't."""
         self.on_look: Callable[[Engine], None] | None = None
         """Called at each mark while what happened since the last one (a new high) still stands; it
         may read, and change nothing."""
 
     def apply(self, record: Record) -> Cycle | None:
         """Apply one record; a mark returns its cycle."""
+        self.course.note(record)
         match record:
             case Mark():
                 return self._cycle(record)
+            case Healed():
+                self._heal(record)
             case Questions():
                 self._ask(record)
             case Strategies():
@@ -106,6 +120,54 @@ class Engine:
             case _:
                 take(self.table, record)
         return None
+
+    def foresee(self, since_ns: int) -> None:
+        """Be told that a hole will begin: the state before it is then kept, to heal it."""
+        if self.store is not None:
+            self.course.foreseen.append(since_ns)
+
+    def _heal(self, healed: Healed) -> None:
+        """Take over the day without the hole; what was told otherwise is put right at the next mark.
+
+        Where the time of the hole can't be reckoned anew, the missed trades are taken as late ones.
+        """
+        healing = self.rewind(healed)
+        if healing is None:
+            take(self.table, healed)
+            return
+        new, course = healing.finish(), self.course
+        told = (s for s in course.told if s.mark > healed.since_ns)
+        course.late += corrections(told, healing.signals, healed)
+        course.base = None
+        self._take_over(new)
+
+    def _take_over(self, new: "Engine") -> None:
+        """Be in the state of `new`, an engine as of the same record; digest and hooks stay."""
+        new.table.universe = self.table.universe
+        new.roster.watch = self.roster.watch
+        self._narrow(new)
+        for name in ("table", "tiers", "boards", "scans", "roster", "names", "owed", "rolls"):
+            setattr(self, name, getattr(new, name))
+
+    def _narrow(self, new: "Engine") -> None:
+        """Leave those questions alone in `new` that are not asked here."""
+        new.tiers.still = self.tiers.still
+        new.boards = {n: one for n, one in new.boards.items() if n in self.boards}
+        new.scans = {n: one for n, one in new.scans.items() if n in self.scans}
+        rules = new.roster.rules
+        new.roster.rules = {n: one for n, one in rules.items() if n in self.roster.rules}
+
+    def _from_base(self, healed: Healed) -> "Healing[Engine] | None":
+        """Reckon anew from the state that was kept before the hole, if one was."""
+        base = self.course.base
+        if base is None or self.store is None or base.begun_ns > healed.since_ns:
+            return None
+        new = self.store[1](base.state)
+        self._narrow(new)
+        healing = Healing(new, healed)
+        for record in base.records:
+            healing.take(record)
+        return healing
 
     def _ask(self, questions: Questions) -> None:
         """Take the set of boards and scans; those whose text is unchanged keep their memory."""
@@ -136,6 +198,7 @@ class Engine:
             "tiers": self.tiers,  # before the memory, which keeps what the gate asks for
             "memory": self.table.memory,
             "owed": self.owed,
+            "course": self.course,
             "roster": self.roster,
         }
         return {**kept, **boards, **scans, **strategies}
@@ -159,7 +222,9 @@ class Engine:
         changed[table.changed()] = True
         found = self.owed.tell(table) + self._scan(everything, changed)
         found += self._follow(mark.ts_ns, changed)
-        signals = sorted(found, key=lambda s: (s.scan, s.symbol))
+        course = self.course
+        late = course.tell(mark.ts_ns)
+        signals = sorted(late + found, key=lambda s: (s.scan, s.symbol))
         rankings = self._rank(everything) if everything is not None else []
         if everything is not None:
             table.memory.sample(everything, table.now_s)
@@ -167,8 +232,12 @@ class Engine:
             self.on_look(self)
         table.forget_changes()
         self.last_mark_ns = mark.ts_ns
+        course.step(table, found, self._frozen)
         self._witness(mark, rankings, signals)
         return Cycle(mark, rankings, signals, whole)
+
+    def _frozen(self) -> dict[str, Any]:
+        return self.store[0](self) if self.store is not None else {}
 
     def _begin_session(self) -> None:
         self.rolls = self.table.rolls

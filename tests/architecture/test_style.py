@@ -4,7 +4,7 @@ import pytest
 
 from architecture import rules
 
-PURE = ("model", "market", "scan", "analytics", "engine")
+PURE = ("model", "market", "scan", "analytics", "healing", "engine")
 PURE_BUT = {
     "tapelight.model.clock": "the one clock of a process",
     "tapelight.market.warm": "a command of the set-up, not part of a cycle",

@@ -5,12 +5,13 @@ import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import msgspec
 
 from tapelight.app.frozen import State, thaw
+from tapelight.app.rewind import from_journal
 from tapelight.app.runs import runs_of
 from tapelight.app.views import EngineBoards
 from tapelight.engine import Engine
@@ -93,6 +94,7 @@ class Cursor:
         self.asked = asked
         self.tiers = tiers
         self.engine = Engine() if state is None else thaw(state, adopt=True)
+        self.engine.rewind = partial(from_journal, folder)
         self.boards = EngineBoards(self.engine)
         if state is not None:
             self.boards.newest = deque(newest_in(state), self.boards.newest.maxlen)

@@ -40,6 +40,7 @@ class Scalars(msgspec.Struct, kw_only=True):
     windows_since_ns: int
     feed: str
     gap_since_ns: int
+    healing: bool = False
     rolls: int
     digest: str
     last_mark_ns: int
@@ -112,6 +113,7 @@ def _scalars(engine: Engine) -> Scalars:
         windows_since_ns=table.windows_since_ns,
         feed=table.feed,
         gap_since_ns=table.gap_since_ns,
+        healing=table.healing,
         rolls=table.rolls,
         digest=engine.digest,
         last_mark_ns=engine.last_mark_ns,
@@ -202,7 +204,7 @@ def _thaw_table(table: Table, s: Scalars, state: State) -> None:
     if s.session_ns:
         table.session = latest_session(table.calendar, s.session_ns)
         table.next_roll_ns = session_after(table.calendar, s.session_ns).start_ns
-    for name in "now_ns now_s complete_ns minutes_seen windows_since_ns feed gap_since_ns rolls pending".split():
+    for name in "now_ns now_s complete_ns minutes_seen windows_since_ns feed gap_since_ns healing rolls pending".split():
         setattr(table, name, getattr(s, name))
 
 

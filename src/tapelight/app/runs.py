@@ -3,13 +3,16 @@
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tapelight.app.frozen import thaw
+from tapelight.app.frozen import freeze, thaw
+from tapelight.app.rewind import from_journal
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Rejected, Unavailable
+from tapelight.healing import foreseen
 from tapelight.model.records import Mark, Record, TierResult, TierWorkers
 from tapelight.model.session import Calendar, latest_session, session_after
 from tapelight.model.signals import Signal
@@ -110,6 +113,7 @@ def restore(
     """
     tail = end_of(folder)
     engine, seq = _from_snapshot(folder, tail.records)
+    engine.rewind = partial(from_journal, folder)
     for record in read_records(folder, seq):
         cycle = engine.apply(record)
         if cycle is not None and cycle.signals:
@@ -142,7 +146,14 @@ def open_journal(folder: Path) -> tuple[Engine, Iterator[Record]]:
     It is a fresh one, but where the run went on over the beginning of a session. Raises Rejected
     for a beginning that this version does not read.
     """
-    return _from_snapshot(folder, 0)[0], read_records(folder)
+    engine = healable(_from_snapshot(folder, 0)[0])
+    return engine, foreseen(read_records(folder), engine.foresee)
+
+
+def healable(engine: Engine) -> Engine:
+    """Return `engine`, able to keep its state before a hole that it is told of ahead."""
+    engine.store = (freeze, thaw)
+    return engine
 
 
 def without_workers(

@@ -12,6 +12,7 @@ import structlog
 from tapelight.app.baselines import profile_for, record_session, whole_session
 from tapelight.app.figures import Figures, counted
 from tapelight.app.frozen import State
+from tapelight.app.healing import Healer
 from tapelight.app.recording import Recording
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError, Unavailable
@@ -24,6 +25,7 @@ from tapelight.model.records import (
     Digest,
     FeedState,
     Halt,
+    Healed,
     Mark,
     Questions,
     Record,
@@ -83,6 +85,7 @@ class Scanner:
         self._early: list[Record] = []
         self._known = 0
         self.recording: Recording | None = None
+        self.healer: Healer | None = None
         self.on_roll: Callable[[Path], object] = lambda _running: None
         """Called on a thread with the folder of each new session's run."""
         self.kept: Callable[[], State] = dict
@@ -111,6 +114,11 @@ class Scanner:
         now = self.clock.now_ns()
         self._mark_until(now)
         self._admit(record)
+        if isinstance(record, Healed) and self.healer is not None:
+            self.healer.heal(record)
+            return
+        if isinstance(record, FeedState) and self.healer is not None and self.healer.later(record):
+            return
         self._take(record)
         self._dirty = True
         if isinstance(record, Batch):
@@ -173,6 +181,7 @@ class Scanner:
         self._began_ns = now
         if recording.opened.notice:
             log.warning("a new run", reason=recording.opened.notice)
+        self.healer = Healer(recording, lambda: self.engine, self._take)
         if recording.opened.engine is not None:
             self._go_on(recording.opened.engine)
         else:
@@ -223,7 +232,9 @@ class Scanner:
 
     def _take(self, record: Record) -> Cycle | None:
         assert self.recording is not None
+        assert self.healer is not None
         self.recording.append(record)
+        self.healer.note(record)
         return self.engine.apply(record)
 
     def _measure(self, batch: Batch) -> None:
@@ -240,7 +251,7 @@ class Scanner:
         self.feed_state = state
         tell = log.warning if state.provisional or state.state == "connecting" else log.info
         tell("feed", name=state.feed, state=state.state, detail=state.detail)
-        if state.provisional:
+        if state.provisional and state.state != "healing":
             self.figures.gaps += 1
             session = self.engine.table.session
             self._holed = session.date if session else None

@@ -46,6 +46,9 @@ def take(table: Table, record: rec.Record) -> None:
             take_snapshot(table, record)
         case rec.History():
             take_history(table, record)
+        case rec.Healed():
+            take_batch(table, Batch(record.ts_recv_ns, trades=record.trades))
+            end_hole(table)
         case rec.Profile():
             table.baseline.set(record)
         case Chain():
@@ -272,13 +275,19 @@ def take_feed_state(table: Table, state: rec.FeedState) -> None:
     A hole that closes without a snapshot leaves rows that do not know their whole day.
     """
     table.feed = state.feed
+    table.healing = state.state == "healing"
     if state.provisional:
         table.gap_since_ns = table.gap_since_ns or state.since_ns or state.ts_ns
         table.live["provisional"] |= GAP
     elif state.state == "live" and table.gap_since_ns:
-        table.gap_since_ns = 0
-        table.live["provisional"] &= 0xFF ^ GAP
+        end_hole(table)
         table.live["known"] &= 0xFF ^ (KNOWN_DAY | PARTIAL)
+
+
+def end_hole(table: Table) -> None:
+    """Let no row be provisional for a hole any more."""
+    table.gap_since_ns, table.healing = 0, False
+    table.live["provisional"] &= 0xFF ^ GAP
 
 
 def take_halt(table: Table, halt: rec.Halt) -> None:

@@ -22,7 +22,10 @@ Rows = npt.NDArray[np.int32]
 
 
 def take_snapshot(table: Table, snap: Snapshot) -> None:
-    """Let the snapshot close an open hole; a row that missed volume no longer knows its whole day."""
+    """Let the snapshot close an open hole; a row that missed volume no longer knows its whole day.
+
+    A hole whose trades are being fetched stays open until they are there.
+    """
     table.enter_session(snap.ts_recv_ns)
     session = table.session
     assert session is not None
@@ -35,8 +38,9 @@ def take_snapshot(table: Table, snap: Snapshot) -> None:
         table.windows_since_ns = int(snap.updated_ns.max())
     _take_day(live, snap, fresh, session.phase(snap.ts_recv_ns))
     touch_all(live, snap.row, table.counters, table.spill)
-    table.gap_since_ns = 0
-    live["provisional"] &= 0xFF ^ GAP
+    if not table.healing:
+        table.gap_since_ns = 0
+        live["provisional"] &= 0xFF ^ GAP
 
 
 def _take_quotes(live: np.ndarray, snap: Snapshot) -> None:

@@ -65,6 +65,8 @@ class Table:
         """Since when the windows hold everything: the last snapshot that told of missed volume."""
         self.feed = ""
         self.gap_since_ns = 0
+        self.healing = False
+        """Whether the hole's trades are being fetched: a snapshot does not end it."""
         self.pending: list[References] = []
         self.rolls = 0
         self._symbol_rank: npt.NDArray[np.int64] = np.zeros(0, np.int64)

@@ -16,19 +16,20 @@ import numpy.typing as npt
 from tapelight.errors import Rejected
 from tapelight.model.batch import Bands, Bars, Batch, Quotes, Trades
 from tapelight.model.options import Chain
-from tapelight.model.records import History, Message, Profile, Record, Snapshot
+from tapelight.model.records import Healed, History, Message, Profile, Record, Snapshot
 
 Array = npt.NDArray[Any]
 RAW, DELTA, PLAIN, DECIMAL, CODES, EMPTY = range(6)
 _HEAD = struct.Struct("<BBBI")
 _I64 = struct.Struct("<q")
 _CHAIN = struct.Struct("<qd")
+_HEALED = struct.Struct("<qqq")
 _SCALE = 10_000.0
 _WIDTHS = (np.dtype("i1"), np.dtype("i2"), np.dtype("i4"), np.dtype("i8"))
 _DTYPES = tuple(np.dtype(d) for d in ("i4", "i8", "f8", "u8", "u1", "f4"))
 _DTYPE_CODE = {d: i for i, d in enumerate(_DTYPES)}
 
-MESSAGE, BATCH, SNAPSHOT, HISTORY, PROFILE, CHAIN = range(6)
+MESSAGE, BATCH, SNAPSHOT, HISTORY, PROFILE, CHAIN, HEALED = range(7)
 _PARTS: tuple[type, ...] = (Trades, Quotes, Bars, Bands)
 _CHAIN_HEAD = 3
 """Fields of a chain before its columns: time, symbol, spot."""
@@ -50,6 +51,9 @@ def encode(record: Record) -> bytes:
         case Profile():
             shaped = (record.minute, record.rows, record.volume.ravel(), record.sessions)
             return bytes([PROFILE]) + b"".join(pack(a) for a in shaped)
+        case Healed():
+            times = _HEALED.pack(record.ts_recv_ns, record.since_ns, record.until_ns)
+            return bytes([HEALED]) + times + pack(record.missing) + _columns(record.trades)
         case Chain():
             return bytes([CHAIN]) + _CHAIN.pack(record.ts_recv_ns, record.spot) + _chain(record)
     return bytes([MESSAGE]) + _encoder.encode(record)
@@ -79,6 +83,10 @@ def _decode(data: memoryview) -> Record:
         return History(ts, Bars(*_unpack_all(rest, len(fields(Bars)))[0]))
     if kind == CHAIN:
         return _decode_chain(body)
+    if kind == HEALED:
+        (missing, *columns), _ = _unpack_all(body[_HEALED.size :], len(fields(Trades)) + 1)
+        ts, since, until = _HEALED.unpack_from(body)
+        return Healed(ts, since, until, missing, Trades(*columns))
     if kind != BATCH:
         raise ValueError(f"unknown kind {kind}")
     return _decode_batch(ts, rest)

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tapelight.model.batch import Bars, Batch, Floats, Int32s, Int64s
+from tapelight.model.batch import Bars, Batch, Floats, Int32s, Int64s, Trades
 from tapelight.model.conditions import ConditionRules
 from tapelight.model.options import Chain
 
@@ -116,7 +116,10 @@ class Disabled(msgspec.Struct, frozen=True, tag="disabled"):
 
 
 class FeedState(msgspec.Struct, frozen=True, tag="feed"):
-    """Say that a feed's state changed: connecting, live, gap (a hole opened), closed."""
+    """Say that a feed's state changed: connecting, live, gap (a hole opened), healing, closed.
+
+    While it is healing the missed trades are fetched: a snapshot does not end the hole.
+    """
 
     ts_ns: int
     feed: str
@@ -254,6 +257,23 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Healed:
+    """Bring the trades that a hole missed: the time since `since_ns` is reckoned anew with them.
+
+    A trade that the stream brought too bears the same sequence number, or is left out here.
+    """
+
+    ts_recv_ns: int
+    since_ns: int
+    """Up to here the stream was complete."""
+    until_ns: int
+    """From here on it was again."""
+    missing: Int32s
+    """Rows whose trades could not be had: their day is the snapshot's."""
+    trades: Trades
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Bring the volume baseline by time of day.
 
@@ -286,4 +306,4 @@ Message = (
     | Mark
     | Digest
 )
-Record = Message | Batch | Snapshot | History | Profile | Chain
+Record = Message | Batch | Snapshot | History | Healed | Profile | Chain

@@ -1,0 +1,188 @@
+"""A healed hole leaves the day as if there had been none: rows, signals, and what follows."""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from replay.tape import Live, Tape, live
+from tapelight.app.runs import healable, open_journal
+from tapelight.engine import Engine
+from tapelight.healing import foreseen
+from tapelight.model.batch import Batch, Trades
+from tapelight.model.records import FeedState, Healed, Mark, Questions, Record, Snapshot
+from tapelight.model.signals import Signal
+from tapelight.stores.journal.writer import Writer
+
+NS = 1_000_000_000
+NAN = float("nan")
+TAPE = Tape(seconds=16)
+CROSS = (
+    '-- title = "Crosses VWAP"\n-- kind = "events"\n-- gate = "none"\n-- cooldown_s = 1\n'
+    '-- invalid = "last < low * 1.002"\n-- expires_s = 3\n'
+    "SELECT symbol, last, vwap, vol FROM market WHERE last > vwap AND vol > 2000"
+)
+QUIET = (
+    '-- title = "Slow"\n-- kind = "events"\n-- gate = "none"\n-- cooldown_s = 1\n'
+    "SELECT symbol, last FROM market WHERE delta(vol, '1s') < 100 AND vol > 5000"
+)
+LOST, TOLD, BACK, HEALED = 4.0, 5.51, 7.33, 9.21
+"""Seconds after the tape's begin: the stream stops, that is noticed, it comes back, it is healed."""
+
+
+def picked(trades: Trades, at: np.ndarray) -> Trades:
+    return Trades(*(getattr(trades, f.name)[at] for f in fields(Trades)))
+
+
+def unbroken(questions: dict[str, str]) -> Iterator[Record]:
+    """Yield the tape without its quotes: those of a hole are gone for good."""
+    for record in TAPE.records():
+        match record:
+            case Batch():
+                yield replace(record, quotes=None)
+            case Questions():
+                yield Questions(questions)
+            case _:
+                yield record
+
+
+def broken(questions: dict[str, str], missing: tuple[int, ...] = ()) -> Iterator[Record]:
+    """Yield the tape without the trades of the hole, with the states and the healing of a feed."""
+    begin = TAPE.start_ns
+    at = {name: begin + int(s * NS) for name, s in
+          (("lost", LOST), ("told", TOLD), ("back", BACK), ("healed", HEALED))}  # fmt: skip
+    lost: list[Trades] = []
+    states = [
+        (at["told"], FeedState(at["told"], "tape", "gap", "mute", True, at["lost"])),
+        (at["back"], FeedState(at["back"], "tape", "healing", "", True, at["lost"])),
+        (at["back"], snapshot(at["back"])),
+    ]
+    for record in unbroken(questions):
+        if isinstance(record, Batch) and record.trades is not None:
+            ts = record.trades.ts_ns
+            gone = (ts > at["lost"]) & (ts <= at["back"])
+            lost.append(picked(record.trades, gone))
+            yield replace(record, trades=picked(record.trades, ~gone))
+        elif isinstance(record, Mark):
+            while states and states[0][0] < record.ts_ns:
+                yield states.pop(0)[1]
+            if at["healed"] and record.ts_ns > at["healed"]:
+                yield heal(at, lost, missing)
+                yield FeedState(at["healed"], "tape", "live")
+                at["healed"] = 0
+            mute = at["lost"] < record.ts_ns <= at["back"]
+            yield Mark(record.ts_ns, at["lost"]) if mute else record
+        else:
+            yield record
+
+
+def heal(at: dict[str, int], lost: list[Trades], missing: tuple[int, ...]) -> Healed:
+    columns = (np.concatenate([getattr(t, f.name) for t in lost]) for f in fields(Trades))
+    trades = Trades(*columns)
+    keep = ~np.isin(trades.row, missing)
+    return Healed(
+        at["healed"], at["lost"], at["back"], np.array(missing, np.int32), picked(trades, keep)
+    )  # fmt: skip
+
+
+def snapshot(now: int) -> Snapshot:
+    """Return a picture of the day that is wrong for all rows but those that need it."""
+    n = 40
+    unknown, price = np.full(n, NAN), np.full(n, 11.0)
+    return Snapshot(
+        now, np.arange(n, dtype=np.int32), np.full(n, now), price, np.full(n, 1e6),
+        unknown, price + 1.0, price - 1.0, price, *(unknown.copy() for _ in range(5)),
+    )  # fmt: skip
+
+
+def played(records: Iterator[Record]) -> Live:
+    engine = healable(Engine())
+    return live(foreseen(records, engine.foresee), None, engine)
+
+
+def standing(done: Live) -> dict[str, tuple[str, ...]]:
+    """Return by id the last state of each signal that stands, as told last."""
+    found: dict[str, Signal] = {}
+    for cycle in done.cycles:
+        for signal in cycle.signals:
+            found[signal.id] = signal
+    return {
+        key: (s.scan, s.symbol, s.state, str(s.mark))
+        for key, s in found.items()
+        if s.state not in ("retracted", "armed")
+    }
+
+
+BOTH = {"cross": CROSS, "quiet": QUIET}
+
+
+def test_signals_after_corrections_are_those_of_the_unbroken_day() -> None:
+    whole, healed = played(unbroken(BOTH)), played(broken(BOTH))
+    told = [s for c in healed.cycles for s in c.signals]
+    assert standing(healed) == standing(whole)
+    retracted = [s for s in told if s.state == "retracted"]
+    late = [s for s in told if s.ts_ns > s.mark]
+    assert retracted
+    assert late
+    assert all(s.reason.startswith("healed: the trades missed from 09:29:59") for s in retracted)
+    assert all("told late" in s.reason for s in late)
+    fired = {s.id for s in told if s.state == "fired" and s.mark <= TAPE.start_ns + BACK * NS}
+    assert {s.id for s in retracted} <= fired
+
+
+def test_every_row_and_window_is_that_of_the_unbroken_day() -> None:
+    whole, healed = played(unbroken(BOTH)).engine.table, played(broken(BOTH)).engine.table
+    for name in whole.rows.dtype.names or ():
+        mine, theirs = healed.live[name], whole.live[name]
+        assert np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f"), name
+    assert (whole.bars.all() == healed.bars.all()).all()
+    for ring, other in zip(whole.rings, healed.rings, strict=True):
+        assert np.asarray(ring).tobytes() == np.asarray(other).tobytes()
+
+
+def test_what_follows_the_healing_is_the_same() -> None:
+    whole, healed = played(unbroken(BOTH)), played(broken(BOTH))
+    after = TAPE.start_ns + int((HEALED + 0.1) * NS)
+    mine = [s for c in healed.cycles for s in c.signals if c.mark.ts_ns > after]
+    theirs = [s for c in whole.cycles for s in c.signals if c.mark.ts_ns > after]
+    assert theirs
+    assert mine == theirs
+
+
+def test_in_the_hole_no_row_fires_and_a_snapshot_does_not_end_it() -> None:
+    told = TAPE.start_ns + int(TOLD * NS)
+    healed = played(broken(BOTH))
+    at = TAPE.start_ns + int(HEALED * NS)
+    held = [s for c in healed.cycles for s in c.signals if told < c.mark.ts_ns <= at]
+    assert {s.state for s in held} <= {"expired", "halted"}
+
+
+def test_a_row_without_its_trades_has_the_snapshots_day() -> None:
+    whole, healed = played(unbroken(BOTH)).engine.table, played(broken(BOTH, (0, 3))).engine.table
+    others = np.setdiff1d(np.arange(40), [0, 3])
+    for name in ("vol", "high", "low", "pv", "v", "trades"):
+        assert np.array_equal(
+            healed.live[name][others], whole.live[name][others], equal_nan=True
+        ), name
+    assert healed.live["vol"][0] > 1e6
+    assert not healed.live["provisional"].any()
+
+
+def test_a_replay_of_the_journal_gives_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "journal" / "2026-11-20" / "0001"
+    folder.mkdir(parents=True)
+    writer = Writer(folder)
+    engine = healable(Engine())
+    done = live(foreseen(broken(BOTH), engine.foresee), writer, engine)
+    writer.close()
+    again, records = open_journal(folder)
+    found = [c.signals for r in records if (c := again.apply(r)) is not None and c.signals]
+    assert found == [c.signals for c in done.cycles if c.signals]
+    assert again.digest == done.engine.digest
+
+
+def test_without_what_was_before_the_trades_are_late_ones() -> None:
+    done = live(broken(BOTH), None, Engine())
+    assert not done.engine.table.live["provisional"].any()
+    assert done.engine.table.gap_since_ns == 0
