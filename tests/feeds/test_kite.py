@@ -16,6 +16,7 @@ from feeds.kite_service import (
     KEY,
     NIFTY,
     NS,
+    TCS,
     TOKEN,
     Kite,
     Market,
