@@ -25,6 +25,13 @@ class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Further origins whose pages may open the WebSocket."""
 
 
+class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[users]: who may come in."""
+
+    guests: bool = False
+    """Let everybody read, within quotas: for a public demo. Never orders, nor what users keep."""
+
+
 class JournalLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[journal]: how much is kept; the oldest run goes first, never the running one."""
 
@@ -55,6 +62,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 1
     """Processes that reckon the indicators of rows in play; 0: the scanner itself."""
     web: Web = Web()
+    users: Users = Users()
     journal: JournalLimits = JournalLimits()
     options: Options = Options()
     feed: dict[str, dict[str, Any]] = {}

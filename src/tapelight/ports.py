@@ -228,6 +228,86 @@ class Documents(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Describe a user; `role` is viewer, analyst, trader or admin."""
+
+    name: str
+    role: str
+    disabled: bool = False
+    created_ns: int = 0
+    subject: str = ""
+    """The issuer and subject of a sign-in elsewhere; empty for one with a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Describe a session or an API key without its secret; `scopes` are a key's."""
+
+    id: str
+    owner: str
+    kind: str
+    """session or key."""
+    label: str
+    scopes: frozenset[str]
+    created_ns: int
+    expires_ns: int
+    used_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Say who shows a credential."""
+
+    account: Account
+    credential: Credential
+
+
+class Identities(Protocol):
+    """Who shows which credential; answered from memory."""
+
+    def any(self) -> bool:
+        """Tell whether there are accounts: without one this machine's user may do everything."""
+
+    async def identify(self, token: str) -> Identity | None:
+        """Return who shows a session's or a key's token; None where it isn't valid."""
+
+    def holds(self, id: str, role: str) -> bool:  # noqa: A002 - a credential's id
+        """Tell whether a credential is still valid, and its owner still of `role`."""
+
+
+class Accounts(Protocol):
+    """The users; each raises Rejected with the reason, Missing for an unknown name."""
+
+    async def accounts(self) -> Sequence[Account]:
+        """Return all, by name."""
+
+    async def write(self, account: Account, password: str | None, *, new: bool) -> Account:
+        """Make a user or change one; None leaves the password. One admin always stays."""
+
+    async def delete(self, name: str) -> None:
+        """Delete a user with all that belongs to it."""
+
+    async def verify(self, name: str, password: str) -> Account:
+        """Return whose name and password these are."""
+
+
+class Credentials(Protocol):
+    """Sessions and API keys."""
+
+    async def make(self, credential: Credential) -> str:
+        """Make one and return its token, which is shown once; its id is given here."""
+
+    async def credentials(self, owner: str) -> Sequence[Credential]:
+        """Return a user's, the newest first."""
+
+    async def end(self, owner: str, id: str) -> None:  # noqa: A002 - a credential's id
+        """End one; raises Missing."""
+
+    async def end_sessions(self, owner: str, but: str = "") -> None:
+        """End a user's sessions, all but one."""
+
+
 class Bus(Protocol):
     """Carry topics from the engine to whoever asked; the newest state of a topic wins."""
 

@@ -4,18 +4,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
+from tapelight.app.control import Control
 from tapelight.app.scanfiles import ScanFiles
 from tapelight.buses.memory import MemoryBus
-from tapelight.ports import Documents
-from tapelight.web.server import Gateway
+from tapelight.ports import Account, Documents
+from tapelight.web.server import Gateway, Users
 from web.by_hand import BoardsByHand, MarketByHand, PastByHand
 
 HOST = "127.0.0.1:8787"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class Site:
@@ -26,12 +30,15 @@ class Site:
         self.past = PastByHand()
         self.scans: ScanFiles | None = None
         self.documents: Documents | None = None
+        self.users: Users | None = None
+        self.guests = False
         self.gateway = self.open()
 
     def open(self) -> Gateway:
         return Gateway(
             self.boards, self.market, self.bus, port=0, epoch="e1", past=self.past,
-            scans=self.scans, documents=self.documents,
+            scans=self.scans, documents=self.documents, users=self.users, guests=self.guests,
+            code="c0de",
         )  # fmt: skip
 
 
@@ -119,3 +126,58 @@ async def connect(site: Site) -> AsyncIterator[Any]:
     yield open_one
     for socket in sockets:
         await socket.close()
+
+
+PASSWORD = "correct horse battery"
+PEOPLE = {"root": "admin", "tess": "trader", "ann": "analyst", "vic": "viewer"}
+
+
+class Town:
+    """A gateway with accounts, and a client for each of its people and for strangers."""
+
+    def __init__(self, site: Site, control: Control) -> None:
+        self.site, self.control = site, control
+        site.documents, site.users = control.documents, control.users
+        site.gateway.close()
+        site.gateway = site.open()
+        self._clients: list[httpx.AsyncClient] = []
+
+    async def settle(self) -> None:
+        """Make the accounts."""
+        for name, role in PEOPLE.items():
+            await self.control.users.write(Account(name, role), PASSWORD, new=True)
+
+    def client(self, ip: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(
+            self.site.gateway.app, raise_app_exceptions=False, client=(ip, 50_000)
+        )
+        client = httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}", headers=headers)
+        self._clients.append(client)
+        return client
+
+    async def enter(self, name: str) -> httpx.AsyncClient:
+        """Return a client that has logged in, as the dashboard does."""
+        client = self.client(origin=f"http://{HOST}")
+        answer = await client.post("/api/login", json={"name": name, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        client.headers["x-csrf-token"] = answer.json()["csrf"]
+        return client
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+        self.control.close()
+
+
+@pytest.fixture
+async def empty_town(site: Site, tmp_path: Path) -> AsyncIterator[Town]:
+    """A gateway that has a place for accounts, and none yet."""
+    town = Town(site, Control(tmp_path, CHEAP))
+    yield town
+    await town.close()
+
+
+@pytest.fixture
+async def town(empty_town: Town) -> Town:
+    await empty_town.settle()
+    return empty_town

@@ -1,21 +1,16 @@
 import httpx
 import msgspec
 import pytest
-from starlette.applications import Starlette
 from starlette.routing import Route
 
 from tapelight.web.endpoints import Endpoint
-from tapelight.web.guard import Guard
 from web.conftest import Site
 
 
 def _routes(site: Site) -> set[tuple[str, str]]:
-    assert isinstance(site.gateway.app, Guard)
-    application = site.gateway.app._app
-    assert isinstance(application, Starlette)
     return {
         (route.path.replace(":path}", "}"), method.lower())
-        for route in application.routes
+        for route in site.gateway.application.routes
         if isinstance(route, Route) and route.methods is not None
         for method in route.methods - {"HEAD"}
         if route.path not in ("/api", "/api/{path:path}")

@@ -1,21 +1,46 @@
 """What belongs to users, in users.db beside the journal: one file, one writing thread."""
 
+import secrets
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
+from argon2 import PasswordHasher
 
-from tapelight.stores.database import Database
+from tapelight.stores import documents, users
+from tapelight.stores.database import OWNER_ONLY, Database
 from tapelight.stores.documents import DOCUMENTS, DocumentStore
+from tapelight.stores.users import HASHER, UserStore
+from tapelight.web.guard import is_loopback
+from tapelight.web.server import Gateway
 
+log = structlog.get_logger()
 FILE = "users.db"
+KEY_FILE = "gateway.key"
+"""Holds an API key that reads, new at each start: for programs that may read the data folder."""
 
 
 class Control:
-    """Hold the stores of what users keep."""
+    """Hold the stores of what users keep; `code` sets up the first admin from elsewhere."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, hasher: PasswordHasher = HASHER) -> None:
+        self._data = data
         self._database = Database(data / FILE, tables())
         self.documents = DocumentStore(self._database)
+        self.users = UserStore(self._database, hasher=hasher, belongings=(DOCUMENTS.c.owner,))
+        self.code = secrets.token_hex(4)
+
+    def show(self, gateway: Gateway, host: str) -> None:
+        """Write the key for local programs; say how to set up where others can reach the gateway."""
+        path = self._data / KEY_FILE
+        path.touch(OWNER_ONLY)
+        path.chmod(OWNER_ONLY)
+        path.write_text(gateway.gate.local_token + "\n", "utf-8")
+        if not self.users.any() and not is_loopback(host) and host != "localhost":
+            log.warning(
+                "no accounts yet: only this machine may read; set up the first admin at /",
+                code=self.code,
+            )
 
     def close(self) -> None:
         """Write what waits, and close the file."""
@@ -24,4 +49,8 @@ class Control:
 
 def tables() -> sa.MetaData:
     """Return the schema of users.db."""
-    return DOCUMENTS.metadata
+    schema = sa.MetaData()
+    for part in (documents.METADATA, users.METADATA):
+        for table in part.tables.values():
+            table.to_metadata(schema)
+    return schema

@@ -100,7 +100,9 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
+        users=control.users, guests=config.users.guests, code=control.code,
     )  # fmt: skip
+    control.show(gateway, web.host)
     parts = Parts(
         scanner,
         gateway,

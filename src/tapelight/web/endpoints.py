@@ -12,7 +12,7 @@ from tapelight.model.signals import Signal
 from tapelight.ports import Cell, Json
 from tapelight.web.problems import Refused
 from tapelight.web.spans import SPANS
-from tapelight.web.who import who_asks
+from tapelight.web.who import Who, who_asks
 from tapelight.web.wire import encode, nearest, quoted
 
 Arguments = Mapping[str, Json]
@@ -161,9 +161,29 @@ class Endpoint:
     scope: str = "read"
     """What an API key must be for; empty: no key will do."""
 
+    @property
+    def least(self) -> str:
+        """Return the least role that may ask."""
+        return self.role or ("guest" if self.method == "GET" else "admin")
+
+    def admit(self, who: Who) -> None:
+        """Raise Refused where `who` may not ask this."""
+        if who.may(self.least, self.scope):
+            return
+        if who.via in ("nobody", "guest"):
+            raise Refused(
+                401, "Log in by POST /api/login, or send an API key as Authorization: Bearer KEY."
+            )
+        if who.via == "key" and self.scope not in who.scopes:
+            needed = f"its scope {self.scope}" if self.scope else "a session: log in"
+            raise Refused(403, f"The API key isn't enough: this needs {needed}.")
+        raise Refused(403, f"This needs the role {self.least}, yours is {who.role}: ask an admin.")
+
     async def respond(self, request: Request) -> Response:
         """Read the arguments and answer; give up when the client has gone."""
-        given = {**arguments(self, request), "who": who_asks(request.scope)}
+        who = who_asks(request.scope)
+        self.admit(who)
+        given = {**arguments(self, request), "who": who, "scope": request.scope}
         if self.body is not None:
             given["body"] = await _body(request, self.body)
         answer = self.handle(given)
@@ -172,6 +192,9 @@ class Endpoint:
 
 async def _body(request: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
     """Return the request's JSON as a struct; raises Refused with the fault."""
+    kind_of_body = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind_of_body != "application/json":
+        raise Refused(415, "Send JSON, with the header content-type: application/json.")
     data = b""
     try:
         async for piece in request.stream():

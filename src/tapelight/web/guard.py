@@ -70,11 +70,12 @@ class Door:
         """Tell whether a WebSocket may be opened.
 
         The Origin must be of this same host or configured. Without one (no browser), the
-        client must be on this machine and bring no cookie.
+        client must bring no cookie, and be on this machine or show an API key.
         """
         origin = headers.get("origin")
         if origin is None:
-            return _is_loopback(client) and "cookie" not in headers
+            is_program = is_loopback(client) or "authorization" in headers
+            return is_program and "cookie" not in headers
         return self.trusts(origin, headers)
 
     def trusts(self, origin: str, headers: Headers) -> bool:
@@ -91,7 +92,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_loopback(client: str) -> bool:
+def is_loopback(client: str) -> bool:
+    """Tell whether an address is this machine's own."""
     return _is_address(client) and ip_address(client).is_loopback
 
 

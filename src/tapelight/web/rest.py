@@ -90,6 +90,7 @@ class Rest:
         reasons: Reasons | None = None,
         records: Records | None = None,
         documents: Documents | None = None,
+        users: tuple[Endpoint, ...] = (),
     ) -> None:
         self._boards = boards
         self._market = market
@@ -98,6 +99,7 @@ class Rest:
         self._reasons = reasons
         self._records = records
         self._documents = documents
+        self._users = users
         self._metrics = metrics.exposition(lambda: {**market.status(), "gateway": own()})
         self.endpoints = self._table()
         self._document = document(self.endpoints, _version())
@@ -108,9 +110,21 @@ class Rest:
         asked = (COLUMNS, WHERE, ORDER, limit(100, ROWS), AT)
         return (
             Endpoint(
-                "/health", "Tell whether the market is live.", self.health, Health, (), (503,)
+                "/health",
+                "Tell whether the market is live.",
+                self.health,
+                Health,
+                (),
+                (503,),
+                role="nobody",
             ),
-            Endpoint("/metrics", "Prometheus metrics.", self.metrics, "text/plain"),
+            Endpoint(
+                "/metrics",
+                "Prometheus metrics.",
+                self.metrics,
+                "text/plain",
+                role="viewer",
+            ),
             Endpoint("/api/boards", "List the boards.", self.boards, list[BoardInfo]),
             Endpoint(
                 "/api/boards/{name}", "Show a board.", self.board, BoardRows, (BOARD, AT), then
@@ -135,15 +149,24 @@ class Rest:
             *reason_endpoints(self._reasons, self._boards),
             *scan_endpoints(self._scans),
             *record_endpoints(self._records),
+            *self._users,
             *document_endpoints(LAYOUTS, self._documents),
             *document_endpoints(WATCHLISTS, self._documents),
-            Endpoint("/api/openapi.json", "This document.", self.openapi, dict[str, Json]),
+            Endpoint(
+                "/api/openapi.json",
+                "This document.",
+                self.openapi,
+                dict[str, Json],
+                role="nobody",
+            ),
         )
 
-    def health(self, _args: Arguments) -> Response:
-        """Answer 200 when live, otherwise 503 with the reason."""
+    def health(self, args: Arguments) -> Response:
+        """Answer 200 when live, otherwise 503 with the reason; the rest is for those who may read."""
         status = self._market.status()
         reason = fault(status)
+        if not args["who"].may("guest", "read"):
+            status = {}
         body = {"ok": reason is None, **({"reason": reason} if reason else {}), **status}
         return reply(body, 503 if reason else 200)
 

@@ -34,16 +34,17 @@ def scan_endpoints(scans: Scans | None) -> tuple[Endpoint, ...]:
         Endpoint("/api/scans", "List boards and scans.", rest.list, list[ScanRow]),
         Endpoint(
             "/api/scans/check", "Check a text without saving it.", rest.check, Checked,
-            method="POST", body=ScanText, errors=(400, 413),
+            method="POST", body=ScanText, errors=(400, 413), role="analyst", scope="scan",
         ),
         Endpoint(path, "Show a scan's file.", rest.show, ScanRow, (SCAN,), (400, 404)),
         Endpoint(
             path, "Write a scan's file.", rest.write, ScanRow, (SCAN, IF_MATCH), changed,
-            method="PUT", body=ScanText,
+            method="PUT", body=ScanText, role="analyst", scope="scan",
         ),
         Endpoint(
             path, "Delete an own scan; a shipped one of its name is back.", rest.delete,
             dict[str, Json], (SCAN, IF_MATCH), changed, method="DELETE",
+            role="analyst", scope="scan",
         ),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,14 +18,29 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from tapelight.errors import TapelightError
-from tapelight.ports import Boards, Bus, Documents, Json, Market, Past, Reasons, Records, Scans
+from tapelight.ports import (
+    Boards,
+    Bus,
+    Documents,
+    Identities,
+    Json,
+    Market,
+    Past,
+    Reasons,
+    Records,
+    Scans,
+)
+from tapelight.web.auth import AuthRest, Directory
+from tapelight.web.auth_users import UserRest
 from tapelight.web.files import Dashboard
+from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
 from tapelight.web.problems import Refused, on_error, on_http, problem
 from tapelight.web.rest import Rest
 from tapelight.web.session import Session
 from tapelight.web.sockets import Http, WebSocketProtocol, bind
 from tapelight.web.stream import Limits, Stream
+from tapelight.web.who import Who, who_asks
 from tapelight.web.wire import nearest, quoted
 
 __all__ = ["Gateway", "Limits", "bind"]
@@ -33,6 +49,11 @@ STATIC = Path(__file__).parent / "static"
 INCOMING_BYTES = 64 * 1024
 PING_S = 20.0
 STOP_S = 2.0
+DISMISS_S = 0.5
+
+
+class Users(Directory, Identities, Protocol):
+    """Know accounts, sessions and keys."""
 
 
 class _Server(uvicorn.Server):
@@ -71,20 +92,31 @@ class Gateway:
         reasons: Reasons | None = None,
         records: Records | None = None,
         documents: Documents | None = None,
+        users: Users | None = None,
+        guests: bool = False,
+        code: str = "",
     ) -> None:
         self._listener = listener or bind(host, port)
         self.port: int = self._listener.getsockname()[1]
         self.stream = Stream(
             boards, market, bus, epoch=epoch or secrets.token_hex(4), limits=limits
         )
-        rest = Rest(boards, market, self._figures, past, scans, reasons, records, documents)
+        self.gate = Gate(users, guests=guests)
+        auth = AuthRest(users, self.gate, code)
+        accounts = (*auth.endpoints(), *UserRest(auth).endpoints())
+        rest = Rest(
+            boards, market, self._figures, past, scans, reasons, records, documents, accounts
+        )
         self.endpoints = rest.endpoints
-        self.app: ASGIApp = Guard(self._application(static), Door(host, hosts, origins))
+        self._sessions: set[Session] = set()
+        self.application = self._application(static)
+        self.app: ASGIApp = Guard(self.gate.around(self.application), Door(host, hosts, origins))
 
     async def serve(self) -> None:
         """Serve until cancelled; then end within two seconds, closing clients with 1012."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.stream.sweep(), name="gateway sweep")
+            group.create_task(self._dismiss(), name="gateway rights")
             group.create_task(self._serve_sockets(), name="gateway sockets")
 
     def close(self) -> None:
@@ -141,8 +173,36 @@ class Gateway:
             detail = f"The gateway serves {most} clients at most: try again in a minute."
             await websocket.send_denial_response(problem(503, detail, "/ws"))
             return
+        who = who_asks(websocket.scope)
+        if not who.may("guest", "read"):
+            detail = (
+                "Log in first: the stream is for users, or for who shows a ticket or an API key."
+            )
+            await websocket.send_denial_response(problem(401, detail, "/ws"))
+            return
+        with self.gate.seat(websocket.scope) as free:
+            if not free:
+                detail = "Too many connections are open: close some of them first."
+                await websocket.send_denial_response(problem(429, detail, "/ws"))
+                return
+            await self._serve_client(websocket, who)
+
+    async def _serve_client(self, websocket: WebSocket, who: Who) -> None:
         await websocket.accept()
-        await Session(self.stream, websocket).run()
+        session = Session(self.stream, websocket, who)
+        self._sessions.add(session)
+        try:
+            await session.run()
+        finally:
+            self._sessions.discard(session)
+
+    async def _dismiss(self) -> None:
+        """Close the WebSockets of those who have logged out or lost their role, twice a second."""
+        while True:
+            await asyncio.sleep(DISMISS_S)
+            for session in self._sessions:
+                if not self.gate.holds(session.who):
+                    session.dismiss()
 
     async def _unknown(self, request: Request) -> Response:
         path = request.url.path

@@ -10,7 +10,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tapelight.errors import Rejected
 from tapelight.ports import Json
+from tapelight.web.client import Client
 from tapelight.web.stream import TOPICS_A_CLIENT, Stream
+from tapelight.web.who import OPEN, Who
 from tapelight.web.wire import encode, nearest, quoted
 
 Answer = TypeVar("Answer")
@@ -20,6 +22,9 @@ OPS_A_SECOND = 50
 CLOSE_S = 2.0
 SLOW = 4008
 """Close code of a client that fell too far behind."""
+DISMISSED = 4401
+"""Close code of a client whose session is over, or whose role has changed."""
+GUEST_TOPICS = 16
 
 
 class Op(msgspec.Struct):
@@ -67,11 +72,18 @@ class Pace:
 class Session:
     """Serve one accepted WebSocket until either side ends it."""
 
-    def __init__(self, stream: Stream, websocket: WebSocket) -> None:
+    def __init__(self, stream: Stream, websocket: WebSocket, who: Who = OPEN) -> None:
+        self.who = who
         self._stream = stream
         self._websocket = websocket
         self._client, self._too_slow = stream.join()
         self._pace = Pace(stream.clock)
+        self._dismissed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def dismiss(self) -> None:
+        """Let the connection end: who opened it may no longer read."""
+        if not self._dismissed.done():
+            self._dismissed.set_result(None)
 
     async def run(self) -> None:
         """Read and write side by side; close with 4008 when the client is too slow."""
@@ -79,23 +91,26 @@ class Session:
         writer = asyncio.create_task(self._client.write(self._websocket.send_text))
         tasks = (reader, writer)
         try:
-            await asyncio.wait({*tasks, self._too_slow}, return_when=asyncio.FIRST_COMPLETED)
+            ends_it = {*tasks, self._too_slow, self._dismissed}
+            await asyncio.wait(ends_it, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._stream.leave(self._client)
             for task in tasks:
                 task.cancel()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
         if self._too_slow.done():
-            await self._close_slow()
+            reason = f"more than {self._stream.limits.slow_s:g} s behind: reconnect and resume"
+            await self._close(SLOW, reason)
+        elif self._dismissed.done():
+            await self._close(DISMISSED, "the session is over: log in again")
         for end in ends:
             if isinstance(end, Exception) and not isinstance(end, WebSocketDisconnect):
                 raise end
 
-    async def _close_slow(self) -> None:
-        reason = f"more than {self._stream.limits.slow_s:g} s behind: reconnect and resume"
+    async def _close(self, code: int, reason: str) -> None:
         with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):
             async with asyncio.timeout(CLOSE_S):
-                await self._websocket.close(SLOW, reason)
+                await self._websocket.close(code, reason)
 
     async def _read(self) -> None:
         while True:
@@ -121,10 +136,25 @@ class Session:
                 self._resume(op)
             case "subscribe":
                 for name in op.topics:
-                    self._try(self._stream.subscribe, name)
+                    self._try(self._subscribe, name)
             case "unsubscribe":
                 for name in op.topics:
                     self._try(self._stream.unsubscribe, name)
+
+    def _subscribe(self, client: Client, name: str) -> None:
+        self._check_room(client)
+        self._stream.subscribe(client, name)
+
+    def _recover(self, client: Client, name: str, epoch: str, seq: int) -> bool:
+        if name not in client.topics:
+            self._check_room(client)
+        return self._stream.resume(client, name, epoch, seq)
+
+    def _check_room(self, client: Client) -> None:
+        if self.who.via == "guest" and len(client.topics) >= GUEST_TOPICS:
+            raise Rejected(
+                f"A guest may have {GUEST_TOPICS} topics: unsubscribe from some, or log in."
+            )
 
     def _resume(self, op: Op) -> None:
         if not isinstance(op.topics, dict):
@@ -133,7 +163,7 @@ class Session:
                 '"topics":{"status":17}}.'
             )
         recovered = {
-            name: self._try(self._stream.resume, name, str(op.epoch), seq)
+            name: self._try(self._recover, name, str(op.epoch), seq)
             for name, seq in op.topics.items()
         }
         answer = {name: whole for name, whole in recovered.items() if whole is not None}

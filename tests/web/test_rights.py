@@ -1,0 +1,203 @@
+"""Who may what: every route and verb for every role and every scope of a key.
+
+A new endpoint without a line here fails. A role may what those before it may.
+"""
+
+import itertools
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from tapelight.web.endpoints import Endpoint
+from tapelight.web.who import ROLES, SCOPES
+from web.conftest import HOST, PEOPLE, Socket, Town
+
+READ, SCAN, ALERT, PERSON = "read", "scan", "alert", ""
+"""What a key must be for; PERSON: no key will do."""
+
+RIGHTS: Mapping[str, tuple[str, str]] = {
+    "GET /health": ("nobody", READ),
+    "GET /api/openapi.json": ("nobody", READ),
+    "GET /metrics": ("viewer", READ),
+    "GET /api/boards": ("guest", READ),
+    "GET /api/boards/{name}": ("guest", READ),
+    "GET /api/market": ("guest", READ),
+    "GET /api/symbols/{symbol}": ("guest", READ),
+    "GET /api/bars/{symbol}": ("guest", READ),
+    "GET /api/why": ("guest", READ),
+    "GET /api/signals": ("guest", READ),
+    "GET /api/record": ("guest", READ),
+    "GET /api/scans": ("guest", READ),
+    "GET /api/scans/{name}": ("guest", READ),
+    "POST /api/scans/check": ("analyst", SCAN),
+    "PUT /api/scans/{name}": ("analyst", SCAN),
+    "DELETE /api/scans/{name}": ("analyst", SCAN),
+    "GET /api/me": ("nobody", READ),
+    "POST /api/setup": ("nobody", PERSON),
+    "POST /api/login": ("nobody", PERSON),
+    "POST /api/logout": ("nobody", PERSON),
+    "POST /api/password": ("viewer", PERSON),
+    "POST /api/ticket": ("viewer", READ),
+    "GET /api/users": ("admin", PERSON),
+    "POST /api/users": ("admin", PERSON),
+    "PUT /api/users/{name}": ("admin", PERSON),
+    "DELETE /api/users/{name}": ("admin", PERSON),
+    "GET /api/sessions": ("viewer", PERSON),
+    "DELETE /api/sessions/{id}": ("viewer", PERSON),
+    "GET /api/keys": ("viewer", PERSON),
+    "POST /api/keys": ("viewer", PERSON),
+    "DELETE /api/keys/{id}": ("viewer", PERSON),
+    **{
+        f"{verb} /api/{kind}{rest}": ("viewer", READ)
+        for kind in ("layouts", "watchlists")
+        for verb, rest in (
+            ("GET", ""),
+            ("POST", "/import"),
+            ("GET", "/{name}"),
+            ("PUT", "/{name}"),
+            ("DELETE", "/{name}"),
+            ("GET", "/{name}/history"),
+            ("POST", "/{name}/undo"),
+            ("GET", "/{name}/export"),
+        )
+    },
+}
+LAST = "POST /api/logout"
+DENIED = (401, 403)
+
+
+def title(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path.replace(':path}', '}')}"
+
+
+def test_every_route_has_its_line(town: Town) -> None:
+    endpoints = town.site.gateway.endpoints
+    assert {title(e): (e.least, e.scope) for e in endpoints} == RIGHTS
+
+
+async def ask(client: httpx.AsyncClient, route: str) -> int:
+    """Ask a route for something that is not there or not sound: what is admitted changes nothing."""
+    verb, _, path = route.partition(" ")
+    for word in ("name", "symbol", "scan", "id"):
+        path = path.replace(f"{{{word}}}", "no.such.one")
+    body = None if verb == "GET" else {}
+    return (await client.request(verb, path, json=body)).status_code
+
+
+async def outcomes(client: httpx.AsyncClient) -> dict[str, bool]:
+    """Return for each route whether the client was let in; log-out comes last, as it ends that."""
+    routes = sorted(RIGHTS, key=lambda route: route == LAST)
+    return {route: await ask(client, route) not in DENIED for route in routes}
+
+
+def expected(role: str) -> dict[str, bool]:
+    found = {route: ROLES.index(role) >= ROLES.index(least) for route, (least, _) in RIGHTS.items()}
+    return found | {"POST /api/setup": True}
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+async def test_a_role_may_its_own_and_what_is_below(town: Town, name: str) -> None:
+    assert await outcomes(await town.enter(name)) == expected(PEOPLE[name])
+
+
+@pytest.mark.parametrize(("role", "guests"), [("nobody", False), ("guest", True)])
+async def test_strangers(town: Town, role: str, guests: bool) -> None:
+    town.site.guests = guests
+    town.site.gateway.close()
+    town.site.gateway = town.site.open()
+    assert await outcomes(town.client("10.0.0.9")) == expected(role)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_a_key_may_what_its_scope_and_its_owner_may(town: Town, scope: str) -> None:
+    root = await town.enter("root")
+    made = await root.post("/api/keys", json={"label": "x", "scopes": [scope]})
+    program = town.client("10.0.0.9", authorization=f"Bearer {made.json()['key']}")
+    found = await outcomes(program)
+    assert found == {
+        route: least == "nobody" or needed == scope for route, (least, needed) in RIGHTS.items()
+    }
+
+
+# --- 60 origin and cookie variants ----------------------------------------------------------
+
+ORIGINS = {
+    "own": f"http://{HOST}",
+    "none": None,
+    "null": "null",
+    "empty": "",
+    "evil": "http://evil.example",
+    "suffix": f"http://{HOST}.evil.example",
+    "prefix": f"http://evil-{HOST}",
+    "user": f"http://{HOST}@evil.example",
+    "port": "http://127.0.0.1:8788",
+    "no port": "http://127.0.0.1",
+    "other name of this machine": "http://localhost:8787",
+    "file": "file://",
+    "path": f"http://{HOST}/x",
+    "two": f"http://{HOST} http://evil.example",
+    "subdomain": f"http://desk.{HOST}",
+}
+COOKIES = ("valid", "none", "forged", "logged out")
+VARIANTS = list(itertools.product(ORIGINS, COOKIES))
+
+
+async def cookie_for(town: Town, kind: str) -> str:
+    if kind == "none":
+        return ""
+    if kind == "forged":
+        return "tapelight=tl0000000000000000.forged"
+    vic = await town.enter("vic")
+    cookie = f"tapelight={vic.cookies['tapelight']}"
+    if kind == "logged out":
+        await vic.post("/api/logout")
+    return cookie
+
+
+def test_there_are_sixty_variants() -> None:
+    assert len(VARIANTS) == 60
+
+
+@pytest.mark.parametrize(("origin", "cookie"), VARIANTS)
+async def test_a_websocket_opens_for_a_session_from_our_own_page_alone(
+    town: Town, origin: str, cookie: str
+) -> None:
+    headers = {"host": HOST}
+    if (text := ORIGINS[origin]) is not None:
+        headers["origin"] = text
+    if value := await cookie_for(town, cookie):
+        headers["cookie"] = value
+    socket = Socket(town.site.gateway.app, headers, "127.0.0.1")
+    opened = (await socket.open())["type"] == "websocket.accept"
+    await (socket.close() if opened else socket.task)
+    assert opened == (origin == "own" and cookie == "valid")
+
+
+# --- what another site's page can send without being asked -------------------------------------
+
+FORMS = {
+    "form": {"content-type": "application/x-www-form-urlencoded"},
+    "text": {"content-type": "text/plain"},
+    "json": {"content-type": "application/json"},
+    "no origin": {"content-type": "application/json", "origin": None},
+    "fetch metadata": {"content-type": "text/plain", "sec-fetch-site": "cross-site"},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_another_sites_page_changes_nothing_with_a_stolen_cookie(
+    town: Town, form: str
+) -> None:
+    root = await town.enter("root")
+    await root.put("/api/layouts/mine", json={"body": {"format": 1}})
+    cookie = f"tapelight={root.cookies['tapelight']}"
+    given = {"origin": "http://evil.example", "cookie": cookie, **FORMS[form]}
+    headers = {name: value for name, value in given.items() if value is not None}
+    changing = [route for route in RIGHTS if not route.startswith("GET")]
+    for route in changing:
+        verb, _, path = route.partition(" ")
+        path = path.replace("{name}", "mine").replace("{id}", "x")
+        answer = await town.client().request(verb, path, content=b"{}", headers=headers)
+        assert answer.status_code == 403, (route, answer.text)
+    assert [d["version"] for d in (await root.get("/api/layouts")).json()] == [1]
