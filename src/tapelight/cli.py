@@ -339,12 +339,12 @@ def doctor(*, data: Data = None, config: ConfigFile = None, json: bool = False) 
 
 @app.command(name="list")
 def list_(what: str = "boards", *, config: ConfigFile = None, json: bool = False) -> None:
-    """List columns, functions, boards, strategies, feeds or scenarios.
+    """List columns, functions, boards, strategies, feeds, sources or scenarios.
 
     Parameters
     ----------
     what
-        Columns, functions, boards, strategies, feeds, scenarios.
+        Columns, functions, boards, strategies, feeds, sources, scenarios.
     json
         One JSON object a line.
     """

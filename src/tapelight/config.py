@@ -65,6 +65,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users: Users = Users()
     journal: JournalLimits = JournalLimits()
     options: Options = Options()
+    sources: tuple[str, ...] = ()
+    """What runs beside the feed: modules of sources/, such as nasdaq_halts and edgar."""
+    source: dict[str, dict[str, Any]] = {}
+    """[source.NAME]: the settings of each source, checked by the source itself."""
     feed: dict[str, dict[str, Any]] = {}
     """[feed.NAME]: the settings of each feed, checked by the feed itself."""
     strategy: dict[str, dict[str, Any]] = {}

@@ -70,6 +70,21 @@ class OptionFeed(Protocol):
         """Fetch the option chains of `symbols` and put each as `Chain`; what has none brings none."""
 
 
+class Source(Protocol):
+    """What runs beside the feed and tells more of its symbols: halts, filings.
+
+    It reads market time from the sink's clock, never sets it, and never ends the scanner: what
+    fails is counted by `sink.reject`, told by `status`, and tried again.
+    """
+
+    name: str
+
+    async def run(self, sink: Sink) -> None: ...
+
+    def status(self) -> Mapping[str, Json]:
+        """Return state (waiting, live, failing), detail (the reason) and counts."""
+
+
 class Boards(Protocol):
     """What the gateway may ask of the boards."""
 

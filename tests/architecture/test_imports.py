@@ -22,6 +22,7 @@ LAYERS: dict[str, set[str] | None] = {
     "healing": {"errors", "model", "market"},
     "engine": {"errors", "model", "ports", "market", "scan", "analytics", "healing"},
     "feeds": EDGE,
+    "sources": EDGE,
     "buses": EDGE,
     "queues": EDGE,
     "stores": EDGE,

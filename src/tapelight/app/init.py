@@ -20,6 +20,11 @@ port = 8787
 sessions = 10
 gigabytes = 20.0
 
+# What runs beside a feed of US shares, without a key: halts and filings.
+# sources = ["nasdaq_halts", "edgar"]
+# [source.edgar]
+# user_agent = "Your Name you@example.com"   # the SEC asks who asks
+
 [options]
 symbols = 40                 # whose option chains are fetched every five minutes; 0: nobody's
 

@@ -18,6 +18,7 @@ def listing(what: str, config: Config) -> Rows:
         "boards": _boards,
         "strategies": _strategies,
         "feeds": _feeds,
+        "sources": _sources,
         "scenarios": _scenarios,
     }
     if what not in kinds:
@@ -74,10 +75,18 @@ def _strategies(_config: Config) -> Rows:
 
 
 def _feeds(_config: Config) -> Rows:
+    return _plugins("feeds")
+
+
+def _sources(_config: Config) -> Rows:
+    return _plugins("sources")
+
+
+def _plugins(folder: str) -> Rows:
     from tapelight.plugins import load, names
 
-    for name in names("feeds"):
-        module = load("feeds", name)
+    for name in names(folder):
+        module = load(folder, name)
         if hasattr(module, "Config"):
             text = (module.__doc__ or "").partition("\n")[0]
             yield {"name": name, "text": text}

@@ -18,6 +18,7 @@ from tapelight.app.reasons import EngineReasons
 from tapelight.app.record import TrackRecord
 from tapelight.app.scanfiles import ScanFiles
 from tapelight.app.scanner import Scanner
+from tapelight.app.sources import Sources
 from tapelight.app.strategies import Budget, StrategyFiles
 from tapelight.app.tier3 import Rounds
 from tapelight.app.trust import remember
@@ -61,6 +62,7 @@ class Parts:
     workers: Workers
     record: TrackRecord
     control: Control
+    sources: Sources
     rounds: Rounds | None = None
     """Tier 3, where the feed knows options."""
     budget: Budget = field(default_factory=Budget)
@@ -119,7 +121,9 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         Workers(config.workers, lambda: scanner.engine, scanner.put),
         record,
         control,
+        Sources(config),
     )
+    scanner.source_status = parts.sources.status
     parts.rounds = _rounds(parts, config.options.symbols)
     scanner.workers = config.workers
     scanner.listeners.insert(0, parts.workers.on_cycle)
@@ -146,6 +150,7 @@ def _rounds(parts: Parts, symbols: int) -> Rounds | None:
 
 
 def _attach(parts: Parts, engine: Engine, pins: Sequence[str]) -> None:
+    parts.sources.opened.set()
     parts.boards.engine = engine
     parts.market.engine = engine
     _pin(parts.scanner, engine, pins)
@@ -253,6 +258,7 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
                 group.create_task(_warm(parts.past), name="past"),
                 group.create_task(parts.workers.run(), name="tier workers"),
                 group.create_task(parts.feed.run(scanner), name="feed"),
+                group.create_task(parts.sources.run(scanner), name="sources"),
             ]
             if parts.rounds is not None:
                 tasks.append(group.create_task(parts.rounds.run(), name="tier 3"))

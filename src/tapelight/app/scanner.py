@@ -96,6 +96,8 @@ class Scanner:
         """Called with each batch that is in the table."""
         self.signal_status: Callable[[], Mapping[str, Any]] = dict
         """What /health shows of the signals' way and their log."""
+        self.source_status: Callable[[], Mapping[str, Any]] = dict
+        """What /health shows of the sources beside the feed."""
         self._next_mark_ns = 0
         self._complete_ns = 0
         self._dirty = False
@@ -345,6 +347,7 @@ class Scanner:
             "signals": figures.signals,
             "tiers": engine.tiers.status(),
             **self.signal_status(),
+            "sources": dict(self.source_status()),
             "questions": {
                 "count": len(self._questions.texts),
                 "faults": dict(self.question_faults()),

@@ -2,7 +2,8 @@
 -- doc = "Price, move, relative volume, low float and news: a dot each; an unknown float or news is no fail."
 -- number = 12.9
 -- gate = "type IN ('CS','ADR') AND (spread_pct IS NULL OR spread_pct <= 1.5) AND NOT stale"
-SELECT symbol, last, chg_pct, rvol_day, rvol_tod, float_shares, news_since_close, headline,
+SELECT symbol, last, chg_pct, rvol_day, rvol_tod, float_shares, news_since_close, headline, filing,
+       dilution_age_min,
        last BETWEEN 1 AND 20 AS pillar_price,
        chg_pct >= 10 AS pillar_move,
        rvol_day >= 5 OR (rvol_tod >= 5 AND NOT rvol_thin) AS pillar_rvol,

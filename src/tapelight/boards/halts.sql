@@ -1,8 +1,9 @@
--- title = "Halted"
--- doc = "Halted by a status source; needs a feed that carries halts."
+-- title = "Halts & resumes"
+-- doc = "Halted by a status source, resumed in the last five minutes, or likely halted by its silence."
 -- number = 11
 -- gate = "none"
-SELECT symbol, halt_code, halt_time, resume_time, halts_today, last, chg_pct, vol, luld_up, luld_dn
+SELECT symbol, halted, halt_suspected, halt_code, halt_time, resume_time, secs_since_resume,
+       halts_today, last, chg_pct, vol, luld_up, luld_dn, headline, filing
 FROM market
-WHERE halted
+WHERE halted OR halt_suspected OR secs_since_resume <= 300
 ORDER BY halt_time LIMIT 100

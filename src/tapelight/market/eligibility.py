@@ -35,6 +35,7 @@ class Masks(NamedTuple):
     official_close: np.uint64
     corrected: np.uint64
     quarantine: np.uint64
+    reopening: np.uint64
 
 
 def masks_of(rules: ConditionRules) -> Masks:

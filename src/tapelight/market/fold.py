@@ -201,10 +201,20 @@ def move_prices(row, ts, price, mask, exchange, regular, moves_last, moves_hl, d
 
 
 @step
+def reopen(row, ts):
+    """End a halt by the print of the auction that ends it: before any status source may tell."""
+    if row.halted and ts > row.halt_ns:
+        row.halted = 0
+        row.resume_ns = ts
+
+
+@step
 def fold_trade(row, r, ts, price, size, mask, exchange, rings, day, masks, counters, spill):
     """Fold one print into its row."""
     if mask & (masks.official_open | masks.official_close):
         official_price(row, mask, exchange, price, masks)
+    if mask & masks.reopening:
+        reopen(row, ts)
     auction = mask & masks.auction and not mask & masks.form_t
     regular = (day.open_ns <= ts < day.close_ns) or auction
     if mask & masks.corrected and ts >= day.close_ns:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tapelight.errors import Bug
 from tapelight.market import fold
 from tapelight.market.fold_bars import fold_bars, replace_bar
+from tapelight.market.halts import take_halt
 from tapelight.market.history import bars_to_store, take_history
 from tapelight.market.row import GAP, KNOWN_DAY, PARTIAL, SOURCE_MINUTE
 from tapelight.market.snapshot import take_snapshot
@@ -288,17 +289,3 @@ def end_hole(table: Table) -> None:
     """Let no row be provisional for a hole any more."""
     table.gap_since_ns, table.healing = 0, False
     table.live["provisional"] &= 0xFF ^ GAP
-
-
-def take_halt(table: Table, halt: rec.Halt) -> None:
-    """Halt or resume a symbol."""
-    table.grow([halt.symbol])
-    row = table.universe.rows[halt.symbol]
-    state: Any = table.row(row)
-    if halt.halted and not state["halted"]:
-        state["halts"] += 1
-        state["halt_ns"] = halt.ts_ns
-    state["halted"] = halt.halted
-    state["resume_ns"] = halt.resume_ns if halt.halted else halt.ts_ns
-    table.halt_codes.set(row, halt.code or None)
-    touch_all(table.rows, np.array([row], np.int32), table.counters, table.spill)

@@ -16,6 +16,8 @@ DAY_NS = 24 * 3600 * NS
 KEPT_NS = 5 * DAY_NS
 """Since the close before a long weekend."""
 MAX_ARTICLES = 50_000
+PROVIDER = ""
+"""The source that brings all news, not filings alone."""
 Int64s = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp]
 
@@ -28,16 +30,26 @@ class NewsStore:
     """
 
     def __init__(self) -> None:
-        self.sourced = False
-        """Whether a source of news has spoken, and is not gone."""
+        self._sources: set[str] = set()
+        """Who has spoken, and is not gone."""
         self._articles: deque[Article] = deque(maxlen=MAX_ARTICLES)
         self._ids: set[str] = set()
         self._named: tuple[int, Rows, Int64s] | None = None
-        self._newest: tuple[int, Words, Words] | None = None
+        self._newest: tuple[int, Words, Words, Words] | None = None
+        self._filed: dict[str, Int64s] = {}
+        """Times of the newest filings, by tag."""
+
+    @property
+    def sourced(self) -> bool:
+        """Tell whether a source of news, or of filings, has spoken and is not gone."""
+        return bool(self._sources)
 
     def take(self, news: News) -> None:
         """Add what is new; raises nothing for symbols that have no row."""
-        self.sourced = not news.gone
+        if news.gone:
+            self._sources.discard(news.source)
+        else:
+            self._sources.add(news.source)
         for article in news.articles:
             if article.id not in self._ids:
                 if len(self._articles) == MAX_ARTICLES:
@@ -46,17 +58,24 @@ class NewsStore:
                 self._ids.add(article.id)
         self._forget(news.ts_ns - KEPT_NS)
         self._named = self._newest = None
+        self._filed = {}
 
     def _forget(self, before_ns: int) -> None:
         while self._articles and self._articles[0].published_ns < before_ns:
             self._ids.discard(self._articles.popleft().id)
 
     def counts(self, universe: Universe, since_ns: int) -> npt.NDArray[np.float64]:
-        """Return for each row how many articles were published at or after `since_ns`; NaN unsourced."""
+        """Return for each row how many articles were published at or after `since_ns`; NaN unsourced.
+
+        A source of filings alone knows of no other news: a row without a filing is then unknown.
+        """
         if not self.sourced:
             return np.full(len(universe), np.nan)
         rows, times = self._flat(universe)
-        return np.bincount(rows[times >= since_ns], minlength=len(universe)).astype(np.float64)
+        count = np.bincount(rows[times >= since_ns], minlength=len(universe)).astype(np.float64)
+        if PROVIDER not in self._sources:
+            count[count == 0.0] = np.nan
+        return count
 
     def latest_ns(self, universe: Universe) -> Int64s:
         """Return for each row the time of its newest article; 0 without one, and unsourced."""
@@ -67,21 +86,38 @@ class NewsStore:
         np.maximum.at(latest, rows, times)
         return latest
 
-    def newest(self, universe: Universe) -> tuple[Words, Words]:
-        """Return for each row the newest article's headline and its tags."""
+    def latest_filing_ns(self, universe: Universe, tag: str = "") -> Int64s:
+        """Return for each row the time of its newest filing, of those with `tag`; 0 without one."""
+        found = self._filed.get(tag)
+        if found is None or len(found) != len(universe):
+            found = self._filed[tag] = self._look_for_filings(universe, tag)
+        return found
+
+    def _look_for_filings(self, universe: Universe, tag: str) -> Int64s:
+        latest = np.zeros(len(universe), np.int64)
+        filings = [a for a in self._articles if a.form and (not tag or tag in a.tags)]
+        for filing in filings:
+            rows = [universe.rows[symbol] for symbol in filing.symbols if symbol in universe.rows]
+            latest[rows] = np.maximum(latest[rows], filing.published_ns)
+        return latest
+
+    def newest(self, universe: Universe) -> tuple[Words, Words, Words]:
+        """Return for each row the newest article's headline and tags, and the newest filing's form."""
         if self._newest is None or self._newest[0] != len(universe):
             self._newest = (len(universe), *self._read(universe))
         return self._newest[1:]
 
-    def _read(self, universe: Universe) -> tuple[Words, Words]:
-        headlines, tags = Words(len(universe)), Words(len(universe))
+    def _read(self, universe: Universe) -> tuple[Words, Words, Words]:
+        headlines, tags, forms = (Words(len(universe)) for _ in range(3))
         for article in sorted(self._articles, key=lambda a: (a.published_ns, a.id)):
             for symbol in article.symbols:
                 row = universe.rows.get(symbol)
                 if row is not None:
                     headlines.set(row, article.headline)
                     tags.set(row, ", ".join(article.tags) or None)
-        return headlines, tags
+                    if article.form:
+                        forms.set(row, article.form)
+        return headlines, tags, forms
 
     def of_symbol(self, symbol: str) -> list[Article]:
         """Return a symbol's articles, newest first."""
@@ -108,17 +144,18 @@ class NewsStore:
 
     def freeze(self) -> dict[str, Any]:
         """Return the articles as bytes."""
-        return {"articles": msgspec.msgpack.encode((self.sourced, list(self._articles)))}
+        return {"articles": msgspec.msgpack.encode((sorted(self._sources), list(self._articles)))}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Take back what `freeze` gave."""
-        sourced, articles = msgspec.msgpack.decode(
-            bytes(state["articles"]), type=tuple[bool, list[Article]]
+        sources, articles = msgspec.msgpack.decode(
+            bytes(state["articles"]), type=tuple[list[str], list[Article]]
         )
-        self.sourced = sourced
+        self._sources = set(sources)
         self._articles = deque(articles, maxlen=MAX_ARTICLES)
         self._ids = {a.id for a in self._articles}
         self._named = self._newest = None
+        self._filed = {}
 
     def clear(self) -> None:
         """Go on over the session's end: last night's news is what a morning is about."""

@@ -219,7 +219,8 @@ class Ref:
     def halt_code(self) -> Text:
         """Return the codes of the present halts."""
         whole = self._view.table.halt_codes.text(self._view.table.n)
-        return self._view.pick_text(whole)
+        codes = np.where(self._view.table.live["halted"] > 0, whole.codes, np.int32(-1))
+        return self._view.pick_text(Text(codes, whole.words, whole.code_of))
 
     def say(self, word: str) -> Text:
         """Return a text column of one word."""
@@ -339,7 +340,10 @@ class Newsroom:
 
     def age_min(self) -> Column:
         """Return the minutes since the newest article; null without one."""
-        latest: npt.NDArray[np.int64] = self._view.pick(self._store.latest_ns(self._universe()))
+        return self._minutes_since(self._store.latest_ns(self._universe()))
+
+    def _minutes_since(self, times: npt.NDArray[np.int64]) -> Column:
+        latest: npt.NDArray[np.int64] = self._view.pick(times)
         age = np.maximum(self._view.moment.now_ns - latest, 0) / NS / 60
         return np.where(latest > 0, age, np.nan)
 
@@ -362,6 +366,14 @@ class Newsroom:
     def tags(self) -> Text:
         """Return what the newest headline is about."""
         return self._text(1)
+
+    def filing(self) -> Text:
+        """Return the form of the newest filing."""
+        return self._text(2)
+
+    def filing_age_min(self, tag: str = "") -> Column:
+        """Return the minutes since the newest filing, of those with `tag`; null without one."""
+        return self._minutes_since(self._store.latest_filing_ns(self._universe(), tag))
 
     def _text(self, which: int) -> Text:
         whole = self._store.newest(self._universe())[which].text(self._view.table.n)

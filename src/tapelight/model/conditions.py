@@ -54,6 +54,8 @@ class ConditionRules(msgspec.Struct, frozen=True):
     """A corrected consolidated close: a price of the regular session that comes after it."""
     quarantine: bool = True
     """Whether a print far from the market is held until two more confirm it."""
+    reopening: int = 0
+    """Prints of the auction that ends a halt."""
 
 
 def _bits(*ids: int) -> int:
@@ -76,6 +78,7 @@ US_RULES = ConditionRules(
     official_open=_bits(16),
     official_close=_bits(15),
     corrected=_bits(38),
+    reopening=_bits(18, 28),
 )
 """The US consolidated rules, used until a provider's own table is loaded."""
 

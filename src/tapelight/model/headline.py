@@ -16,6 +16,8 @@ _TAGS: tuple[tuple[str, str], ...] = (
     ("reverse split", r"reverse (?:stock )?split|share consolidation"),
 )
 TAGS = tuple(name for name, _ in _TAGS)
+DILUTION = "dilution"
+"""Tags a filing that lets new shares be sold."""
 _RULES = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _TAGS)
 _MARKUP = re.compile(r"<[^>]{0,200}>")
 

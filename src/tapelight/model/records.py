@@ -131,13 +131,19 @@ class FeedState(msgspec.Struct, frozen=True, tag="feed"):
 
 
 class Halt(msgspec.Struct, frozen=True, tag="halt"):
-    """Say that trading in a symbol halted or resumed."""
+    """Say that trading in a symbol halted or resumed, as one of perhaps several sources tells it.
+
+    `ts_ns` is when it happened, not when it was told: a slower source's word of what is over by
+    now changes nothing.
+    """
 
     ts_ns: int
     symbol: str
     halted: bool
     code: str = ""
     resume_ns: int = 0
+    """When trading is announced to resume; 0 unknown."""
+    source: str = ""
 
 
 class Article(msgspec.Struct, frozen=True):
@@ -149,6 +155,8 @@ class Article(msgspec.Struct, frozen=True):
     symbols: tuple[str, ...]
     source: str = ""
     tags: tuple[str, ...] = ()
+    form: str = ""
+    """A filing's form, such as 8-K; empty for news."""
 
 
 class News(msgspec.Struct, frozen=True, tag="news"):
@@ -157,7 +165,9 @@ class News(msgspec.Struct, frozen=True, tag="news"):
     ts_ns: int
     articles: tuple[Article, ...] = ()
     gone: bool = False
-    """Whether the source has failed so long that nobody knows of news any more."""
+    """Whether the source has failed so long that nobody knows of its news any more."""
+    source: str = ""
+    """Who tells: empty for the provider's news, edgar for filings."""
 
 
 class Pin(msgspec.Struct, frozen=True, tag="pin"):

@@ -10,6 +10,9 @@ from tapelight.market.view import Moment, Ref, State
 from tapelight.model.session import REGULAR
 
 PAUSE_AFTER_S = 15.0
+SILENT_S, EXPECTED_PRINTS, SHORTEST_S = 60.0, 100.0, 600.0
+"""Silence that makes a halt likely: so long, and so many prints missing at the
+pace since the open (of ten minutes at least)."""
 
 
 def in_regular_hours(values: Column, moment: Moment) -> Column:
@@ -84,9 +87,21 @@ def limit_s(state: State, moment: Moment) -> Column:
 
 
 @column(kind="flag")
-def halt_suspected(limit_s: Column, quiet_s: Column) -> Flags:
-    """Tell whether a pause is likely: 15 s of limit state and silence; never shown as halted."""
-    return (limit_s >= PAUSE_AFTER_S) & (quiet_s >= PAUSE_AFTER_S)
+def halt_suspected(
+    halted: Flags, limit_s: Column, quiet_s: Column, stale: Flags, trades: Column, moment: Moment
+) -> Flags:
+    """Tell whether a halt is likely though no source says so; never shown as halted.
+
+    In regular hours: 15 s of limit state and silence, or a minute of silence in which a hundred
+    prints were to be expected at the day's pace.
+    """
+    session = moment.session
+    if session is None or moment.phase != REGULAR:
+        return np.zeros_like(halted)
+    pace = trades / max((moment.now_ns - session.open_ns) / 1e9, SHORTEST_S)
+    pause = (limit_s >= PAUSE_AFTER_S) & (quiet_s >= PAUSE_AFTER_S)
+    mute = (quiet_s >= SILENT_S) & (pace * quiet_s >= EXPECTED_PRINTS)
+    return (pause | mute) & ~halted & ~stale
 
 
 @column(kind="flag")

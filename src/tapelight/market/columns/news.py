@@ -3,6 +3,7 @@
 from tapelight.market.column import Column, column
 from tapelight.market.text import Text
 from tapelight.market.view import Moment, Newsroom
+from tapelight.model.headline import DILUTION
 
 DAY_NS = 86_400_000_000_000
 
@@ -23,6 +24,24 @@ def news_24h(news: Newsroom, moment: Moment) -> Column:
 def news_since_close(news: Newsroom) -> Column:
     """Return the number of articles since the previous regular close; null without a source."""
     return news.since_close()
+
+
+@column(kind="text")
+def filing(news: Newsroom) -> Text:
+    """Return the form of the newest SEC filing of the last days, such as 8-K or S-3."""
+    return news.filing()
+
+
+@column(unit="min")
+def filing_age_min(news: Newsroom) -> Column:
+    """Return the minutes since the newest SEC filing; null without one, and without a source."""
+    return news.filing_age_min()
+
+
+@column(unit="min")
+def dilution_age_min(news: Newsroom) -> Column:
+    """Return the minutes since a filing that lets new shares be sold: S-1, S-3, 424B, F-1, F-3."""
+    return news.filing_age_min(DILUTION)
 
 
 @column(kind="text")
