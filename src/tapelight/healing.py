@@ -13,10 +13,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from tapelight.market.row import GAP
 from tapelight.market.table import Table
-from tapelight.model.batch import Batch, Trades
+from tapelight.model.batch import Batch, Int64s, Trades
 from tapelight.model.records import FeedState, Healed, Mark, Record, Snapshot
 from tapelight.model.session import NS, iso
 from tapelight.model.signals import Signal
@@ -61,9 +62,9 @@ class Healing(Generic[M]):
         """What the course gave since the hole's beginning."""
         self._healed = healed
         self._missing = set(healed.missing.tolist())
-        order = np.argsort(healed.trades.ts_ns, kind="stable")
+        order, times = _arrivals(healed.trades)
         self._trades = _picked(healed.trades, order)
-        self._times = np.maximum(self._trades.ts_ns, healed.since_ns)
+        self._times = np.maximum(times, healed.since_ns)
         self._at = 0
         self._open = False
         self._group: list[Batch] = []
@@ -152,6 +153,21 @@ class Healing(Generic[M]):
             arrived = np.concatenate(([0], np.cumsum(~twice))).astype(np.int32)
             quotes = replace(quotes, before=arrived[quotes.before])
         return replace(batch, trades=_picked(trades, ~twice), quotes=quotes)
+
+
+def _arrivals(trades: Trades) -> tuple[npt.NDArray[np.intp], Int64s]:
+    """Return the order in which trades came, and when.
+
+    That is by their time, but within a row by their number: a print stamped late came with the
+    one before it.
+    """
+    by_row = np.lexsort((trades.ts_ns, trades.seq, trades.row))
+    times = trades.ts_ns[by_row].copy()
+    starts = np.flatnonzero(np.diff(trades.row[by_row], prepend=-1))
+    for begin, end in zip(starts, [*starts[1:], len(times)], strict=True):
+        np.maximum.accumulate(times[begin:end], out=times[begin:end])
+    order = np.argsort(times, kind="stable")
+    return by_row[order], times[order]
 
 
 def _picked(trades: Trades, at: Any) -> Trades:

@@ -26,6 +26,7 @@ from tapelight.model.batch import Batch
 from tapelight.model.clock import MarketClock
 from tapelight.model.records import (
     FeedState,
+    Healed,
     History,
     Record,
     Reference,
@@ -302,7 +303,7 @@ async def test_the_snapshots_columns() -> None:
 
 
 async def test_a_broken_connection_is_a_hole_until_the_next_snapshot() -> None:
-    async with massive_service() as service, running(service) as (_, tape):
+    async with massive_service() as service, running(service, heal=0) as (_, tape):
         await tape.until(is_live)
         await service.send(trade("AAPL", 100.5, 1))
         await tape.until(lambda t: t.seqs == [1])
@@ -320,6 +321,69 @@ async def test_a_broken_connection_is_a_hole_until_the_next_snapshot() -> None:
         assert kinds[-4:] == ["FeedState", "Snapshot", "FeedState", "Batch"]
     assert service.most_open == 1
     assert service.connections == 2
+
+
+def past(price: float, seq: int, ns: int, **more: Any) -> dict[str, Any]:
+    """Return a print of /v3/trades."""
+    given = {"price": price, "size": 10, "sip_timestamp": ns, "sequence_number": seq}
+    return {**given, "conditions": [37], "exchange": 4, "decimal_size": "10.5", **more}
+
+
+async def test_what_a_hole_missed_is_fetched_and_put_as_one_record() -> None:
+    asked: list[dict[str, list[str]]] = []
+
+    def trades(query: dict[str, list[str]]) -> Any:
+        asked.append(query)
+        return {"results": [
+            past(100.5, 1, NOW_NS), past(100.6, 2, NOW_NS + 1), past(1.0, 3, NOW_NS, correction=8),
+        ]}  # fmt: skip
+
+    snapshot = {"tickers": [ticker("AAPL", 100.0, 5000.0), ticker("MSFT", 300.0, 9000.0, 1)]}
+    answers = {SNAPSHOT: snapshot, "/v3/trades/AAPL": trades}
+    async with massive_service(answers=answers) as service, running(service) as (_, tape):
+        await tape.until(is_live)
+        await service.send(trade("AAPL", 100.5, 1))
+        await tape.until(lambda t: t.seqs == [1])
+        last_ns = tape.complete_ns
+        service.live[-1].transport.abort()
+        await tape.until(lambda t: t.states.count("live") == 2)
+    assert tape.states[2:] == ["gap", "healing", "live", "closed"]
+    assert [s.provisional for s in tape.of(FeedState)[2:5]] == [True, True, False]
+    (healed,) = tape.of(Healed)
+    assert healed.since_ns == last_ns
+    assert last_ns < healed.until_ns <= healed.ts_recv_ns
+    assert healed.missing.tolist() == []
+    trades_ = healed.trades
+    assert trades_.seq.tolist() == [1, 2]
+    assert trades_.row.tolist() == [tape.universe.rows["AAPL"]] * 2
+    assert trades_.price.tolist() == [100.5, 100.6]
+    assert trades_.size.tolist() == [10.5, 10.5]
+    assert trades_.conditions.tolist() == [1 << 37] * 2
+    assert trades_.ts_ns.tolist() == [NOW_NS, NOW_NS + 1]
+    (query,) = asked
+    assert int(query["timestamp.gte"][0]) == last_ns - 2_000_000_000
+    assert query["order"] == ["asc"]
+
+
+async def test_a_symbol_whose_trades_cannot_be_had_is_named() -> None:
+    answers = {"/v3/trades/AAPL": {"results": []}, "/v3/trades/MSFT": b"no json"}
+    async with massive_service(answers=answers) as service, running(service, heal=1) as (_, tape):
+        await tape.until(is_live)
+        service.live[-1].transport.abort()
+        await tape.until(lambda t: t.states.count("live") == 2)
+    (healed,) = tape.of(Healed)
+    rows = tape.universe.rows
+    assert healed.missing.tolist() == [rows["AAPL"], rows["MSFT"]]
+    assert [kind for kind, _ in tape.rejected] == ["missed trades"]
+
+
+async def test_a_plan_without_past_trades_leaves_the_snapshots_day() -> None:
+    async with massive_service() as service, running(service) as (_, tape):
+        await tape.until(is_live)
+        service.live[-1].transport.abort()
+        await tape.until(lambda t: t.states.count("live") == 2)
+    assert tape.of(Healed) == []
+    assert tape.states[2:] == ["gap", "healing", "live", "closed"]
 
 
 async def test_a_mute_connection_is_a_hole() -> None:

@@ -43,6 +43,8 @@ class MassiveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Subscribed beside listed symbols, so that silence means something."""
     backfill: int = 200
     """How many of the most active symbols get today's minute bars at each connection."""
+    heal: int = 2000
+    """Of how many symbols, the most active first, the trades of a hole are fetched; 0: of none."""
     history_sessions: int = 260
     """Past sessions read for 52-week, ATR and moving averages; 0 reads only the last 20."""
     news_s: float = 15.0

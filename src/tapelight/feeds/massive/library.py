@@ -22,6 +22,8 @@ from tapelight.feeds.massive.payloads import (
     MinuteBars,
     NewsItem,
     NewsItems,
+    PastTrade,
+    PastTrades,
     ShortInterests,
     SimulatorClock,
     Splits,
@@ -163,6 +165,14 @@ class Library:
         path = f"/v2/aggs/ticker/{quote(symbol, safe='')}/range/1/minute/{span}"
         params: Params = {"adjusted": "true", "sort": "asc", "limit": 50_000}
         return await self._rest.pages(path, MinuteBars, params)
+
+    async def trades(self, symbol: str, from_ns: int, until_ns: int) -> list[PastTrade]:
+        """Return the prints of `symbol` in [from_ns, until_ns], oldest first."""
+        path = f"/v3/trades/{quote(symbol, safe='')}"
+        params: Params = {
+            "timestamp.gte": from_ns, "timestamp.lte": until_ns, "order": "asc", "limit": 50_000
+        }  # fmt: skip
+        return await self._rest.pages(path, PastTrades, params)
 
     async def details(self, symbol: str) -> Details | None:
         """Return what the ticker's own page tells."""

@@ -121,6 +121,26 @@ class MinuteBars(Struct):
     next_url: str | None = None
 
 
+class PastTrade(Struct, gc=False):
+    """Hold one print of /v3/trades/{T}; `correction` tells of one taken back later."""
+
+    price: float
+    size: float
+    sip_timestamp: int
+    sequence_number: int = 0
+    conditions: tuple[int, ...] = ()
+    exchange: int = 0
+    decimal_size: str = ""
+    correction: int = 0
+
+
+class PastTrades(Struct):
+    """Hold a page of /v3/trades/{T}."""
+
+    results: list[PastTrade] | None = None
+    next_url: str | None = None
+
+
 class FreeFloat(Struct, gc=False):
     """Hold one of /stocks/vX/float."""
 

@@ -14,13 +14,22 @@ from tapelight.feeds.massive.config import MassiveConfig, Secret
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.feeds.massive.library import Library
 from tapelight.feeds.massive.line import Evicted, Granted, Line
+from tapelight.feeds.massive.missed import BEFORE_NS, Missed, traded_since
 from tapelight.feeds.massive.newsroom import Newsroom
 from tapelight.feeds.massive.payloads import TickerSnapshot
 from tapelight.feeds.massive.rest import Rest
 from tapelight.feeds.massive.snapshot import Lines, lines_of, most_active, snapshot_of
 from tapelight.feeds.massive.tasks import beside
 from tapelight.model.records import FeedState, Snapshot
-from tapelight.model.session import NS, REGULAR, Session, calendar, latest_session, session_at
+from tapelight.model.session import (
+    MINUTE_NS,
+    NS,
+    REGULAR,
+    Session,
+    calendar,
+    latest_session,
+    session_at,
+)
 from tapelight.ports import Sink
 
 STAND_BACK_S = 60.0
@@ -31,6 +40,10 @@ PROVED_S = 10.0
 SNAPSHOT_S = 20.0
 AGAIN_S = 30.0
 """Between tries for a snapshot that failed, while the stream goes on."""
+LONGEST_NS = 30 * MINUTE_NS
+"""A longer hole is not healed: its rows have the snapshot's day."""
+SETTLE_S = 0.2
+"""How long the service may take to know the newest prints itself."""
 CLOCK_SLACK_NS = 50_000_000
 Picture = tuple[list[TickerSnapshot], Lines]
 
@@ -147,11 +160,37 @@ class Run:
                     self.filled.set()
                     again = self._picture(stream, line, AGAIN_S)
                     picture = tasks.create_task(again, name="snapshot again")
-                else:
-                    fill = self._fill(backfill, self._put_picture(found))
-                    tasks.create_task(fill, name="backfill")
+                    line.release()
+                    self._say_live(granted, found)
+                    continue
+                heals = self._can_heal()
+                if heals:
+                    self.say("healing", "the missed trades are being fetched")
+                snapshot = self._put_picture(found)
+                tasks.create_task(self._fill(backfill, snapshot), name="backfill")
                 line.release()
-                self._say_live(granted, found if isinstance(found, str) else "")
+                if heals:
+                    tasks.create_task(self._heal(granted, snapshot), name="healing")
+                else:
+                    self._say_live(granted, "")
+
+    def _can_heal(self) -> bool:
+        """Tell whether a hole is open whose trades may be fetched: not from before the first stream."""
+        hole_ns = self._sink.clock.now_ns() - self._hole_ns if self._hole_ns else LONGEST_NS
+        return self._config.heal > 0 and self.live.is_set() and hole_ns < LONGEST_NS
+
+    async def _heal(self, granted: Granted, snapshot: Snapshot) -> None:
+        """Bring the trades that the hole missed; a plan without them leaves the snapshot's day."""
+        now_ns = self._sink.clock.now_ns()
+        missed = Missed(self._library, self._sink, self._hole_ns, now_ns)
+        symbols = self._sink.universe.symbols
+        wanted = [symbols[r] for r in traded_since(snapshot, self._hole_ns - BEFORE_NS)]
+        most = self._config.heal
+        await asyncio.sleep(SETTLE_S)
+        healed = await missed.fetch(wanted[:most], wanted[most:])
+        if not missed.refused:
+            self._sink.put(healed)
+        self._say_live(granted, "")
 
     async def _picture(self, stream: Stream, line: Line, after_s: float) -> Picture | str:
         """Return the day so far, or in words why there is none; the line holds meanwhile."""

@@ -31,13 +31,16 @@ class Recent:
         while self._held > KEEP_TRADES and len(self._windows) > 1:
             self._held -= len(self._windows.popleft().trades)
 
-    def trades(self, row: int, since_ns: int, limit: int) -> list[dict[str, object]]:
-        """Return up to `limit` trades of `row` from `since_ns` on, newest first."""
+    def trades(
+        self, row: int, since_ns: int, limit: int, until_ns: int = 1 << 62
+    ) -> list[dict[str, object]]:
+        """Return up to `limit` trades of `row` in [since_ns, until_ns], newest first."""
         found: list[dict[str, object]] = []
         for window in reversed(self._windows):
             if window.end_ms * MS <= since_ns or len(found) >= limit:
                 break
-            mine = (window.trades.row == row) & (window.trades.ts_ms * MS >= since_ns)
+            stamps = window.trades.ts_ms * MS
+            mine = (window.trades.row == row) & (stamps >= since_ns) & (stamps <= until_ns)
             found += [self._trade(window, at) for at in np.flatnonzero(mine)[::-1].tolist()]
         return found[:limit]
 

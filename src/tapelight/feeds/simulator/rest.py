@@ -242,7 +242,8 @@ class Rest:
         row, query = self._row(request), request.query_params
         limit = min(int(query.get("limit", 1000)), 50_000)
         since = int(query.get("timestamp.gte", 0))
-        found = self._recent.trades(row, since, limit) if row is not None else []
+        until = int(query.get("timestamp.lte", 1 << 62))
+        found = self._recent.trades(row, since, limit, until) if row is not None else []
         if query.get("order") == "asc":
             found.reverse()
         return answer(_results(found))
