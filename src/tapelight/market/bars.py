@@ -66,6 +66,17 @@ class BarStore:
                 elsewhere[i] = False
         return fresh[elsewhere]
 
+    def drop(self, minute: int, row: int) -> None:
+        """Forget one bar: its only trade was taken back. Whoever watches keeps what it made of it."""
+        chunk, past = self._chunks.get(minute), self._past.get(row)
+        if chunk is not None:
+            self._chunks[minute] = chunk[chunk["row"] != row]
+        if past is not None:
+            left = past[past["minute"] != minute]
+            self._past[row] = left
+            if not len(left):
+                del self._past[row]
+
     def set_past(self, row: int, bars: Chunk) -> None:
         """Let `bars` (oldest first) be all that is known of a row up to the last of them."""
         if len(bars):

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from tapelight.errors import Bug
 from tapelight.market import fold
+from tapelight.market.correction import take_correction
 from tapelight.market.fold_bars import fold_bars, replace_bar
 from tapelight.market.halts import take_halt
 from tapelight.market.history import bars_to_store, take_history
@@ -77,6 +78,8 @@ def take_message(table: Table, message: rec.Message) -> None:
             take_feed_state(table, message)
         case rec.Halt():
             take_halt(table, message)
+        case rec.Correction():
+            take_correction(table, message)
         case rec.News():
             table.news.take(message)
         case _:

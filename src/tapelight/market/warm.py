@@ -11,7 +11,7 @@ import numpy as np
 from tapelight.market.intake import take
 from tapelight.market.table import Table
 from tapelight.model.batch import Bars, Batch, bars_of, quotes_of, trades_of
-from tapelight.model.records import History, Snapshot
+from tapelight.model.records import Correction, History, Print, Snapshot
 from tapelight.model.session import MINUTE_NS, NS, calendar, latest_session
 
 NOON_NS = 1_740_589_200 * NS
@@ -40,6 +40,7 @@ def compile_loops() -> None:
     take(table, Batch(start, trades, quotes))
     for bars in (_bar(1, start, 1), _bar(2, start, 60), _bar(2, start, 60)):
         take(table, Batch(start + MINUTE_NS, bars=bars))
+    take(table, Correction(start + 1, "A", Print(start, 10.0, 100.0)))
     one = np.array([10.0])
     picture = Snapshot(start, np.array([0], np.int32), np.array([start]), *[one] * 11)
     take(table, picture)

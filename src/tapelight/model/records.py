@@ -146,6 +146,31 @@ class Halt(msgspec.Struct, frozen=True, tag="halt"):
     source: str = ""
 
 
+class Print(msgspec.Struct, frozen=True):
+    """Hold one trade outside a batch."""
+
+    ts_ns: int
+    price: float
+    size: float
+    conditions: int = 0
+    """Bit mask, see `model.conditions`."""
+    exchange: int = 0
+
+
+class Correction(msgspec.Struct, frozen=True, tag="correction"):
+    """Take back a trade that was cancelled, or put another in its place."""
+
+    ts_ns: int
+    """When it was cancelled or corrected."""
+    symbol: str
+    wrong: Print
+    """The trade as it was folded."""
+    right: Print | None = None
+    """What stands instead, with the wrong one's time; None: nothing does."""
+    rest: tuple[Print, ...] = ()
+    """The other trades of its minute, in arrival order, as far as they are known."""
+
+
 class Article(msgspec.Struct, frozen=True):
     """Hold a news article: plain text, the symbols that it names, what it is about."""
 
@@ -308,6 +333,7 @@ Message = (
     | Disabled
     | FeedState
     | Halt
+    | Correction
     | News
     | Pin
     | TierGate
