@@ -150,10 +150,10 @@ def test_names_that_look_like_tests_and_are_not() -> None:
     assert [s for s in ("ZM", "ZTS", "CBOE", "NTES", "TEST", "AZZT", "ZBRA") if is_test(s)] == []
 
 
-def test_the_number_of_symbols_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_symbols_is_bounded() -> None:
     assert MAX_SYMBOLS == 100_000
-    monkeypatch.setattr("tapelight.feeds.massive.symbols.MAX_SYMBOLS", 1)
-    found = decoded(trade("A", 1.0, 1), trade("B", 1.0, 2), trade("A", 1.0, 3))
+    decoder = Decoder(Universe(["A"]), most_symbols=1)
+    found = decoded(trade("A", 1.0, 1), trade("B", 1.0, 2), trade("A", 1.0, 3), decoder=decoder)
     assert trades_of(found).seq.tolist() == [1, 3]
     assert found.rejected == [("symbol", "'B'")]
 

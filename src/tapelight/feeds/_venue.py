@@ -28,7 +28,9 @@ from tapelight.ports import Sink
 DAYS_AT_ONCE = 4
 REST_S = 10.0
 MAX_HELD = 1_000_000
-FAULTS = (msgspec.MsgspecError, ValueError, LookupError, OverflowError, TypeError, Rejected)
+FAULTS = (
+    msgspec.MsgspecError, ValueError, LookupError, OverflowError, TypeError, RecursionError, Rejected,
+)  # fmt: skip
 """What a malformed frame may raise: counted, with a sample."""
 
 
@@ -161,20 +163,37 @@ class VenueFeed:
     async def _read(self, stream: Stream) -> list[Batch]:
         """Return what waits as a batch, or nothing."""
         frames = await stream.take()
+        self._sink.raw(frames)
+        return self.decoded(frames)
+
+    def decoded(self, frames: Sequence[bytes]) -> list[Batch]:
+        """Return what frames bring as a batch, or nothing; what is malformed is counted.
+
+        Raises ConfigError where the venue refuses a subscription before it has brought anything.
+        """
         now = self._last_ns = self._sink.clock.now_ns()
         prints = Prints()
         for frame in frames:
-            try:
-                self._venue.decode(frame, prints)
-            except FAULTS as error:
-                self._reject(type(error).__name__, frame[:200])
+            self._decode(frame, prints)
         batch, lost = prints.batch(self._sink.universe, now)
         self._counts["frames"] += len(frames)
-        self._counts["trades"] += len(prints.trades)
-        self._counts["quotes"] += len(prints.quotes)
         for _ in range(lost):
             self._reject("unknown symbol or time ahead", "")
-        return [] if batch is None else [batch]
+        if batch is None:
+            return []
+        self._counts["trades"] += 0 if batch.trades is None else len(batch.trades.row)
+        self._counts["quotes"] += 0 if batch.quotes is None else len(batch.quotes.row)
+        return [batch]
+
+    def _decode(self, frame: bytes, prints: Prints) -> None:
+        try:
+            self._venue.decode(frame, prints)
+        except FAULTS as error:
+            self._reject(type(error).__name__, frame[:200])
+        except ConfigError as error:
+            if not self._counts["trades"]:
+                raise
+            self._reject("refused by the venue", str(error))
 
     def _reject(self, kind: str, sample: bytes | str) -> None:
         self._counts["rejected"] += 1

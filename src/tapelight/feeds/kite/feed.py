@@ -244,7 +244,7 @@ class KiteFeed:
         """Take a text message: an error of the service is told, an order is not ours to read."""
         try:
             note = self._decode(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self._reject("text message", frame[:200])
             return
         if note.type == "error":

@@ -185,7 +185,7 @@ class Rest:
 def _failed(path: str, status: int, body: bytes) -> Unavailable | Rejected:
     try:
         failure = msgspec.json.decode(body, type=Failure)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         failure = Failure()
     words = "".join(c for c in failure.message if c.isprintable())[:120]
     if failure.error_type == "TokenException" or status in (401, 403):

@@ -29,7 +29,7 @@ from tapelight.feeds.massive.events import (
 )
 from tapelight.feeds.massive.salvage import FAULTS, Reject, rejected_event, salvage
 from tapelight.feeds.massive.sound import is_ahead, is_sound
-from tapelight.feeds.massive.symbols import Rows
+from tapelight.feeds.massive.symbols import MAX_SYMBOLS, Rows
 from tapelight.model.batch import MAX_AHEAD_NS, Bands, Bars, Batch, Int32s, Quotes, Trades
 from tapelight.model.conditions import mask_of
 from tapelight.model.universe import Universe
@@ -82,9 +82,9 @@ class _Masks(dict[tuple[int, ...], int]):
 class Decoder:
     """Turn frames into batches for the rows of `universe`; never raises for what it reads."""
 
-    def __init__(self, universe: Universe) -> None:
+    def __init__(self, universe: Universe, most_symbols: int = MAX_SYMBOLS) -> None:
         self.counts = Counts()
-        self.rows = Rows(universe)
+        self.rows = Rows(universe, most_symbols)
         self._row = self.rows.__getitem__
         self._mask = _Masks().__getitem__
         self._typed = msgspec.json.Decoder(list[EventUnion])

@@ -30,9 +30,10 @@ class Rows(dict[str, int]):
     texts cannot fill the memory.
     """
 
-    def __init__(self, universe: Universe) -> None:
+    def __init__(self, universe: Universe, most: int = MAX_SYMBOLS) -> None:
         super().__init__()
         self._universe = universe
+        self._most = most
         self.dropped = 0
         """Look-ups so far that gave no row."""
         self.tests = 0
@@ -41,7 +42,8 @@ class Rows(dict[str, int]):
         """Texts that are no symbols, one an event; whoever counts them clears the list."""
 
     def __missing__(self, symbol: str) -> int:
-        if is_symbol(symbol) and not is_test(symbol) and len(self._universe) < MAX_SYMBOLS:
+        full = len(self._universe) >= self._most and symbol not in self._universe.rows
+        if is_symbol(symbol) and not is_test(symbol) and not full:
             row = self[symbol] = self._universe.add(symbol)
             return row
         self.dropped += 1
