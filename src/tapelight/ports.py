@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from tapelight.model.clock import MarketClock
-from tapelight.model.order_log import OrderRecord
+from tapelight.model.order_log import Armed, Killed, OrderRecord
 from tapelight.model.orders import Order, OrderRequest, Picture, Report, Statement
 from tapelight.model.outcomes import ScanRecord
 from tapelight.model.records import Record
@@ -388,6 +388,19 @@ class OrderLog(Protocol):
 
     def held(self) -> bool:
         """Tell whether no newer epoch has begun: asked right before each send."""
+
+
+class KillSwitch(Protocol):
+    """Keep the kill switch where a person reaches it with nothing running, and past a restart."""
+
+    def read(self) -> Killed | Armed | None:
+        """Return what was last asked for; None = nothing since the desk took it in."""
+
+    def trip(self, killed: Killed) -> None:
+        """Keep it on until a person arms; raises Unavailable when it can't be kept."""
+
+    def clear(self) -> None:
+        """Forget what was asked for: the desk has a person's word to arm in its log."""
 
 
 class Prices(Protocol):

@@ -33,7 +33,7 @@ LAYERS: dict[str, set[str] | None] = {
     "config": {"errors", "model", "ports"},
     "plugins": {"errors", "ports"},
     "boards": {"errors"},
-    "testing": EDGE | {"market", "scan", "analytics", "engine"},
+    "testing": EDGE | {"market", "scan", "analytics", "engine", "orders", "stores"},
     "bench": None,
     "app": None,
     "commands": None,

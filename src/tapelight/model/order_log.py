@@ -100,6 +100,25 @@ class Armed(msgspec.Struct, frozen=True, tag="armed"):
     by: str
 
 
+class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
+    """Want a symbol's position closed, whatever it takes; over once it is flat."""
+
+    ts_ns: int
+    symbol: str
+    why: str
+    by: str
+    whole: bool = False
+    """Whether what was traded in the broker's own app is closed too."""
+
+
+class Voided(msgspec.Struct, frozen=True, tag="voided"):
+    """Say that a signal no longer holds: what it asked for and did not get is cancelled."""
+
+    ts_ns: int
+    cause: str
+    why: str
+
+
 class ReadTo(msgspec.Struct, frozen=True, tag="read"):
     """Say up to where the signal queue was read."""
 
@@ -109,5 +128,5 @@ class ReadTo(msgspec.Struct, frozen=True, tag="read"):
 
 OrderRecord = (
     Started | Intended | Decided | Sent | CancelAsked | Reported | Adopted | Split | Valued
-    | Killed | Armed | ReadTo
+    | Killed | Armed | Leaving | Voided | ReadTo
 )  # fmt: skip

@@ -5,12 +5,13 @@ Prices and money are Decimal here and float in the market; `price_of` is the one
 
 import hashlib
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 ZERO = Decimal(0)
-BUY, SELL = "buy", "sell"
+BUY: Final = "buy"
+SELL: Final = "sell"
 Side = Literal["buy", "sell"]
 Kind = Literal["limit", "stop", "stop_limit", "oco", "market"]
 """oco: a target (limit) and a stop, of which one fills; together never more than the quantity."""
@@ -213,6 +214,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     symbol: str
     quantity: Decimal = ZERO
     """Shares, below 0 for a short."""
+    ours: Decimal = ZERO
+    """What of them orders of ours hold; the rest was traded in the broker's own app."""
     average: Decimal = ZERO
     """Entry price of what is held."""
     realised: Decimal = ZERO

@@ -1,0 +1,131 @@
+"""Inquiries: the venue is asked what it has, and the book is brought up to it."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from tapelight.errors import Unavailable
+from tapelight.model.limits import Trade
+from tapelight.model.orders import Report, Statement
+from tapelight.orders import reconcile
+from tapelight.orders.case import NS, Moment
+from tapelight.orders.ledger import Ledger
+from tapelight.ports import Broker
+
+HELD_LOOK_S = 5.0
+"""Between looks while something is held or works: the day's loss is reckoned from them."""
+LATE_ASKED = 50
+"""How many of the newest lost orders are asked for again: a venue may find one after all."""
+
+
+class Inquiry:
+    """Ask the venue when it is time, one question at once.
+
+    `resend` is called with the id of an order that the venue has not got and that may be sent again.
+    """
+
+    def __init__(
+        self, ledger: Ledger, broker: Broker, trade: Trade, resend: Callable[[str], None]
+    ) -> None:
+        self.ledger, self.broker, self.trade, self._resend = ledger, broker, trade, resend
+        self.reconciled = False
+        """Whether book and venue agreed at the last look, and its stream has held since."""
+        self.strangers: tuple[Report, ...] = ()
+        """Open orders of the account that the book does not know, at the last look."""
+        self._asking = False
+        self._due_ns = 0
+        self._breaks = 0
+        self._failed = 0
+        self._unfound: dict[str, int] = {}
+        """When an unknown order was first not found, by its id: this process's own experience."""
+        self._differences: Mapping[str, Decimal] = {}
+        self._compared_ns = 0
+
+    def hurry(self) -> None:
+        """Ask as soon as may be: something is unknown."""
+        self._due_ns = 0
+
+    def broken(self) -> None:
+        """Believe nothing before the next look: the venue's stream broke."""
+        self.reconciled = False
+        self._breaks += 1
+        self.hurry()
+
+    def due(self, now_ns: int) -> bool:
+        """Tell whether to look now."""
+        return not self._asking and now_ns >= self._due_ns
+
+    async def look(self, moment: Callable[[], Moment]) -> None:
+        """Ask once, and learn from the answer."""
+        self._asking = True
+        book, breaks, begun_ns = self.ledger.book, self._breaks, moment().now_ns
+        late = [order.id for order in book.orders.values() if order.state == "lost"]
+        asked = [order.id for order in book.live.values() if order.sent_ns] + late[-LATE_ASKED:]
+        try:
+            async with asyncio.timeout(self.trade.send_s):
+                statement = await self.broker.look(asked)
+        except (Unavailable, TimeoutError):
+            wait_s = min(self.trade.ask_s * 2**self._failed, self.trade.look_s)
+            self._failed += 1
+            self._due_ns = moment().now_ns + int(wait_s * NS)
+        else:
+            self._failed = 0
+            self._learn(statement, asked, begun_ns, moment())
+            # What broke while the answer was on its way may have hidden something from it.
+            self.reconciled = self.reconciled and breaks == self._breaks
+            self._due_ns = moment().now_ns + int(self._pause_s() * NS)
+        finally:
+            self._asking = False
+
+    def _learn(
+        self, statement: Statement, asked: Sequence[str], begun_ns: int, moment: Moment
+    ) -> None:
+        found = reconcile.compare(self.ledger.book, statement, asked)
+        self.strangers = found.strangers
+        for report in found.reports:
+            self.ledger.hear(report)
+        missing = [order.id for order in found.missing]
+        self._unfound = {id_: ns for id_, ns in self._unfound.items() if id_ in missing}
+        for id_ in missing:
+            self._not_found(id_, begun_ns)
+        self._settle(statement, begun_ns, moment.now_ns)
+        account, book = statement.account, self.ledger.book
+        valued = reconcile.valued(book, account, moment.now_ns, moment.day_ns)
+        if valued is not None:
+            self.ledger.write([valued])
+
+    def _pause_s(self) -> float:
+        unknown = any(order.state == "unknown" for order in self.ledger.book.live.values())
+        if unknown or not self.reconciled:
+            return self.trade.ask_s
+        held = self.ledger.book.symbols()
+        return min(HELD_LOOK_S, self.trade.look_s) if held else self.trade.look_s
+
+    def _not_found(self, id_: str, begun_ns: int) -> None:
+        """Believe that the venue has no such order, or have it sent again where that is harmless."""
+        order = self.ledger.book.orders[id_]
+        since_ns = max(self._unfound.setdefault(id_, begun_ns), order.sent_ns)
+        if begun_ns - since_ns > self.trade.lost_s * NS:
+            why = f"the venue has not known it for {self.trade.lost_s:g} s"
+            self.ledger.hear(Report(order=id_, state="lost", ts_ns=begun_ns, reason=why))
+        elif (
+            self.broker.idempotent
+            and order.request.reduces
+            and begun_ns - order.sent_ns > self.trade.send_s * NS
+        ):
+            self._resend(id_)
+
+    def _settle(self, statement: Statement, begun_ns: int, now_ns: int) -> None:
+        """Adopt what two looks in a row have shown, with no fill of ours between them."""
+        ledger, found = self.ledger, reconcile.differences(self.ledger.book, statement)
+        sure = {
+            symbol: quantity
+            for symbol, quantity in found.items()
+            if self._differences.get(symbol) == quantity
+            and ledger.filled_ns.get(symbol, 0) < self._compared_ns
+        }
+        if sure and not ledger.write(list(reconcile.adopt(ledger.book, statement, sure, now_ns))):
+            return
+        self._differences = {s: q for s, q in found.items() if s not in sure}
+        self._compared_ns = begun_ns
+        self.reconciled = not self._differences

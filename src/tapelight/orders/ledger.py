@@ -1,0 +1,58 @@
+"""The ledger: log and book together. What is written is durable first and true after."""
+
+from collections.abc import Callable, Sequence
+
+from tapelight.errors import Unavailable
+from tapelight.model.order_log import OrderRecord, ReadTo, Reported
+from tapelight.model.orders import Report
+from tapelight.orders.book import Book
+from tapelight.ports import OrderLog
+
+
+class Ledger:
+    """Write records; `told` is called with each once it is durable and in the book."""
+
+    def __init__(
+        self, log: OrderLog, now_ns: Callable[[], int], told: Callable[[OrderRecord], None]
+    ) -> None:
+        self.log = log
+        self.book = Book()
+        self.fault = ""
+        """Why the log can't be written; empty = it can."""
+        self.filled_ns: dict[str, int] = {}
+        """When this process last booked a fill, by symbol."""
+        self._now_ns, self._told = now_ns, told
+
+    def begin(self) -> None:
+        """Fence off every earlier writer, then read what they left; raises Unavailable."""
+        self.log.begin(self._now_ns())
+        self.book = Book(self.log.records())
+
+    def write(self, records: Sequence[OrderRecord]) -> bool:
+        """Make records durable and apply them; tell whether that came about. Raises Conflict."""
+        try:
+            self.log.append(records)
+        except Unavailable as error:
+            self.fault = str(error)
+            return False
+        self.fault = ""
+        for record in records:
+            self.book.apply(record)
+            self._told(record)
+        return True
+
+    def probe(self) -> None:
+        """Try the log again after a fault: nothing else may be due."""
+        if self.fault:
+            self.write([ReadTo(self._now_ns(), self.book.cursor)])
+
+    def hear(self, report: Report) -> bool:
+        """Book the venue's word on an order, if it says anything new; False where it can't be."""
+        if not self.book.told(report):
+            return True
+        fill = self.book.fill_of(report)
+        if not self.write([Reported(self._now_ns(), report, fill)]):
+            return False
+        if fill is not None:
+            self.filled_ns[fill.symbol] = self._now_ns()
+        return True

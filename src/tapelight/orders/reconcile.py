@@ -1,0 +1,153 @@
+"""Reconciliation: what a statement of the venue says that the book does not know."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tapelight.model.order_log import Adopted, OrderRecord, Split, Valued
+from tapelight.model.orders import (
+    BUY,
+    ID_PREFIX,
+    SELL,
+    ZERO,
+    Account,
+    Fill,
+    Holding,
+    Order,
+    Position,
+    Report,
+    Statement,
+)
+from tapelight.orders.book import Book
+
+SAME_COST = Decimal("0.01")
+"""By how much of the cost a split may seem to change it: venues round averages."""
+ONE = Decimal(1)
+
+Differences = Mapping[str, Decimal]
+"""Shares by symbol that the venue holds beyond the book."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Hold what a statement brings."""
+
+    reports: tuple[Report, ...]
+    """News of our orders."""
+    missing: tuple[Order, ...]
+    """Unknown orders that were asked for and that the venue does not know."""
+    strangers: tuple[Report, ...]
+    """Open orders that are not in the book; `order` is set where it bears an id like ours."""
+
+
+def compare(book: Book, statement: Statement, asked: Collection[str]) -> Found:
+    """Return what a statement says of orders, against the book."""
+    known = {report.order for report in statement.orders}
+    unknown = [order for order in book.live.values() if order.state == "unknown"]
+    return Found(
+        tuple(report for report in statement.orders if book.told(report)),
+        tuple(o for o in unknown if o.id in asked and o.id not in known),
+        tuple(r for r in statement.orders if r.order not in book.orders and r.state == "working"),
+    )
+
+
+def ghosts(found: Found) -> list[Report]:
+    """Return the strangers that bear an id of ours: the log must have lost an intent."""
+    return [report for report in found.strangers if report.order.startswith(ID_PREFIX)]
+
+
+def differences(book: Book, statement: Statement) -> dict[str, Decimal]:
+    """Return by symbol what the venue holds beyond the book, symbols with an unknown order left out."""
+    held = {holding.symbol: holding.quantity for holding in statement.holdings}
+    unsure = {o.request.symbol for o in book.live.values() if o.state == "unknown"}
+    symbols = sorted((held.keys() | book.positions.keys()) - unsure)
+    found = {symbol: held.get(symbol, ZERO) - book.quantity(symbol) for symbol in symbols}
+    return {symbol: quantity for symbol, quantity in found.items() if quantity}
+
+
+def adopt(
+    book: Book, statement: Statement, seen: Differences, now_ns: int
+) -> Iterator[OrderRecord]:
+    """Yield the records that explain differences which two statements have shown."""
+    holdings = {holding.symbol: holding for holding in statement.holdings}
+    moved = dict(_moves(book, holdings, seen))
+    for old, new in moved.items():
+        yield Split(now_ns, old, ONE, new)
+    for symbol, quantity in seen.items():
+        if symbol in moved or symbol in moved.values():
+            continue
+        holding, position = holdings.get(symbol), book.positions.get(symbol)
+        ratio = _ratio(position, holding)
+        if ratio is not None:
+            yield Split(now_ns, symbol, ratio)
+        else:
+            fill = _fill(symbol, quantity, holding, position, statement.ts_ns)
+            yield Adopted(now_ns, fill, "the venue holds it, and no order of ours explains it")
+
+
+def valued(book: Book, account: Account, now_ns: int, day_ns: int) -> Valued | None:
+    """Return the account's value for the log, with the day's highest equity; None = nothing new."""
+    last = book.valued
+    if last is None or last.ts_ns < day_ns:
+        return Valued(now_ns, account, account.equity)
+    peak = max(last.peak, account.equity)
+    old = last.account
+    same = (old.equity, old.buying_power, old.blocked, old.day_trades_left, last.peak) == (
+        account.equity, account.buying_power, account.blocked, account.day_trades_left, peak,
+    )  # fmt: skip
+    return None if same else Valued(now_ns, account, peak)
+
+
+def _moves(
+    book: Book, holdings: Mapping[str, Holding], seen: Differences
+) -> Iterator[tuple[str, str]]:
+    """Yield (old, new) where a whole position stands under another symbol at the same cost."""
+    gone = [s for s in seen if s not in holdings and book.quantity(s)]
+    come = [s for s in seen if s in holdings and not book.quantity(s)]
+    for old in gone:
+        position = book.positions[old]
+        for new in come:
+            holding = holdings[new]
+            if holding.quantity == position.quantity and _close(holding.average, position.average):
+                come.remove(new)
+                yield old, new
+                break
+
+
+def _ratio(position: Position | None, holding: Holding | None) -> Decimal | None:
+    """Return the ratio of a split: the shares changed and their cost did not."""
+    if position is None or holding is None or position.quantity * holding.quantity <= 0:
+        return None
+    cost = position.quantity * position.average
+    if not _close(holding.quantity * holding.average, cost):
+        return None
+    return holding.quantity / position.quantity
+
+
+def _close(one: Decimal, other: Decimal) -> bool:
+    return abs(one - other) <= abs(other) * SAME_COST
+
+
+def _fill(
+    symbol: str, quantity: Decimal, holding: Holding | None, position: Position | None, ts_ns: int
+) -> Fill:
+    """Return the trade that explains a difference, at the price that the venue's average gives.
+
+    Of shares that went the venue names no price: they go at their entry price, without a profit.
+    """
+    before = position if position is not None else Position(symbol=symbol)
+    price = before.average
+    if holding is not None and before.quantity * quantity >= 0:
+        cost = holding.quantity * holding.average - before.quantity * before.average
+        price = cost / quantity
+    elif holding is not None and before.quantity * holding.quantity < 0:
+        price = holding.average
+    return Fill(
+        order="",
+        symbol=symbol,
+        side=BUY if quantity > 0 else SELL,
+        quantity=abs(quantity),
+        price=max(price, ZERO),
+        cumulative=ZERO,
+        ts_ns=ts_ns,
+    )

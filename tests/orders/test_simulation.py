@@ -1,0 +1,48 @@
+"""The deterministic simulation: what holds on every seed, and that a seed is a whole run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tapelight.testing.sim.session import Outcome, play
+
+
+def failed(outcomes: list[Outcome]) -> list[str]:
+    """Return the violations; a seed alone repeats its run: `tools/simulate_orders.py --seed N`."""
+    return [f"seed {o.seed}: {o.violation}" for o in outcomes if o.violation]
+
+
+def test_the_invariants_hold_on_twenty_seeds() -> None:
+    outcomes = [play(seed) for seed in range(20)]
+    assert failed(outcomes) == []
+    assert sum(o.kills for o in outcomes) > 100
+    assert sum(o.orders for o in outcomes) > 100
+
+
+def test_a_seed_gives_the_same_run_again() -> None:
+    assert [play(seed).digest for seed in (3, 4)] == [play(seed).digest for seed in (3, 4)]
+
+
+def test_a_seed_gives_the_same_run_under_another_hash_seed() -> None:
+    code = "from tapelight.testing.sim.session import play\nprint(play(5).digest)"
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        ).stdout
+        for hash_seed in ("1", "2")
+    }  # fmt: skip
+    assert digests == {play(5).digest + "\n"}
+
+
+@pytest.mark.slow
+def test_the_invariants_hold_on_five_hundred_seeds(
+    record_property: Callable[[str, object], None],
+) -> None:
+    outcomes = [play(seed) for seed in range(1_000, 1_500)]
+    kills, orders = sum(o.kills for o in outcomes), sum(o.orders for o in outcomes)
+    record_property("told", f"500 seeds, {kills} kills, {orders} orders, violations 0")
+    assert failed(outcomes) == []
