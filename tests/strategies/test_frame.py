@@ -426,3 +426,38 @@ def test_shipped_strategies_declare_what_they_are() -> None:
         for parameter in parameters(kind):
             assert parameter.doc.endswith("."), (name, parameter)
         assert load(name, shipped_source(name)).title == kind.title
+
+
+PICKY = OWN.replace(
+    "    def signals(self, look):\n",
+    "    def concerns(self, look):\n        return CONCERNS\n\n    def signals(self, look):\n",
+)
+
+
+def test_a_row_that_does_not_concern_is_not_shown_unless_a_signal_of_it_lives() -> None:
+    source = f"ARMS = TRAILS = False\n{PICKY}".replace("CONCERNS", 'look["last"] >= 19.9')
+    tape = StrategyTape("own", source=source, prev_close=19.0)
+    tape.minute("10:00", 19.5, 19.5, 19.5, 19.5)
+    tape.print("10:01:00", 19.8)
+    assert tape.rule.memory["seen"][0] == 0.0
+    tape.print("10:01:01", 20.0)
+    tape.print("10:01:02", 20.01)
+    seen = tape.rule.memory["seen"][0]
+    tape.print("10:01:03", 19.4)
+    assert tape.exits() == [("confirmed", "entry"), ("exit", "stop")]
+    assert tape.rule.memory["seen"][0] > seen
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        ("True", "ValueError: concerns has shape (), it must be 1 truths"),
+        ('look["last"]', "ValueError: concerns has shape (1,), it must be 1 truths"),
+        ('look["lastt"]', "KeyError: 'lastt'"),
+    ],
+)
+def test_a_malformed_mask_switches_the_strategy_off(mask: str, sentence: str) -> None:
+    source = f"ARMS = TRAILS = False\n{PICKY}".replace("CONCERNS", mask)
+    tape = StrategyTape("own", source=source, prev_close=19.0)
+    assert tape.print("10:01:00", 20.0) == []
+    assert tape.rule.fault == sentence

@@ -71,7 +71,7 @@ class Open:
 
     symbols: int = 3_000
     rate: float = 5_000.0
-    seconds: int = 600
+    seconds: int = 1_800
     seed: int = 7
     start: str = "09:28:00"
 

@@ -151,9 +151,9 @@ class Frame:
     def __init__(self, asks: tuple[Ask, ...]) -> None:
         self.asks = asks
         self.series = _series(asks)
-        self.longest = max(s.need for s in self.series)
-        self._early: dict[int, np.ndarray] = {}
-        """Bars of rows in which some series is not open yet."""
+        self.needs = frozenset(s.need for s in self.series)
+        self._early: dict[int, list[np.ndarray]] = {}
+        """Bars of rows in which some series is not open yet, one by one."""
 
     def reopen(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
         """Open all series of `rows` over their bars; return (asks, rows) values."""
@@ -168,8 +168,9 @@ class Frame:
                 _put(values, series, warm, opened)
         for row, begin, end in places:
             self._early.pop(row, None)
-            if end - begin < self.longest:
-                self._early[row] = bars[begin:end].copy()
+            if end - begin < max(self.needs):
+                mine = bars[begin:end].copy()
+                self._early[row] = [mine[i : i + 1] for i in range(len(mine))]
         return values
 
     def move(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
@@ -187,14 +188,15 @@ class Frame:
 
     def _warm(self, row: int, bar: np.ndarray, values: npt.NDArray[np.float64], j: int) -> None:
         """Open the series of a row that has just as many bars as they need."""
-        mine = np.concatenate([self._early[row], bar])
-        for series in self.series:
-            if series.need == len(mine):
-                _, opened = series.begin([(row, 0, len(mine))], Fields(mine))
-                _put(values, series, [j], opened)
-        if len(mine) < self.longest:
-            self._early[row] = mine
-        else:
+        mine = self._early[row]
+        mine.append(bar)
+        if len(mine) in self.needs:
+            fields = Fields(np.concatenate(mine))
+            for series in self.series:
+                if series.need == len(mine):
+                    _, opened = series.begin([(row, 0, len(mine))], fields)
+                    _put(values, series, [j], opened)
+        if len(mine) >= max(self.needs):
             del self._early[row]
 
     def peek(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.errors import TapelightError
+from tapelight.market.some import Some
 from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.session import REGULAR
 from tapelight.model.signals import Leaf, Signal
-from tapelight.scan.answers import Answers, leaf
+from tapelight.scan.answers import Answers, all_true, leaf
 from tapelight.scan.course import empty_course, followed, live_of, picked, put
+from tapelight.scan.gates import common_gates
 from tapelight.scan.strategy import MAX_TARGETS, Entries, Flags, Look, Strategy, no_entries
 
 FAULTS = (
@@ -74,9 +76,10 @@ class StrategyRule:
     def in_play_only(self) -> bool:
         """Tell whether it is asked of in-play rows alone: those of which bars are kept.
 
-        What it remembers must know the whole day, so one with memory is asked of all rows.
+        What is remembered must know the whole day: it is asked of all rows, unless it moves with
+        closed bars alone.
         """
-        return self.on_closes and not self.memory
+        return self.on_closes and (self.strategy.by_bars or not self.memory)
 
     @property
     def live(self) -> bool:
@@ -97,14 +100,40 @@ class StrategyRule:
         self._resize(view.table.n)
         if self.fault or not self._awake(view, rows[asked]):
             return []
+        at = asked.nonzero()[0]
+        at = at[self._concerned(Some(view, at), rows[at])]
+        if not len(at):
+            return []
+        return self._ask(Some(view, at), rows[at])
+
+    def _concerned(self, view: View, rows: npt.NDArray[np.intp]) -> Flags:
+        """Tell which rows the strategy has to see; of others nothing can become true or change."""
+        look = self.look(view, rows, picked(self.course, rows))
+        try:
+            with np.errstate(all="ignore"):
+                concerned = self.strategy.concerns(look)
+            check_flags("concerns", concerned, len(rows))
+        except FAULTS as error:
+            self._fail(error)
+            return np.zeros(len(rows), np.bool_)
+        asked = np.ones(len(rows), np.bool_) if concerned is None else concerned
+        if not self.memory:
+            strategy = self.strategy
+            gates = common_gates(look, strategy.params, strategy.gated)
+            asked = asked & all_true(gates, len(rows))
+        return np.asarray(asked | self._followed[rows])
+
+    def _ask(self, view: View, rows: npt.NDArray[np.intp]) -> list[Signal]:
+        """Ask the strategy of all of the view's `rows`."""
         course = picked(self.course, rows)
         look = self.look(view, rows, course)
         entries = self._entries(look)
         if entries is None:
             return []
         for name, values in entries.keep.items():
-            self.memory[name][rows[asked]] = values[asked]
+            self.memory[name][rows] = values
         answers = self._answers(view, look, course, entries)
+        asked = np.ones(len(rows), np.bool_)
         signals = [*answers.follow(asked), *answers.enter(asked)]
         put(self.course, rows, course)
         self._followed[rows] = followed(course)
@@ -161,9 +190,13 @@ class StrategyRule:
                 entries = self.strategy.signals(look)
             check_entries(entries, len(look), self.memory)
         except FAULTS as error:
-            self.fault = f"{type(error).__name__}: {error}"
+            self._fail(error)
             return None
         return entries
+
+    def _fail(self, error: BaseException) -> None:
+        """Switch it off, with the reason."""
+        self.fault = f"{type(error).__name__}: {error}"
 
     def _resize(self, rows: int) -> None:
         grown = rows - len(self.course)
@@ -212,6 +245,12 @@ def check_entries(entries: Entries, n: int, memory: dict[str, npt.NDArray[Any]])
             raise ValueError(f"keep names {name!r}, which memory does not declare")
         if np.shape(values) != (n,):
             raise ValueError(f"keep {name!r} has shape {np.shape(values)}, rows are {n}")
+
+
+def check_flags(name: str, flags: Flags | None, n: int) -> None:
+    """Raise ValueError where `flags` are not one truth for each of `n` rows."""
+    if flags is not None and (np.shape(flags) != (n,) or np.asarray(flags).dtype != np.bool_):
+        raise ValueError(f"{name} has shape {np.shape(flags)}, it must be {n} truths")
 
 
 def _parts(entries: Entries) -> Iterator[tuple[str, Any, str]]:

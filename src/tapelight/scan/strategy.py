@@ -164,6 +164,8 @@ class Strategy:
     """Closed bars it looks at: (timeframe, how many)."""
     memory: ClassVar[Mapping[str, float | int]] = {}
     """What it keeps for each row: name -> value at the session's start (its type is kept)."""
+    by_bars: ClassVar[bool] = False
+    """Whether what it remembers moves with closed bars alone: in-play rows are then enough."""
     gated: ClassVar[frozenset[str]] = frozenset({"last", "liquidity", "spread_pct", "trade_rate"})
     """Which of the common gates hold."""
 
@@ -173,6 +175,14 @@ class Strategy:
     def indicators(self) -> Sequence[Any]:
         """Return the indicators (`Ask`) that it looks at."""
         return ()
+
+    def concerns(self, _look: "Look") -> Flags | None:
+        """Return which rows `signals` has to see: of others it has nothing to say or remember.
+
+        None: all of them. Where nothing is remembered, those that fail a common gate are left out
+        besides; rows with a signal are shown in any case.
+        """
+        return None
 
     def signals(self, look: "Look") -> Entries:
         """Return what to enter, and where. Pure: it reads `look` and nothing else."""

@@ -63,6 +63,7 @@ class BullFlag(Strategy):
     title = "First pullback"
     doc = "Two to five quiet candles after a leg of 4 % in ten minutes; entry over the last one."
     candles = (("1m", LEG_MAX + FLAG_MAX + 1),)
+    by_bars = True
     memory = {  # noqa: RUF012
         "bar": -1, "leg": -1, "rvol": NAN, "low": NAN, "high": NAN, "bars": NAN, "against": NAN,
         "flag_low": NAN, "close_low": NAN, "volume_pct": NAN,

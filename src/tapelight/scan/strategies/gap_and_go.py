@@ -9,6 +9,7 @@ from tapelight.scan.closed import mean
 from tapelight.scan.strategy import (
     Common,
     Entries,
+    Flags,
     Floats,
     Look,
     Strategy,
@@ -53,6 +54,11 @@ class GapAndGo(Strategy):
         """Return the trailing average and the range of a minute."""
         p = self.params
         return ask("ema", (float(p.trail_bars),), "1m"), ask("atr", (float(p.atr_bars),), "1m")
+
+    def concerns(self, look: Look) -> Flags:
+        """Return the rows with a gap that is wide enough."""
+        wide: Flags = look["gap_pct"] >= self.params.gap_min
+        return wide
 
     def signals(self, look: Look) -> Entries:
         """Return entries a tick above the pre-market's high."""

@@ -9,6 +9,7 @@ from tapelight.scan.strategy import (
     SHORT,
     Common,
     Entries,
+    Flags,
     Look,
     Strategy,
     at_least,
@@ -46,6 +47,11 @@ class GapFade(Strategy):
     sides = ("short",)
     candles = (("5m", 18),)
     memory = {"weak": 0}  # noqa: RUF012
+
+    def concerns(self, look: Look) -> Flags:
+        """Return the rows with a gap that is wide enough."""
+        wide: Flags = look["gap_pct"] >= self.params.gap_min
+        return wide
 
     def signals(self, look: Look) -> Entries:
         """Return short entries at a break of the opening low, stops at the opening high."""

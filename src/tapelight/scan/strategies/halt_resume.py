@@ -73,6 +73,11 @@ class HaltResume(Strategy):
         "price": NAN, "low5": NAN, "first": NAN, "high": NAN, "low": NAN,
     }  # fmt: skip
 
+    def concerns(self, look: Look) -> Flags:
+        """Return the rows that are halted, or were today."""
+        halted: Flags = look.state("halt_ns") > 0
+        return halted
+
     def signals(self, look: Look) -> Entries:
         """Return entries a tick over the first seconds' high, stops at the low since."""
         p, last, now = self.params, look["last"], self._remember(look)

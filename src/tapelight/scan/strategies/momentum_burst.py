@@ -9,6 +9,7 @@ from tapelight.scan.strategy import (
     Common,
     Entries,
     Exit,
+    Flags,
     Look,
     Strategy,
     above,
@@ -50,6 +51,11 @@ class MomentumBurst(Strategy):
     title = "Momentum burst"
     doc = "A fast rise on heavy bought volume near the high of the day; entry on a 10-second break."
     enabled = True
+
+    def concerns(self, look: Look) -> Flags:
+        """Return the rows that rise fast enough."""
+        rises: Flags = look["chg_1m"] >= self.params.chg_1m_min
+        return rises
 
     def signals(self, look: Look) -> Entries:
         """Return entries above the last seconds' high, stops below the last minute's low."""

@@ -64,6 +64,7 @@ class OpeningRange(Strategy):
     sides = ("long", "short")
     enabled = True
     candles = (("5m", 13), ("15m", 5), ("30m", 3))
+    by_bars = True
     memory = {"open_rvol": NAN}  # noqa: RUF012
     gated = frozenset({"last", "spread_pct", "trade_rate"})
 

@@ -70,6 +70,7 @@ class RsiReversion(Strategy):
     doc = "RSI(2) at most 5 two deviations below VWAP, then a 5-minute close over the bar before."
     sides = ("long", "short")
     candles = (("5m", DEEPEST + 1),)
+    by_bars = True
     memory = {  # noqa: RUF012
         "bar": -1,
         **{f"{name}_{back}": NAN for name in KEPT for back in range(DEEPEST + 1)},

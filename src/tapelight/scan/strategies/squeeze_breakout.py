@@ -62,6 +62,7 @@ class SqueezeBreakout(Strategy):
     doc = "The first 5-minute close outside the band after six or more bars of squeeze, on volume."
     sides = ("long", "short")
     candles = (("5m", BARS + MOMENTUM),)
+    by_bars = True
     memory = {  # noqa: RUF012
         "bar": -1, "bars": NAN, "pctl": NAN, "bars_before": NAN, "pctl_before": NAN,
         "volume": NAN, "momentum": NAN, "rise": NAN,

@@ -64,6 +64,7 @@ class VwapReclaim(Strategy):
     doc = "A close back above the VWAP after six of eight below it; entry over that candle's high."
     enabled = True
     candles = (("1m", LOOKED_BACK),)
+    by_bars = True
     memory = {  # noqa: RUF012
         "bar": -1, "bits": 0, "freed_ns": 0, "back_ns": 0,
         "pct": NAN, "high": NAN, "low": NAN, "below": NAN, "dip": NAN, "near": NAN, "volume": NAN,
@@ -72,6 +73,12 @@ class VwapReclaim(Strategy):
     def indicators(self) -> tuple[Ask]:
         """Return the range of a minute."""
         return (ask("atr", (14.0,), "1m"),)
+
+    def concerns(self, look: Look) -> Flags:
+        """Return the rows of which a bar has closed, and those that reclaimed just now."""
+        since_ns = look.now_ns - look.kept("back_ns")
+        fresh = look.candles("1m", 1).minute[:, 0] != look.kept("bar")
+        return np.asarray(fresh | (since_ns <= int(self.params.within_bars * MINUTE_NS)))
 
     def signals(self, look: Look) -> Entries:
         """Return entries over the high of the candle that reclaimed the VWAP."""
