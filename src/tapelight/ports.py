@@ -1,5 +1,6 @@
 """Every Protocol of the system on one page; none has more than four methods."""
 
+import datetime as dt
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -8,7 +9,9 @@ from tapelight.model.clock import MarketClock
 from tapelight.model.order_log import Armed, Killed, OrderRecord
 from tapelight.model.orders import Order, OrderRequest, Picture, Report, Statement
 from tapelight.model.outcomes import ScanRecord
+from tapelight.model.past import DayBars, Told
 from tapelight.model.records import Record
+from tapelight.model.session import Session
 from tapelight.model.signals import Signal
 from tapelight.model.universe import Universe
 
@@ -83,6 +86,39 @@ class Source(Protocol):
 
     def status(self) -> Mapping[str, Json]:
         """Return state (waiting, live, failing), detail (the reason) and counts."""
+
+
+class Cold(Protocol):
+    """Keep reference data of past days, with the time since when each is known; on any thread.
+
+    An origin is a feed and its coverage: days of one are never taken for another's.
+    """
+
+    def day(self, origin: str, date: dt.date, known_ns: int) -> DayBars | None:
+        """Return a session's bars as traded, as known at a time; None where they are not kept."""
+
+    def keep_day(
+        self, origin: str, session: Session, bars: DayBars, source: str, now_ns: int
+    ) -> object: ...
+
+    def told(self, session: dt.date, known_ns: int) -> Told:
+        """Return the facts that held on a date and the splits up to it, as known at a time."""
+
+    def keep(self, told: Told, now_ns: int) -> object: ...
+
+
+@runtime_checkable
+class ReferenceFeed(Protocol):
+    """A feed that knows of past days."""
+
+    def keep_in(self, cold: Cold) -> None:
+        """Keep in `cold` what is asked for, and ask for no day that is there."""
+
+    async def pull(self, sessions: int, tell: Callable[[str, int, int], object]) -> Sequence[str]:
+        """Bring lists and the last sessions into the cold store; return what could not be had.
+
+        `tell(what, done, of)` hears how far it is.
+        """
 
 
 class Boards(Protocol):

@@ -14,13 +14,29 @@ from feeds.massive_service import KEY, Service, massive_service
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.feeds.massive.config import Secret
 from tapelight.feeds.massive.library import Library, past_month, past_year
-from tapelight.feeds.massive.payloads import DayBar, Details, Ticker, Tickers
-from tapelight.feeds.massive.reference import Facts, detailed, references
+from tapelight.feeds.massive.payloads import (
+    DayBar,
+    Details,
+    FreeFloat,
+    ShortInterest,
+    Split,
+    Ticker,
+    Tickers,
+)
+from tapelight.feeds.massive.reference import Facts, page_of, told_of
 from tapelight.feeds.massive.rest import ATTEMPTS, NotServed, Rest, _retry_after_s
+from tapelight.model.compose import compose
 from tapelight.model.daily import DailyFold
+from tapelight.model.past import Told
+from tapelight.model.records import Reference
 from tapelight.model.session import calendar
 
 PATH = "/v3/reference/tickers"
+SESSION = dt.date(2026, 11, 20)
+
+
+def references(facts: Facts, fold: DailyFold) -> list[Reference]:
+    return compose(told_of(facts, SESSION, 1), fold, SESSION)
 
 
 @pytest.fixture(autouse=True)
@@ -204,11 +220,27 @@ def test_impossible_daily_bars_are_left_out() -> None:
 
 
 def test_a_ticker_page_tells_more() -> None:
-    plain = references(Facts(tickers=[Ticker("A")]), DailyFold(dt.date(2026, 1, 1), deep=False))[0]
-    page = Details("A", None, 5e6, "SERVICES", "2020-01-02")
-    found = detailed(plain, page)
+    told = told_of(Facts(tickers=[Ticker("A", "Alpha")]), SESSION, 1)
+    page = page_of("A", Details("A", None, 5e6, "SERVICES", "2020-01-02", "7372"), SESSION, 2)
+    fold = DailyFold(dt.date(2026, 1, 1), deep=False)
+    (found,) = compose(Told([*told.facts, page]), fold, SESSION)
     assert (found.shares_out, found.industry, found.ipo_date) == (5e6, "SERVICES", "2020-01-02")
-    assert detailed(found, Details("A")) == found
+    assert (found.name, found.sector) == ("Alpha", "Technology")
+    assert page_of("A", Details("A"), SESSION, 3).values == {}
+
+
+def test_the_lists_come_in_our_words() -> None:
+    facts = Facts(
+        tickers=[Ticker("A", "Alpha", "XNAS", "ADRC"), Ticker("ZVZZT", "A test")],
+        floats=[FreeFloat("A", 4e6, "2026-11-13"), FreeFloat("B", 0.0, "2026-11-13")],
+        shorts=[ShortInterest("A", "2026-10-15", 7.0), ShortInterest("A", "2026-10-30", 9.0)],
+        splits=[Split("A", "2026-11-20", 8, 1), Split("A", "2026-01-05", 1, 2)],
+    )
+    (found,) = references(facts, DailyFold(dt.date(2026, 1, 1), deep=False))
+    assert (found.symbol, found.exchange, found.exchange_id, found.type) == ("A", "XNAS", 12, "ADR")
+    assert (found.float_shares, found.float_asof, found.float_src) == (4e6, "2026-11-13", "massive")
+    assert found.short_interest == 9.0
+    assert found.split_today == 8.0
 
 
 async def test_a_day_that_cannot_be_had_is_left_out_and_named() -> None:
@@ -222,7 +254,8 @@ async def test_a_day_that_cannot_be_had_is_left_out_and_named() -> None:
         del service.answers[f"{grouped}/2026-11-19"]
         rest = Rest(f"http://127.0.0.1:{service.port}", Secret(KEY))
         library = Library(rest)
-        fold = await library.fold(past_month(cal, session), deep=False, at_once=4)
+        month = past_month(cal, session)
+        fold = await library.fold(month, [], session.date, deep=False, at_once=4)
         await rest.close()
     assert fold.bars.tolist() == [20]
     assert fold.adv20()[0].tolist() == [100.0]

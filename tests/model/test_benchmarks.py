@@ -40,7 +40,7 @@ def fold_of(table: np.ndarray) -> DailyFold:
 @pytest.mark.parametrize("days", [61, 62, 130, 200])
 def test_beta_and_correlation_are_their_definitions(days: int) -> None:
     table = closes(days)
-    found = levels(fold_of(table), {})
+    found = levels(fold_of(table))
     steps = np.diff(np.log(table), axis=1)
     sixty, twenty = steps[:, -60:], steps[:, -20:]
     told = np.cov(sixty[2], sixty[0])[0, 1] / np.var(sixty[0], ddof=1)
@@ -53,12 +53,12 @@ def test_beta_and_correlation_are_their_definitions(days: int) -> None:
 
 
 def test_a_month_of_days_gives_a_first_beta() -> None:
-    found = levels(fold_of(closes(21)), {})
+    found = levels(fold_of(closes(21)))
     assert found["A"]["beta_spy"] is not None
-    short = levels(fold_of(closes(20)), {})
+    short = levels(fold_of(closes(20)))
     assert short["A"]["beta_spy"] is None
     assert short["A"]["corr_spy_20d"] is not None, "19 of 20 returns"
-    assert levels(fold_of(closes(15)), {})["A"]["corr_spy_20d"] is None
+    assert levels(fold_of(closes(15)))["A"]["corr_spy_20d"] is None
 
 
 def test_a_day_without_trade_breaks_two_returns() -> None:
@@ -68,15 +68,15 @@ def test_a_day_without_trade_breaks_two_returns() -> None:
     known = ~np.isnan(steps[2])
     assert known.sum() == 16
     told = np.corrcoef(steps[2][known], steps[0][known])[0, 1]
-    assert levels(fold_of(table), {})["A"]["corr_spy_20d"] == pytest.approx(told, rel=1e-9)
+    assert levels(fold_of(table))["A"]["corr_spy_20d"] == pytest.approx(told, rel=1e-9)
     table[2, 55] = np.nan
-    assert levels(fold_of(table), {})["A"]["corr_spy_20d"] is None
+    assert levels(fold_of(table))["A"]["corr_spy_20d"] is None
 
 
 def test_without_spy_there_is_no_benchmark() -> None:
     fold = folded([[Day("A", 11.0, 9.0, 10.0 + i % 3, 100.0)] for i in range(80)])
-    assert levels(fold, {})["A"]["beta_spy"] is None
-    assert levels(fold, {})["A"]["corr_spy_20d"] is None
+    assert levels(fold)["A"]["beta_spy"] is None
+    assert levels(fold)["A"]["corr_spy_20d"] is None
 
 
 def test_a_symbol_moves_with_the_fund_of_its_sector() -> None:
@@ -125,7 +125,7 @@ def test_real_funds_have_the_betas_that_they_promise(shared: Path) -> None:
         ]
         for day in rows.partition_by("date", maintain_order=True)
     ]
-    found = levels(folded(days), {})
+    found = levels(folded(days))
     assert found["VOO"]["beta_spy"] == pytest.approx(1.0, abs=0.02)
     assert found["TZA"]["beta_spy"] == pytest.approx(-3.0, abs=0.2)
     assert found["QQQ"]["beta_spy"] == pytest.approx(1.25, abs=0.1)

@@ -9,6 +9,7 @@ import structlog
 
 from tapelight.app.asof import packed
 from tapelight.app.control import Control
+from tapelight.app.data.origin import origin_of
 from tapelight.app.dispatch import Dispatch
 from tapelight.app.loop import collect_seldom
 from tapelight.app.past import Live, Past
@@ -30,8 +31,9 @@ from tapelight.engine import Engine
 from tapelight.market.warm import compile_loops
 from tapelight.model.records import Disabled, Pin
 from tapelight.plugins import load
-from tapelight.ports import Feed, OptionFeed
+from tapelight.ports import Feed, OptionFeed, ReferenceFeed
 from tapelight.scan.tiers import BENCHMARKS
+from tapelight.stores.cold.store import ColdStore
 from tapelight.stores.journal.retention import prune
 from tapelight.web.server import Gateway
 
@@ -134,6 +136,9 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner.feed_counts = feed.counts
     boards.counts = lambda: scanner.taken
     scanner.coverage = lambda: feed.coverage
+    scanner.origin = lambda: origin_of(feed.name, feed.coverage)
+    if isinstance(feed, ReferenceFeed):
+        feed.keep_in(ColdStore(data))
     scanner.on_open = lambda engine: _attach(parts, engine, config.pins)
     scanner.on_roll = lambda running: prune(data, config.journal, running)
     market.asked_for = lambda symbol: _fetch_history(parts, symbol)

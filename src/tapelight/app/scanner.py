@@ -34,7 +34,7 @@ from tapelight.model.records import (
     Symbols,
     TierWorkers,
 )
-from tapelight.model.session import PHASES, calendar, iso
+from tapelight.model.session import PHASES, calendar, iso, latest_session
 from tapelight.model.universe import Universe
 
 log = structlog.get_logger()
@@ -75,6 +75,8 @@ class Scanner:
         self.taken: Mapping[str, int] = {}
         """The feed's totals when its last batch was folded."""
         self.coverage: Callable[[], str] = str
+        self.origin: Callable[[], str] = lambda: "unknown"
+        """Of the volumes: the feed and its coverage."""
         self.feed_state: FeedState | None = None
         self._data = data
         self._questions = questions
@@ -202,8 +204,9 @@ class Scanner:
             self._take(record)
 
     def _take_profile(self, now: int) -> None:
-        """Take the volume baseline that the recorded sessions before `now` give."""
-        profile = profile_for(self._data, calendar(self._calendar), now, self.universe)
+        """Take the volume baseline that the kept sessions before `now` give."""
+        session = latest_session(calendar(self._calendar), now)
+        profile = profile_for(self._data, self.origin(), session, self.universe)
         self._admit(profile)
         self._take(profile)
 
@@ -304,8 +307,8 @@ class Scanner:
         self._recorded = session.date
         if session.date != self._holed and whole_session(session, self._began_ns):
             try:
-                record_session(self._data, self.engine, session)
-            except OSError as error:
+                record_session(self._data, self.origin(), self.engine, session, ts)
+            except ConfigError as error:
                 self.figures.reject("profile", str(error))
 
     def close(self) -> None:

@@ -219,7 +219,7 @@ class VenueFeed:
         past = sorted({d.date for found in days.values() for d in found if d.date < today})
         for date in past:
             fold.add(date, [d for f in days.values() for d in f if d.date == date], full=True)
-        known = levels(fold, {})
+        known = levels(fold)
         references = [
             Reference(symbol=s, name=s, exchange=self.name, type="CRYPTO", **known.get(s, {}))  # type: ignore[arg-type]
             for s in self._venue.symbols

@@ -235,5 +235,5 @@ def references_before(
         if date < session:
             known = cal.session_on(date)
             fold.add(date, bars, full=known is not None and not known.half_day)
-    found = levels(fold, {})
+    found = levels(fold)
     return [Reference(symbol=s, **found[s]) for s in found]  # type: ignore[arg-type]

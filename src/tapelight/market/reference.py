@@ -10,7 +10,7 @@ from tapelight.model.records import Reference
 NUMBERS = (
     "prev_close prev_high prev_low prev_volume prev_chg_pct adv20 adv_sessions atr14 hv20 "
     "w52_high w52_low shares_out float_shares short_interest sma50d sma200d split_today "
-    "beta_spy corr_spy_20d corr_sector_20d"
+    "beta_spy corr_spy_20d corr_sector_20d runner_days_1y best_day_1y_pct"
 ).split()
 ROLLED = (
     "prev_close prev_high prev_low prev_volume prev_chg_pct w52_high w52_low split_today"

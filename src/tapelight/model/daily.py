@@ -2,14 +2,13 @@
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from tapelight.model.batch import Floats
+from tapelight.model.past import Adjusted, Day, DayBar, DayBars, Split, day_bars, splits_by_date
 from tapelight.model.returns import (
     BETA_DAYS,
     CORRELATION_DAYS,
@@ -25,34 +24,22 @@ FULL_SESSIONS = 20
 ATR_SPAN = 14
 RETURNS_A_YEAR = 252
 BENCHMARK = "SPY"
-
-
-class DayBar(Protocol):
-    """Be one symbol's bar of one session."""
-
-    ticker: str
-    h: float
-    l: float  # noqa: E741 - the field's usual name
-    c: float
-    v: float
-
-
-@dataclass(slots=True)
-class Day:
-    """Be a DayBar that no provider's own type stands for."""
-
-    ticker: str
-    h: float
-    l: float  # noqa: E741 - the field's usual name
-    c: float
-    v: float
+RUNNER_PCT = 30.0
+"""A day that closes so far above the one before is a runner day."""
+CONTAINED = 0.5
+"""Of a split's log factor: a smaller jump says that the bars before contain the split already."""
+TELLING = math.log(1.25)
+"""A split whose log factor is smaller moves prices no more than a night may: it proves nothing."""
+PRICES = ("high", "low", "close", "close_before", "_atr", "_year_high", "_year_low")
+SYMBOL_COLUMNS = (*PRICES, "volume", "_best")
 
 
 class DailyFold:
     """Keep running figures of up to n symbols while sessions are added from the oldest on.
 
-    Prices and volumes are taken as they come: adjusted for splits by the provider. `deep` also
-    keeps what needs more than a month: ATR, 52-week extremes and moving averages.
+    Prices and volumes are taken as they come. A split is crossed between two sessions: every level
+    that was kept by then is multiplied, once. `deep` also keeps what needs more than a month: ATR,
+    52-week extremes, moving averages and runner days.
     """
 
     def __init__(self, year_from: dt.date, *, deep: bool) -> None:
@@ -69,24 +56,30 @@ class DailyFold:
         self._by_session = np.zeros((0, BETA_DAYS + 1))
         """Closes by session, whoever traded: what returns of two symbols are compared by."""
         self._first_full = np.zeros(0, np.int64)
+        self._runners = np.zeros(0, np.int64)
+        self.adjusted: list[Adjusted] = []
+        """Each split that was crossed, and what was done."""
         nothing = np.zeros(0)
         self.high, self.low, self.close, self.volume = (nothing.copy() for _ in range(4))
         """Of the last session in which the symbol traded."""
         self.close_before = nothing.copy()
         self._atr, self._year_high, self._year_low = (nothing.copy() for _ in range(3))
+        self._best = nothing.copy()
 
     def add(self, date: dt.date, bars: Sequence[DayBar], *, full: bool) -> None:
         """Add one session later than all before; half days (`full` false) leave out adv20."""
-        bars = [b for b in bars if b.c > 0 and b.h >= b.l > 0 and b.v >= 0]
-        at = np.array([self._place(b.ticker) for b in bars], np.int64)
+        self.add_day(date, day_bars(bars), full=full)
+
+    def add_day(self, date: dt.date, bars: DayBars, *, full: bool) -> None:
+        """Add one session later than all before, as columns; bars that cannot be are left out."""
+        bars = bars.sound()
+        at = np.array([self._place(symbol) for symbol in bars.symbols], np.int64)
         self._grow()
-        high, low = np.array([b.h for b in bars]), np.array([b.l for b in bars])
-        close, volume = np.array([b.c for b in bars]), np.array([b.v for b in bars])
+        high, low, close, volume = bars.high, bars.low, bars.close, bars.volume
         if self.deep:
             self._add_ranges(at, high, low)
             if date >= self._year_from:
-                self._year_high[at] = np.fmax(self._year_high[at], high)
-                self._year_low[at] = np.fmin(self._year_low[at], low)
+                self._add_year(at, bars)
         self._by_session[:, self._sessions % (BETA_DAYS + 1)] = np.nan
         self._by_session[at, self._sessions % (BETA_DAYS + 1)] = close
         self._sessions += 1
@@ -99,6 +92,38 @@ class DailyFold:
         self.close_before[at] = self.close[at]
         self.high[at], self.low[at], self.close[at], self.volume[at] = high, low, close, volume
         self.bars[at] += 1
+
+    def cross(self, split: Split, first_price: float) -> None:
+        """Let a split take effect: what was kept before it is reckoned in the new shares.
+
+        `first_price` is the first one after it, NaN when it has not traded since. Where the prices
+        on both sides show no jump, the source's bars contain the split already and stay.
+        """
+        at = self.index.get(split.symbol)
+        if at is None or not self.bars[at]:
+            return
+        close = float(self.close[at])
+        applied = not _contained(split.factor, close, first_price)
+        self.adjusted.append(Adjusted(split, close, first_price, applied))
+        if not applied:
+            return
+        for name in PRICES:
+            getattr(self, name)[at] *= split.factor
+        self._closes[at] *= split.factor
+        self._by_session[at] *= split.factor
+        self.volume[at] /= split.factor
+        self._volumes[at] /= split.factor
+
+    def cross_all(self, splits: Iterable[Split], bars: DayBars | None) -> None:
+        """Let the splits of a date take effect; `bars` are that session's, None before it trades."""
+        splits = list(splits)
+        if not splits:
+            return
+        place = {s: i for i, s in enumerate(bars.symbols)} if bars is not None else {}
+        for split in splits:
+            at = place.get(split.symbol)
+            known = bars is not None and at is not None
+            self.cross(split, _first_price(bars, at) if known else float("nan"))  # type: ignore[arg-type]
 
     def adv20(self) -> tuple[Floats, npt.NDArray[np.int64]]:
         """Return mean shares of up to 20 full sessions since the first trade, and how many."""
@@ -128,6 +153,10 @@ class DailyFold:
         """Return the highest high and lowest low since `year_from`."""
         return self._year_high, self._year_low
 
+    def runners(self) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Return the days since `year_from` that closed 30 % up, and the best one's change, %."""
+        return self._runners, self._best
+
     def returns(self, days: int) -> Floats:
         """Return the log returns of the last `days` sessions (60 at most), oldest first."""
         places = (self._sessions + np.arange(-days - 1, 0)) % (BETA_DAYS + 1)
@@ -147,6 +176,13 @@ class DailyFold:
             return np.full(len(self.index), np.nan)
         returns = self.returns(BETA_DAYS)
         return beta(returns, returns[self.index[symbol]])
+
+    def _add_year(self, at: npt.NDArray[np.int64], bars: DayBars) -> None:
+        self._year_high[at] = np.fmax(self._year_high[at], bars.high)
+        self._year_low[at] = np.fmin(self._year_low[at], bars.low)
+        change = (bars.close / self.close[at] - 1.0) * 100.0
+        self._best[at] = np.fmax(self._best[at], change)
+        self._runners[at] += change >= RUNNER_PCT
 
     def _add_ranges(self, at: npt.NDArray[np.int64], high: Floats, low: Floats) -> None:
         before, count = self.close[at], self.bars[at]
@@ -180,57 +216,98 @@ class DailyFold:
         unknown = np.full((more, BETA_DAYS + 1), np.nan)
         self._by_session = np.concatenate((self._by_session, unknown))
         self._volumes = np.concatenate((self._volumes, np.zeros((more, FULL_SESSIONS))))
-        for name in (
-            "high",
-            "low",
-            "close",
-            "volume",
-            "close_before",
-            "_atr",
-            "_year_high",
-            "_year_low",
-        ):
+        self._runners = np.concatenate((self._runners, np.zeros(more, np.int64)))
+        for name in SYMBOL_COLUMNS:
             setattr(self, name, np.concatenate((getattr(self, name), np.full(more, np.nan))))
 
 
-def levels(
-    fold: DailyFold, factors: Mapping[str, float]
-) -> dict[str, dict[str, float | int | None]]:
-    """Return by symbol the fields of Reference that come from daily bars.
+def fold_days(
+    days: Iterable[tuple[dt.date, DayBars, bool]],
+    splits: Iterable[Split],
+    session: dt.date,
+    *,
+    deep: bool = True,
+) -> DailyFold:
+    """Return the raw days before `session` folded in its shares: (date, bars, full), oldest first."""
+    fold = DailyFold(year_before(session), deep=deep)
+    crossing = Crossing(fold, splits, session)
+    for date, bars, full in days:
+        crossing.reach(date, bars)
+        fold.add_day(date, bars, full=full)
+    crossing.end()
+    return fold
 
-    `factors` (split_from / split_to by symbol) adjust prices for splits that the bars lack yet.
-    """
-    factor = np.ones(len(fold.index))
-    for symbol, ratio in factors.items():
-        if symbol in fold.index:
-            factor[fold.index[symbol]] = ratio
+
+class Crossing:
+    """Let each split take effect once, between the sessions on both sides of it."""
+
+    def __init__(self, fold: DailyFold, splits: Iterable[Split], session: dt.date) -> None:
+        self._fold = fold
+        self._left = splits_by_date(splits, dt.date.min, session)
+
+    def reach(self, date: dt.date, bars: DayBars) -> None:
+        """Let the splits up to a session take effect before its bars are added."""
+        for due in [d for d in self._left if d <= date.isoformat()]:
+            self._fold.cross_all(self._left.pop(due), bars)
+
+    def end(self) -> None:
+        """Let the splits that are left take effect: those of days not folded, the session's own."""
+        for due in list(self._left):
+            self._fold.cross_all(self._left.pop(due), None)
+
+
+def year_before(date: dt.date) -> dt.date:
+    """Return the date 52 weeks before."""
+    return date - dt.timedelta(weeks=52)
+
+
+def levels(fold: DailyFold) -> dict[str, dict[str, float | int | None]]:
+    """Return by symbol the fields of Reference that come from daily bars."""
     volume, sessions = fold.adv20()
     columns: dict[str, Floats] = {
-        "prev_close": fold.close * factor,
-        "prev_high": fold.high * factor,
-        "prev_low": fold.low * factor,
-        "prev_volume": fold.volume / factor,
+        "prev_close": fold.close,
+        "prev_high": fold.high,
+        "prev_low": fold.low,
+        "prev_volume": fold.volume,
         "prev_chg_pct": (fold.close / fold.close_before - 1.0) * 100.0,
-        "adv20": volume / factor,
+        "adv20": volume,
         "hv20": fold.hv20(),
         "beta_spy": fold.beta(BENCHMARK),
         "corr_spy_20d": fold.correlation(BENCHMARK),
     }
     if fold.deep:
         high, low = fold.year()
+        runners, best = fold.runners()
         columns |= {
-            "atr14": fold.atr14() * factor,
-            "w52_high": high * factor,
-            "w52_low": low * factor,
-            "sma50d": fold.sma(50) * factor,
-            "sma200d": fold.sma(200) * factor,
+            "atr14": fold.atr14(),
+            "w52_high": high,
+            "w52_low": low,
+            "sma50d": fold.sma(50),
+            "sma200d": fold.sma(200),
+            "best_day_1y_pct": best,
         }
     listed = [[_known(x) for x in column.tolist()] for column in columns.values()]
+    if fold.deep:
+        listed.append([n if b == b else None for n, b in zip(runners.tolist(), best, strict=True)])
+    names = [*columns, "runner_days_1y"][: len(listed)]
     counts = sessions.tolist()
     return {
-        symbol: dict(zip(columns, cells, strict=True), adv_sessions=count)
+        symbol: dict(zip(names, cells, strict=True), adv_sessions=count)
         for symbol, count, *cells in zip(fold.index, counts, *listed, strict=True)
     }
+
+
+def _contained(factor: float, close: float, first_price: float) -> bool:
+    """Tell whether prices on both sides of a split show that the earlier ones contain it."""
+    if not (close > 0 and first_price > 0):
+        return False
+    size = abs(math.log(factor))
+    return size >= TELLING and abs(math.log(first_price / close)) < size * CONTAINED
+
+
+def _first_price(bars: DayBars, at: int) -> float:
+    price = float(bars.open[at])
+    return price if price > 0 else float(bars.close[at])
 
 
 class SectorMoves:
@@ -248,3 +325,6 @@ class SectorMoves:
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+__all__ = ["DailyFold", "Day", "DayBar", "SectorMoves", "fold_days", "levels"]

@@ -62,6 +62,9 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """Of the last 20 daily log returns."""
     corr_sector_20d: float | None = None
     """With the fund of its sector."""
+    runner_days_1y: int | None = None
+    """Days of the last 52 weeks that closed 30 % or more above the day before."""
+    best_day_1y_pct: float | None = None
 
 
 class References(msgspec.Struct, frozen=True, tag="references"):

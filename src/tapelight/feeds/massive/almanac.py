@@ -1,18 +1,20 @@
 """Keep reference data: for the session at hand, deeper in the background, anew each session."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-
-from msgspec import structs
+import datetime as dt
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds.massive.config import MassiveConfig
-from tapelight.feeds.massive.library import Library, past_month, past_year
+from tapelight.feeds.massive.library import FAR_NS, Library, past_month, past_year
 from tapelight.feeds.massive.payloads import Details
-from tapelight.feeds.massive.reference import Facts, detailed, references, rules_of
+from tapelight.feeds.massive.reference import page_of, rules_of, told_of
 from tapelight.feeds.massive.symbols import Rows
+from tapelight.model.compose import compose
 from tapelight.model.conditions import US_RULES, ConditionRules
-from tapelight.model.daily import DailyFold, SectorMoves
+from tapelight.model.daily import DailyFold
+from tapelight.model.past import Told, newest
 from tapelight.model.records import Reference, References, Rules
 from tapelight.model.session import (
     MINUTE_NS,
@@ -20,39 +22,51 @@ from tapelight.model.session import (
     Session,
     latest_session,
     session_after,
-    session_before,
 )
-from tapelight.ports import Sink
+from tapelight.ports import Cold, Sink
 
 A_RECORD = 500
 """References in one record: putting 11,000 at once would hold up the stream."""
 AHEAD_NS = 15 * MINUTE_NS
 """How long before a session its references are read."""
+JITTER_NS = 5 * MINUTE_NS
 AT_ONCE = 8
+PAGE_NS = 30 * 24 * 60 * MINUTE_NS
 IDLE_RATIO = 6.0
 """The background pass works a seventh of the time."""
 
 
 class Almanac:
-    """Read and put rules and references; remember what later steps ask of them."""
+    """Read and put rules and references; remember what later steps ask of them.
+
+    What the service does not give at the time is taken from the cold store, where there is one:
+    nothing that was known is forgotten.
+    """
 
     def __init__(
-        self, config: MassiveConfig, sink: Sink, library: Library, cal: Calendar, rows: Rows
+        self,
+        config: MassiveConfig,
+        sink: Sink,
+        library: Library,
+        cal: Calendar,
+        rows: Rows,
+        cold: Cold | None = None,
     ) -> None:
         self.rules: ConditionRules = US_RULES
         self.adjusted: Mapping[str, float] = {}
         """Previous closes of the symbols that split today."""
-        self.pages: dict[str, Details] = {}
+        self.pages: set[str] = set()
+        """The symbols whose ticker page has been read within a month."""
         self._config = config
         self._sink = sink
         self._library = library
         self._calendar = cal
         self._rows = rows
-        self._facts = Facts()
-        self._known: dict[str, Reference] = {}
-        self._sectors = SectorMoves()
-        wanted = config.symbols
-        self._wanted = None if wanted is None else frozenset([*wanted, config.canary])
+        self._cold = cold
+        self._told = Told()
+        self._fold = DailyFold(dt.date.min, deep=False)
+        self._wanted: frozenset[str] | None = None
+        """The symbols that are listed now, and of those only the configured ones; None: all."""
         self.session = self.session_now()
         """The session for which the references hold."""
 
@@ -70,18 +84,26 @@ class Almanac:
         self._sink.put(Rules(rules))
 
     async def keep(self, begin: asyncio.Event) -> None:
-        """Once told to `begin`, read a year of days; then the same for each coming session."""
+        """Once told to `begin`, read a year of days; then the same for each coming session.
+
+        Each begins up to `JITTER_NS` later than it might: not all scanners ask at once.
+        """
         await begin.wait()
         while True:
             await self._read_year()
             coming = session_after(self._calendar, self.session.start_ns)
-            await self._until(coming.start_ns - AHEAD_NS)
+            await self._until(coming.start_ns - AHEAD_NS + secrets.randbelow(JITTER_NS))
             await self._read(coming)
 
     async def learn(self, pages: Mapping[str, Details]) -> None:
         """Put again the references of which a ticker page told more."""
+        if not pages:
+            return
+        date, now_ns = self.session.date, self._sink.clock.now_ns()
+        facts = [page_of(symbol, page, date, now_ns) for symbol, page in pages.items()]
+        await self._remember(Told(facts))
         self.pages.update(pages)
-        await self._put(self._known[symbol] for symbol in pages if symbol in self._known)
+        await self._put(await self._composed(frozenset(pages)))
 
     async def _read_rules(self) -> ConditionRules:
         try:
@@ -91,48 +113,69 @@ class Almanac:
             return US_RULES
 
     async def _read(self, session: Session) -> None:
-        last = session_before(self._calendar, session)
-        month = past_month(self._calendar, session)
-        self._facts, fold = await asyncio.gather(
-            self._library.facts(session, last),
-            self._library.fold(month, deep=False, at_once=AT_ONCE),
-        )
+        """Read what holds for a session: lists first, because the splits are among them."""
+        facts = await self._library.facts(session)
+        now_ns = self._sink.clock.now_ns()
         self.session = session
-        await self._compose(fold)
+        self._choose([t.ticker for t in facts.tickers])
+        await self._remember(await asyncio.to_thread(told_of, facts, session.date, now_ns))
+        month = past_month(self._calendar, session)
+        self._fold = await self._library.fold(
+            month, self._told.splits, session.date, deep=False, at_once=AT_ONCE
+        )
+        await self._compose()
+
+    def _choose(self, listed: Sequence[str]) -> None:
+        """Leave out what is no longer listed, though the store knows it, and what nobody asks for."""
+        asked = self._config.symbols
+        chosen = None if asked is None else frozenset([*asked, self._config.canary])
+        if listed:
+            chosen = frozenset(listed) if chosen is None else chosen & frozenset(listed)
+        self._wanted = chosen or self._wanted
+
+    async def _remember(self, told: Told) -> None:
+        """Take what was told now; where there is a cold store, with all that it knows beside."""
+        cold, date, now_ns = self._cold, self.session.date, self._sink.clock.now_ns()
+        if cold is None:
+            facts = newest([*self._told.facts, *told.facts])
+            self._told = Told(facts, told.splits or self._told.splits)
+            return
+        await asyncio.to_thread(cold.keep, told, now_ns)
+        self._told = await asyncio.to_thread(cold.told, date, FAR_NS)
+        pages = (fact for fact in self._told.facts if fact.kind == "page")
+        self.pages = {fact.symbol for fact in pages if fact.known_ns > now_ns - PAGE_NS}
 
     async def _read_year(self) -> None:
         if self._config.history_sessions <= 20:
             return
         year = past_year(self._calendar, self.session, self._config.history_sessions)
-        fold = await self._library.fold(year, deep=True, at_once=2, rest_ratio=IDLE_RATIO)
-        await self._compose(fold)
+        splits, date = self._told.splits, self.session.date
+        self._fold = await self._library.fold(
+            year, splits, date, deep=True, at_once=2, rest_ratio=IDLE_RATIO
+        )
+        await self._compose()
 
-    async def _compose(self, fold: DailyFold) -> None:
-        found = await asyncio.to_thread(references, self._facts, fold, self._wanted)
-        self._sectors = await asyncio.to_thread(SectorMoves, fold)
+    async def _compose(self) -> None:
+        found = await self._composed(self._wanted)
         self.adjusted = {
             r.symbol: r.prev_close for r in found if r.split_today and r.prev_close is not None
         }
         await self._put(found)
 
+    async def _composed(self, wanted: frozenset[str] | None) -> list[Reference]:
+        return await asyncio.to_thread(compose, self._told, self._fold, self.session.date, wanted)
+
     async def _put(self, found: Iterable[Reference]) -> None:
         record: list[Reference] = []
         for reference in found:
-            page = self.pages.get(reference.symbol)
-            told = self._in_its_sector(detailed(reference, page)) if page else reference
-            self._known[told.symbol] = told
-            if self._rows[told.symbol] >= 0:
-                record.append(told)
+            if self._rows[reference.symbol] >= 0:
+                record.append(reference)
             if len(record) == A_RECORD:
                 self._sink.put(References(self.session.date.isoformat(), record))
                 record = []
                 await asyncio.sleep(0)
         if record:
             self._sink.put(References(self.session.date.isoformat(), record))
-
-    def _in_its_sector(self, reference: Reference) -> Reference:
-        moves = self._sectors.correlation(reference.symbol, reference.sector)
-        return structs.replace(reference, corr_sector_20d=moves)
 
     async def _until(self, ts_ns: int) -> None:
         while True:

@@ -1,13 +1,15 @@
 """The Massive feed: reference data, then the stream, then what closes its holes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tapelight.feeds._websocket import Backoff
 from tapelight.feeds.massive.config import MassiveConfig, Secret, check
+from tapelight.feeds.massive.library import Library
+from tapelight.feeds.massive.pull import pull
 from tapelight.feeds.massive.rest import Rest
 from tapelight.feeds.massive.run import Run
 from tapelight.feeds.massive.tasks import beside
-from tapelight.ports import Sink
+from tapelight.ports import Cold, Sink
 
 
 class MassiveFeed:
@@ -43,11 +45,25 @@ class MassiveFeed:
         )
         self._backoff = backoff or Backoff()
         self._run: Run | None = None
+        self._cold: Cold | None = None
+
+    def keep_in(self, cold: Cold) -> None:
+        """Keep reference data in `cold`, and ask for no past day that is there."""
+        self._cold = cold
+
+    async def pull(self, sessions: int, tell: Callable[[str, int, int], object]) -> Sequence[str]:
+        """Bring lists and the last sessions into the cold store; return what could not be had."""
+        assert self._cold is not None, "keep_in comes first"
+        rest = Rest(self._config.rest, Secret(self._config.api_key))
+        try:
+            return await pull(Library(rest, self._cold), self._cold, sessions, tell)
+        finally:
+            await rest.close()
 
     async def run(self, sink: Sink) -> None:
         """Feed `sink` until cancelled; raises ConfigError for a key or plan that cannot do."""
         rest = Rest(self._config.rest, Secret(self._config.api_key))
-        self._run = run = Run(self._config, sink, rest, self._backoff)
+        self._run = run = Run(self._config, sink, rest, self._backoff, self._cold)
         try:
             async with beside() as tasks:
                 tasks.create_task(run.connections(), name="massive stream")

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
@@ -31,12 +33,19 @@ from tapelight.feeds.massive.payloads import (
     Tickers,
     TickerSnapshot,
 )
-from tapelight.feeds.massive.reference import Facts
+from tapelight.feeds.massive.reference import SOURCE, Facts
 from tapelight.feeds.massive.rest import NotServed, Params, Rest
-from tapelight.model.daily import DailyFold
-from tapelight.model.session import Calendar, Session, session_before
+from tapelight.model.daily import Crossing, DailyFold, year_before
+from tapelight.model.past import DayBars, Split, day_bars
+from tapelight.model.session import NS, Calendar, Session, session_before
+from tapelight.ports import Cold
 
 _T = TypeVar("_T")
+REAL = "massive-sip"
+FAR_NS = 1 << 62
+"""Known at any time: what is asked live is not of the past."""
+SETTLED_NS = 4 * 3600 * NS
+"""After a session's end its daily bars may still be put right: younger ones are not kept."""
 STOCKS = "/v2/snapshot/locale/us/markets/stocks/tickers"
 SHORTS_SINCE = dt.timedelta(days=45)
 """Short interest comes out twice a month."""
@@ -61,7 +70,7 @@ def past_month(cal: Calendar, session: Session) -> Past:
     while len(found) < MAX_SESSIONS and sum(not s.half_day for s in found) <= 20:
         at = session_before(cal, at)
         found.append(at)
-    return Past(found[::-1], _year_before(session.date))
+    return Past(found[::-1], year_before(session.date))
 
 
 def past_year(cal: Calendar, session: Session, count: int) -> Past:
@@ -71,14 +80,24 @@ def past_year(cal: Calendar, session: Session, count: int) -> Past:
     for _ in range(count):
         at = session_before(cal, at)
         found.append(at)
-    return Past(found[::-1], _year_before(session.date))
+    return Past(found[::-1], year_before(session.date))
 
 
 class Library:
-    """Ask for lists, days, snapshots and minutes; what the plan lacks is noted, not fatal."""
+    """Ask for lists, days, snapshots and minutes; what the plan lacks is noted, not fatal.
 
-    def __init__(self, rest: Rest) -> None:
+    With a cold store no past day is asked for twice, nor by two at once.
+    """
+
+    def __init__(
+        self, rest: Rest, cold: Cold | None = None, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._rest = rest
+        self._cold = cold
+        self.now_ns = now_ns
+        self._asking: defaultdict[dt.date, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.origin = REAL
+        """Of the days: the feed and its coverage."""
         self.missing: list[str] = []
 
     async def check_key(self) -> None:
@@ -88,19 +107,24 @@ class Library:
     async def simulator_clock(self) -> SimulatorClock | None:
         """Return a simulator's clock; None of a real service, which goes by UTC."""
         try:
-            return await self._rest.get("/simulator/clock", SimulatorClock)
+            found = await self._rest.get("/simulator/clock", SimulatorClock)
         except NotServed:
             return None
+        self.origin = f"massive-synthetic-{found.market}".rstrip("-")
+        return found
 
     async def conditions(self) -> list[Condition]:
         """Return the sale conditions with their update rules."""
         params: Params = {"asset_class": "stocks", "data_type": "trade", "limit": 1000}
         return await self._rest.pages("/v3/reference/conditions", Conditions, params)
 
-    async def facts(self, session: Session, last: Session) -> Facts:
+    async def facts(self, session: Session) -> Facts:
         """Return the lists that hold for `session`, all asked for at once."""
-        today = session.date.isoformat()
         since = (session.date - SHORTS_SINCE).isoformat()
+        year = {
+            "execution_date.gte": year_before(session.date).isoformat(),
+            "execution_date.lte": session.date.isoformat(),
+        }
         pages = self._rest.pages
         tickers, floats, shorts, splits = await asyncio.gather(
             self._or_empty(
@@ -120,32 +144,37 @@ class Library:
                     {"settlement_date.gte": since, "limit": 50_000},
                 ),
             ),
-            self._or_empty(
-                "splits",
-                pages("/stocks/v1/splits", Splits, {"execution_date": today, "limit": 1000}),
-            ),
+            self._or_empty("splits", pages("/stocks/v1/splits", Splits, {**year, "limit": 1000})),
         )
-        effective = [s for s in splits if s.execution_date == today]
-        raw = await self._day(last, adjusted=False) if effective else []
-        return Facts(tickers, floats, shorts, effective, raw, list(self.missing))
+        return Facts(tickers, floats, shorts, splits, list(self.missing))
 
     async def fold(
-        self, past: Past, *, deep: bool, at_once: int, rest_ratio: float = 0.0
+        self,
+        past: Past,
+        splits: Sequence[Split],
+        session: dt.date,
+        *,
+        deep: bool,
+        at_once: int,
+        rest_ratio: float = 0.0,
     ) -> DailyFold:
-        """Return the past sessions folded, oldest first, `at_once` requests in flight.
+        """Return the past sessions folded in the shares of `session`, `at_once` requests in flight.
 
         With `rest_ratio` r, each day's work w is followed by a pause of r x w: a background
         pass must not hold up the stream.
         """
         fold = DailyFold(past.year_from, deep=deep)
+        crossing = Crossing(fold, splits, session)
         loop = asyncio.get_running_loop()
-        async with contextlib.aclosing(self._days(past.sessions, at_once)) as days:
-            async for session, bars in days:
+        async with contextlib.aclosing(self.days(past.sessions, at_once)) as days:
+            async for one, bars in days:
                 began = loop.time()
-                if bars:  # a day that could not be had is left out, not taken for one of no trade
-                    fold.add(session.date, bars, full=not session.half_day)
+                if bars is not None:  # a day that could not be had is left out, not one of no trade
+                    crossing.reach(one.date, bars)
+                    fold.add_day(one.date, bars, full=not one.half_day)
                 if rest_ratio:
                     await asyncio.sleep(rest_ratio * (loop.time() - began) + BREATH_S)
+        crossing.end()
         return fold
 
     async def snapshot(self, symbols: Sequence[str] | None) -> list[TickerSnapshot]:
@@ -184,20 +213,11 @@ class Library:
         params: Params = {"published_utc.gte": since, "order": "asc", "limit": 1000}
         return await self._rest.pages("/v2/reference/news", NewsItems, params)
 
-    async def _day(self, session: Session, *, adjusted: bool = True) -> list[DayBar]:
-        path = f"/v2/aggs/grouped/locale/us/market/stocks/{session.date.isoformat()}"
-        params = {"adjusted": str(adjusted).lower(), "include_otc": "false"}
-
-        async def bars() -> list[DayBar]:
-            return (await self._rest.get(path, GroupedDaily, params)).results or []
-
-        return await self._or_empty("daily bars", bars())
-
-    async def _days(
+    async def days(
         self, sessions: Sequence[Session], at_once: int
-    ) -> AsyncGenerator[tuple[Session, list[DayBar]], None]:
-        """Yield each session's bars in order while the next ones are on their way."""
-        tasks: list[asyncio.Task[list[DayBar]]] = []
+    ) -> AsyncGenerator[tuple[Session, DayBars | None], None]:
+        """Yield each session's bars as traded, in order, while the next ones are on their way."""
+        tasks: list[asyncio.Task[DayBars | None]] = []
         try:
             for at, session in enumerate(sessions):
                 tasks += [
@@ -210,6 +230,31 @@ class Library:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _day(self, session: Session) -> DayBars | None:
+        """Return a session's bars, from the cold store where they are; one asks, others wait."""
+        async with self._asking[session.date]:
+            return await self._kept_or_asked(session)
+
+    async def _kept_or_asked(self, session: Session) -> DayBars | None:
+        cold, now_ns = self._cold, self.now_ns()
+        if cold is not None:
+            kept = await asyncio.to_thread(cold.day, self.origin, session.date, FAR_NS)
+            if kept is not None:
+                return kept
+        path = f"/v2/aggs/grouped/locale/us/market/stocks/{session.date.isoformat()}"
+        params = {"adjusted": "false", "include_otc": "false"}
+
+        async def asked() -> list[DayBar]:
+            return (await self._rest.get(path, GroupedDaily, params)).results or []
+
+        found = await self._or_empty("daily bars", asked())
+        if not found:
+            return None
+        bars = await asyncio.to_thread(day_bars, found)
+        if cold is not None and session.end_ns + SETTLED_NS < now_ns:
+            await asyncio.to_thread(cold.keep_day, self.origin, session, bars, SOURCE, now_ns)
+        return bars
+
     async def _or_empty(self, what: str, answer: Awaitable[list[_T]]) -> list[_T]:
         """Return the answer, or nothing when the service does not give it, noting it once."""
         try:
@@ -219,7 +264,3 @@ class Library:
             if len(self.missing) < 20 and note not in self.missing:
                 self.missing.append(note)
             return []
-
-
-def _year_before(date: dt.date) -> dt.date:
-    return date - dt.timedelta(weeks=52)

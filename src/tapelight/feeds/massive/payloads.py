@@ -20,6 +20,8 @@ class SimulatorClock(Struct, gc=False):
     now_ns: int
     rate: float
     held: bool = False
+    market: str = ""
+    """Which synthetic market: days of one are not those of another."""
 
 
 class ConsolidatedRules(Struct, gc=False):

@@ -1,14 +1,14 @@
-"""Compose reference data from Massive's lists and daily bars."""
+"""Massive's lists in our words: facts, splits, sale-condition rules."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+import datetime as dt
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from msgspec import structs
 
 from tapelight.feeds.massive.payloads import (
     Condition,
-    DayBar,
     Details,
     FreeFloat,
     ShortInterest,
@@ -16,9 +16,9 @@ from tapelight.feeds.massive.payloads import (
     Ticker,
 )
 from tapelight.feeds.massive.symbols import is_symbol, is_test
+from tapelight.model import past as known
 from tapelight.model.conditions import KNOWN, US_RULES, ConditionRules
-from tapelight.model.daily import DailyFold, levels
-from tapelight.model.records import Reference
+from tapelight.model.past import Fact, Told, Value
 from tapelight.model.sectors import sector_of_sic
 
 TYPES = {"ADRC": "ADR", "ADRP": "PFD", "ADRW": "WARRANT", "ADRR": "RIGHT", "OS": "CS"}
@@ -26,7 +26,7 @@ TYPES = {"ADRC": "ADR", "ADRP": "PFD", "ADRW": "WARRANT", "ADRR": "RIGHT", "OS":
 EXCHANGE_IDS = {"XASE": 1, "XCHI": 9, "XNYS": 10, "ARCX": 11, "XNAS": 12, "LTSE": 14, "IEXG": 15}
 EXCHANGE_IDS["BATS"] = 19
 """The ids of listing markets by MIC, as in trades; source: /v3/reference/exchanges."""
-FLOAT_SOURCE = "massive"
+SOURCE = "massive"
 
 
 @dataclass(slots=True)
@@ -37,38 +37,55 @@ class Facts:
     floats: Sequence[FreeFloat] = ()
     shorts: Sequence[ShortInterest] = ()
     splits: Sequence[Split] = ()
-    """Those effective on the session's date."""
-    unadjusted: Sequence[DayBar] = ()
-    """The last session without adjustment; asked for only when there are splits."""
+    """Those effective in the 52 weeks up to the session's date."""
     missing: list[str] = field(default_factory=list)
     """Which lists the service did not give, in words."""
 
 
-def references(
-    facts: Facts, fold: DailyFold, wanted: frozenset[str] | None = None
-) -> list[Reference]:
-    """Return a reference for each listed symbol, test symbols left out; one pass, no I/O."""
-    known = levels(fold, _pending_splits(facts, fold))
-    floats = {f.ticker: f for f in facts.floats}
-    shorts = _latest_shorts(facts.shorts)
-    ratios = {s.ticker: s.split_from / s.split_to for s in facts.splits if s.split_to > 0}
-    tickers = facts.tickers or [Ticker(symbol) for symbol in fold.index]
-    return [
-        _reference(t, known.get(t.ticker, {}), floats.get(t.ticker), shorts, ratios)
-        for t in tickers
-        if is_symbol(t.ticker) and not is_test(t.ticker) and (wanted is None or t.ticker in wanted)
+def told_of(facts: Facts, date: dt.date, known_ns: int) -> Told:
+    """Return the lists in our words, as of a session's date; test symbols are left out."""
+    make = partial(Fact, known_ns=known_ns, source=SOURCE)
+    today = date.isoformat()
+    found: list[Fact] = []
+    found += [
+        make(symbol=t.ticker, kind="listing", values=_listing(t), valid_from=today)
+        for t in facts.tickers
+        if is_symbol(t.ticker) and not is_test(t.ticker)
     ]
+    for f in facts.floats:
+        if f.free_float is not None and f.free_float > 0:
+            at = f.effective_date or today
+            values: dict[str, Value] = {
+                "float_shares": f.free_float, "float_asof": f.effective_date, "float_src": SOURCE
+            }  # fmt: skip
+            found.append(make(symbol=f.ticker, kind="float", values=values, valid_from=at))
+    for symbol, short in _latest_shorts(facts.shorts).items():
+        short_values: dict[str, Value] = {"short_interest": short.short_interest}
+        at = short.settlement_date or today
+        found.append(make(symbol=symbol, kind="short", values=short_values, valid_from=at))
+    splits = [
+        known.Split(s.ticker, s.execution_date, s.split_from, s.split_to, SOURCE)
+        for s in facts.splits
+    ]
+    return Told(found, splits)
 
 
-def detailed(reference: Reference, details: Details) -> Reference:
-    """Return `reference` with what only the ticker's own page tells."""
+def page_of(symbol: str, details: Details, date: dt.date, known_ns: int) -> Fact:
+    """Return what only the ticker's own page tells."""
     shares = details.share_class_shares_outstanding or details.weighted_shares_outstanding
-    return structs.replace(
-        reference,
-        shares_out=shares or reference.shares_out,
-        sector=sector_of_sic(details.sic_code) or reference.sector,
-        industry=details.sic_description or reference.industry,
-        ipo_date=details.list_date or reference.ipo_date,
+    values: dict[str, Value] = {
+        "shares_out": shares or None,
+        "sector": sector_of_sic(details.sic_code),
+        "industry": details.sic_description,
+        "ipo_date": details.list_date,
+    }
+    return Fact(
+        symbol=symbol,
+        kind="page",
+        values={name: value for name, value in values.items() if value is not None},
+        valid_from=date.isoformat(),
+        known_ns=known_ns,
+        source=SOURCE,
     )
 
 
@@ -101,53 +118,23 @@ def rules_of(conditions: Iterable[Condition]) -> ConditionRules:
     )
 
 
-def _reference(
-    ticker: Ticker,
-    levels: Mapping[str, float | int | None],
-    free: FreeFloat | None,
-    shorts: Mapping[str, float],
-    ratios: Mapping[str, float],
-) -> Reference:
+def _listing(ticker: Ticker) -> dict[str, Value]:
     market = ticker.primary_exchange
-    known_float = free is not None and free.free_float is not None and free.free_float > 0
-    return Reference(
-        symbol=ticker.ticker,
-        name=ticker.name,
-        exchange=market,
-        exchange_id=EXCHANGE_IDS.get(market or "", 0),
-        type=TYPES.get(ticker.type or "", ticker.type),
-        float_shares=free.free_float if free and known_float else None,
-        float_asof=free.effective_date if free and known_float else None,
-        float_src=FLOAT_SOURCE if known_float else None,
-        short_interest=shorts.get(ticker.ticker),
-        split_today=ratios.get(ticker.ticker),
-        **levels,  # type: ignore[arg-type]
-    )
+    values: dict[str, Value] = {
+        "name": ticker.name,
+        "exchange": market,
+        "exchange_id": EXCHANGE_IDS.get(market or "", 0),
+        "type": TYPES.get(ticker.type or "", ticker.type),
+    }
+    return {name: value for name, value in values.items() if value}
 
 
-def _pending_splits(facts: Facts, fold: DailyFold) -> dict[str, float]:
-    """Return the factors of today's splits that the adjusted bars do not contain yet.
-
-    The provider adjusts past bars some time on the day of the split. Where the last close with
-    and without adjustment are the same, it has not, and each level is adjusted here.
-    """
-    raw = {b.ticker: b.c for b in facts.unadjusted}
-    pending: dict[str, float] = {}
-    for split in facts.splits:
-        at = fold.index.get(split.ticker)
-        if at is None or split.ticker not in raw or split.split_to <= 0:
-            continue
-        factor = split.split_from / split.split_to
-        seen = float(fold.close[at]) / raw[split.ticker]
-        if factor > 0 and abs(math.log(seen)) < abs(math.log(factor)) / 2:
-            pending[split.ticker] = factor
-    return pending
-
-
-def _latest_shorts(shorts: Iterable[ShortInterest]) -> dict[str, float]:
+def _latest_shorts(shorts: Iterable[ShortInterest]) -> dict[str, ShortInterest]:
     latest: dict[str, ShortInterest] = {}
     for row in shorts:
         kept = latest.get(row.ticker)
-        if kept is None or row.settlement_date > kept.settlement_date:
+        if row.short_interest is not None and (
+            kept is None or row.settlement_date > kept.settlement_date
+        ):
             latest[row.ticker] = row
-    return {t: s.short_interest for t, s in latest.items() if s.short_interest is not None}
+    return latest

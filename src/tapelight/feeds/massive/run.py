@@ -30,7 +30,7 @@ from tapelight.model.session import (
     latest_session,
     session_at,
 )
-from tapelight.ports import Sink
+from tapelight.ports import Cold, Sink
 
 STAND_BACK_S = 60.0
 """After an eviction: two programs with one key would evict each other for ever."""
@@ -51,7 +51,14 @@ Picture = tuple[list[TickerSnapshot], Lines]
 class Run:
     """Hold the state of one `run`: clock, references, the connection of the moment."""
 
-    def __init__(self, config: MassiveConfig, sink: Sink, rest: Rest, backoff: Backoff) -> None:
+    def __init__(
+        self,
+        config: MassiveConfig,
+        sink: Sink,
+        rest: Rest,
+        backoff: Backoff,
+        cold: Cold | None = None,
+    ) -> None:
         self.live = asyncio.Event()
         """Set once the first connection is live."""
         self.filled = asyncio.Event()
@@ -66,9 +73,10 @@ class Run:
         self._wanted = None
         if config.symbols is not None:
             self._wanted = list(dict.fromkeys([*config.symbols, config.canary]))
-        self._library = Library(rest)
+        self._library = Library(rest, cold, sink.clock.now_ns)
         self._decoder = Decoder(sink.universe)
-        self.almanac = Almanac(config, sink, self._library, self._calendar, self._decoder.rows)
+        rows = self._decoder.rows
+        self.almanac = Almanac(config, sink, self._library, self._calendar, rows, cold)
         self.chains = Chains(rest, sink, self._calendar)
         self.newsroom = Newsroom(self._library, sink, self._calendar, config.news_s)
         self._backfill: Backfill | None = None

@@ -57,7 +57,9 @@ def daily_on(simulation: Simulation, date: dt.date, adjusted: bool = True) -> Da
     if date == session.date:
         return simulation.today() if simulation.totals.regular else None
     daily = simulation.past.daily(date)
-    return daily if daily is None or adjusted else daily.raw(simulation.listing)
+    if daily is None or adjusted or date in simulation.past.lived:
+        return daily
+    return daily.raw(simulation.listing)
 
 
 def day_bar(daily: Daily, row: int) -> Bar:

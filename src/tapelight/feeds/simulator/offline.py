@@ -100,7 +100,7 @@ class Offline:
             fold.add(
                 daily.session.date, _days(listing.symbols, daily), full=not daily.session.half_day
             )
-        known = levels(fold, {})
+        known = levels(fold)
         return [
             Reference(
                 symbol=company.symbol, name=company.name, exchange=company.mic,

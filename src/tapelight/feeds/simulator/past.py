@@ -52,16 +52,17 @@ class Past:
         self._sessions = [session_before(calendar, first)]
         self._closes = [listing.price]
         self._index = {self._sessions[0].date: 0}
-        self._lived: dict[dt.date, Daily] = {}
+        self.lived: dict[dt.date, Daily] = {}
+        """Sessions that were simulated: since the splits of the first."""
 
     def keep(self, daily: Daily) -> None:
         """Remember a session that was simulated to its end."""
-        self._lived[daily.session.date] = daily
+        self.lived[daily.session.date] = daily
 
     def daily(self, date: dt.date) -> Daily | None:
         """Return the bars of `date`; None on a closed day, a future one or beyond 750 sessions."""
-        if date in self._lived:
-            return self._lived[date]
+        if date in self.lived:
+            return self.lived[date]
         while self._sessions[-1].date > date and len(self._sessions) < MAX_SESSIONS:
             self._walk_back()
         index = self._index.get(date)

@@ -57,8 +57,14 @@ class Status:
         return answer({
             "now_ns": now_ns, "rate": self._clock.rate, "held": self._clock.rate == 0.0,
             "due": {"sent_ns": sent_ns, "behind_ms": round((now_ns - sent_ns) / MS, 3)},
-            "window_ms": self._simulation.window_ms,
+            "window_ms": self._simulation.window_ms, "market": self._market(),
         })  # fmt: skip
+
+    def _market(self) -> str:
+        """Return which market this is: the same options have the same past days."""
+        options, simulation = self._simulation.options, self._simulation
+        date = simulation.calendar.date_of(simulation.start_ms * MS)
+        return f"{options.seed}-{options.symbols}-{date}"
 
 
 def holidays(today: dt.date) -> list[dict[str, object]]:

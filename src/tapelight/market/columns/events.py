@@ -118,6 +118,18 @@ def split_today(ref: Ref) -> Flags:
 
 
 @column(unit="days")
+def runner_days_1y(ref: Ref) -> Column:
+    """Return how many days of the last 52 weeks closed 30 % or more above the day before."""
+    return ref["runner_days_1y"]
+
+
+@column(unit="%")
+def best_day_1y_pct(ref: Ref) -> Column:
+    """Return the best day's change of the last 52 weeks, close to close."""
+    return ref["best_day_1y_pct"]
+
+
+@column(unit="days")
 def ipo_days(ref: Ref, moment: Moment) -> Column:
     """Return the days since the listing; null before the first session and for what is no date."""
     dates = ref.text("ipo_date")
