@@ -136,13 +136,18 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner.feed_counts = feed.counts
     boards.counts = lambda: scanner.taken
     scanner.coverage = lambda: feed.coverage
-    scanner.origin = lambda: origin_of(feed.name, feed.coverage)
-    if isinstance(feed, ReferenceFeed):
-        feed.keep_in(ColdStore(data))
+    _keep_days(scanner, feed, data)
     scanner.on_open = lambda engine: _attach(parts, engine, config.pins)
     scanner.on_roll = lambda running: prune(data, config.journal, running)
     market.asked_for = lambda symbol: _fetch_history(parts, symbol)
     return parts
+
+
+def _keep_days(scanner: Scanner, feed: Feed, data: Path) -> None:
+    """Let past days be kept by the feed's own origin, and be asked for once."""
+    scanner.origin = lambda: origin_of(feed.name, feed.coverage)
+    if isinstance(feed, ReferenceFeed):
+        feed.keep_in(ColdStore(data))
 
 
 def _rounds(parts: Parts, symbols: int) -> Rounds | None:
