@@ -14,7 +14,7 @@ from tapelight.model.universe import Universe
 
 def profile(tmp_path: Path, name: str, day: str) -> Profile:
     session = session_after(calendar(name), parse_time(f"{day}T00:00:00+00:00", None))  # type: ignore[arg-type]
-    return profile_for(tmp_path, calendar(name), session.open_ns, Universe())
+    return profile_for(tmp_path, "a-feed", session, Universe())
 
 
 def test_new_york_has_the_shipped_curve_half_days_too(tmp_path: Path) -> None:
