@@ -49,6 +49,10 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Updates are lost."""
     duplicate_updates: bool = False
     """Each update is sent twice."""
+    no_sip: bool = False
+    """The plan has no SIP: its stream is refused with 409, its REST data with 403."""
+    free_limit: bool = True
+    """The IEX stream has at most 30 symbols of trades and quotes, and no *."""
 
 
 class Switches:
