@@ -214,6 +214,19 @@ class Wanted:
         )
 
 
+class Quarantine(Protocol):
+    """The prints that are held as doubtful, and what somebody rules of them."""
+
+    def prints(self, ruling: str, limit: int) -> Sequence[Mapping[str, Json]]:
+        """Return {"id","symbol","ts_ns","price","size","reference","ruling"}, newest first.
+
+        `ruling` is held, accepted or rejected; empty for all.
+        """
+
+    def rule(self, name: str, accept: bool) -> Mapping[str, Json]:
+        """Accept or reject a held print by its id; raises Missing, and Conflict if it was ruled on."""
+
+
 class Reasons(Protocol):
     """Why a row is, or is not, on a board or fired by a scan or strategy; and the log of signals.
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from market.tape import Tape
+from tapelight.market.quarantine import HeldPrint, held_prints
 from tapelight.model.records import Reference, Snapshot
 from tapelight.model.session import NS
 
@@ -27,14 +28,8 @@ def test_an_isolated_bad_print_is_held_listed_and_counts_for_volume() -> None:
     assert tape("new_highs_today") == 1.0
     assert tape("vwap") == pytest.approx(10.01)
     assert tape("dollar_vol") == pytest.approx(1_000 + 5_000 + 1_002)
-    assert tape.table.quarantine() == [
-        {
-            "symbol": "A",
-            "ts_ns": tape.ns("10:00:01"),
-            "price": 14.0,
-            "size": 500.0,
-            "reference": 10.0,
-        }
+    assert held_prints(tape.table) == [
+        HeldPrint("A", tape.ns("10:00:01"), 14.0, 500.0, 10.0, "held"),
     ]
 
 
@@ -85,10 +80,10 @@ def test_the_quarantine_list_is_bounded_and_newest_first() -> None:
     tape = trading()
     for i in range(1_030):
         tape.trade("10:00:01", 100.0 + (i % 2) * 900 + i)
-    listed = tape.table.quarantine()
+    listed = held_prints(tape.table)
     assert len(listed) == 1_024
-    assert listed[0]["price"] == 100.0 + 900 + 1_029
-    assert listed[-1]["price"] == 100.0 + 6
+    assert listed[0].price == 100.0 + 900 + 1_029
+    assert listed[-1].price == 100.0 + 6
 
 
 # Holes, snapshots, history

@@ -30,6 +30,7 @@ from tapelight.model.records import (
     Reference,
     References,
     Rules,
+    Ruling,
     Snapshot,
     Symbols,
 )
@@ -124,7 +125,8 @@ MESSAGES: list[Record] = [
     Rules(US_RULES),
     Questions({"a": "b"}),
     FeedState(1, "x", "gap", "d", True, 5),
-    Halt(1, "A", True, "T1", 9),
+    Halt(1, "A", True, "T1", 9, "rss"),
+    Ruling(2, "A", 1, 10.25, True),
     Mark(2**62, -1),
     Digest(1, "ff"),
 ]

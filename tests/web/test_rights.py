@@ -33,6 +33,8 @@ RIGHTS: Mapping[str, tuple[str, str]] = {
     "POST /api/scans/check": ("analyst", SCAN),
     "PUT /api/scans/{name}": ("analyst", SCAN),
     "DELETE /api/scans/{name}": ("analyst", SCAN),
+    "GET /api/quarantine": ("guest", READ),
+    "POST /api/quarantine": ("analyst", SCAN),
     "GET /api/me": ("nobody", READ),
     "POST /api/setup": ("nobody", PERSON),
     "POST /api/login": ("nobody", PERSON),

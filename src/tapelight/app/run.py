@@ -14,6 +14,7 @@ from tapelight.app.dispatch import Dispatch
 from tapelight.app.loop import collect_seldom
 from tapelight.app.past import Live, Past
 from tapelight.app.publish import Publisher
+from tapelight.app.quarantine import EngineQuarantine
 from tapelight.app.questions import QuestionFiles
 from tapelight.app.reasons import EngineReasons
 from tapelight.app.record import TrackRecord
@@ -104,7 +105,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
-        users=control.users, guests=config.users.guests, code=control.code,
+        quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests, code=control.code,
     )  # fmt: skip
     control.show(gateway, web.host)
     parts = Parts(

@@ -16,6 +16,7 @@ from tapelight.app.healing import Healer
 from tapelight.app.recording import Recording
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError, Unavailable
+from tapelight.market.quarantine import count_rulings
 from tapelight.market.view import complete_ns
 from tapelight.model.batch import Batch
 from tapelight.model.clock import MarketClock
@@ -347,6 +348,7 @@ class Scanner:
             "gap_open": table.gap_since_ns > 0,
             "provisional": int((rows["provisional"] > 0).sum()),
             "quarantined": counters["quarantined"],
+            "quarantine": count_rulings(table),
             "signals": figures.signals,
             "tiers": engine.tiers.status(),
             **self.signal_status(),

@@ -73,6 +73,23 @@ def spill_late(r, minute, price, size, moves_last, moves_hl, counters, spill):
     late.value = price * size
 
 
+@step
+def widen_bar(row, r, minute, price, more_value, moves_hl, counters, spill):
+    """Let a print whose shares are in a bar already move its high and low, and add to its value."""
+    if minute == row.bar_min:
+        row.bar_pv += more_value
+        if moves_hl:
+            row.bar_h = max_known(row.bar_h, price)
+            row.bar_l = min_known(row.bar_l, price)
+        return
+    late = spill.late[counters[LATE_PRINTS]]
+    counters[LATE_PRINTS] += 1
+    late.minute, late.row, late.trades, late.volume = minute, r, 0, 0.0
+    late.open = late.close = np.nan
+    late.high = late.low = price if moves_hl else np.nan
+    late.value = more_value
+
+
 @loop
 def close_minutes(rows, minute, counters, spill):
     """Close the forming bars that ended before `minute`, each fifth minute the 5-m candles too."""

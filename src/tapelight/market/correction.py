@@ -14,7 +14,7 @@ from tapelight.market.candle import next_streak
 from tapelight.market.eligibility import counts_for_vwap, eligibility
 from tapelight.market.extremes import move_ranges
 from tapelight.market.row import AUCTION_PRINT, FIRST_PRINT, GAP, KNOWN_DAY
-from tapelight.market.spill import BAR, LATE, touch
+from tapelight.market.spill import ACCEPTED, BAR, LATE, touch
 from tapelight.market.table import Table
 from tapelight.market.uncount import move_sums
 from tapelight.market.windows import PRICES
@@ -88,6 +88,7 @@ def _held_at(table: Table, row: int, one: Print) -> float | None:
     ring = table.spill.suspects
     found = (ring["row"] == row) & (ring["ts_ns"] == one.ts_ns)
     found &= (ring["price"] == one.price) & (ring["size"] == one.size)
+    found &= ring["ruling"] != ACCEPTED
     return float(ring["reference"][found][0]) if found.any() else None
 
 

@@ -40,12 +40,17 @@ from tapelight.market.spill import (
     CHANGED,
     CLOSED_BARS,
     DUPLICATES,
+    FOR_VOLUME,
+    FOR_VWAP,
+    HIGH_LOW,
     INSIDE_SNAPSHOT,
+    LAST,
     LATE,
     LATE_PRINTS,
     N_COUNTERS,
     QUARANTINED,
     QUOTES,
+    REGULAR_TIME,
     SUSPECTS,
     TRADES,
     UNKNOWN_CONDITION,
@@ -201,6 +206,17 @@ def move_prices(row, ts, price, mask, exchange, regular, moves_last, moves_hl, d
 
 
 @step
+def may_move(mask, regular, moves_last, moves_hl, masks):
+    """Return the bits that say what a held print would have moved."""
+    bits = (LAST if moves_last else 0) | (HIGH_LOW if moves_hl else 0)
+    bits |= REGULAR_TIME if regular else 0
+    if not mask & masks.no_volume:
+        bits |= FOR_VOLUME
+        bits |= FOR_VWAP if counts_for_vwap(mask, regular, masks) else 0
+    return bits
+
+
+@step
 def reopen(row, ts):
     """End a halt by the print of the auction that ends it: before any status source may tell."""
     if row.halted and ts > row.halt_ns:
@@ -224,7 +240,8 @@ def fold_trade(row, r, ts, price, size, mask, exchange, rings, day, masks, count
     if (moves_last or moves_hl) and not auction and masks.quarantine:
         held = is_suspect(row, ts, price)
         if held:
-            hold(row, r, ts, price, size, counters, spill)
+            may = may_move(mask, regular, moves_last, moves_hl, masks)
+            hold(row, r, ts, price, size, may, counters, spill)
             moves_last = moves_hl = False
         else:
             row.suspects = 0

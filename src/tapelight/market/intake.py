@@ -13,6 +13,7 @@ from tapelight.market.correction import take_correction
 from tapelight.market.fold_bars import fold_bars, replace_bar
 from tapelight.market.halts import take_halt
 from tapelight.market.history import bars_to_store, take_history
+from tapelight.market.quarantine import rule
 from tapelight.market.row import GAP, KNOWN_DAY, PARTIAL, SOURCE_MINUTE
 from tapelight.market.snapshot import take_snapshot
 from tapelight.market.spill import LATE, touch_all
@@ -82,6 +83,8 @@ def take_message(table: Table, message: rec.Message) -> None:
             take_correction(table, message)
         case rec.News():
             table.news.take(message)
+        case rec.Ruling():
+            rule(table, message)
         case _:
             raise Bug(f"The table takes no {type(message).__name__}.")
 

@@ -28,8 +28,20 @@ BAR = np.dtype(
     ]
 )
 SUSPECT = np.dtype(
-    [("ts_ns", "i8"), ("row", "i4"), ("price", "f8"), ("size", "f8"), ("reference", "f8")]
+    [
+        ("ts_ns", "i8"),
+        ("row", "i4"),
+        ("may", "u1"),
+        ("ruling", "u1"),
+        ("price", "f8"),
+        ("size", "f8"),
+        ("reference", "f8"),  # the last price when it came
+    ]
 )
+# Bits of `may`: what a held print would have moved.
+LAST, HIGH_LOW, REGULAR_TIME, FOR_VWAP, FOR_VOLUME = 1, 2, 4, 8, 16
+# Values of `ruling`.
+HELD, ACCEPTED, REJECTED = 0, 1, 2
 
 
 class Spill(NamedTuple):
@@ -68,7 +80,7 @@ def touch_all(rows, which, counters, spill):
 
 
 @step
-def hold(row, r, ts, price, size, counters, spill):
+def hold(row, r, ts, price, size, may, counters, spill):
     """Put a suspect print on the quarantine list, a ring of the newest."""
     row.quarantined += 1
     counters[QUARANTINED] += 1
@@ -76,3 +88,4 @@ def hold(row, r, ts, price, size, counters, spill):
     counters[SUSPECTS] += 1
     entry.ts_ns, entry.row, entry.price, entry.size = ts, r, price, size
     entry.reference = row.last
+    entry.may, entry.ruling = may, HELD

@@ -288,22 +288,6 @@ class Table:
         """Return the phase code at the table's time."""
         return self.session.phase(self.now_ns) if self.session else 0
 
-    def quarantine(self) -> list[dict[str, float | str]]:
-        """Return the newest suspect prints, newest first, at most 1,024."""
-        count = int(self.counters[fold.SUSPECTS])
-        ring = self.spill.suspects
-        newest = [ring[i % len(ring)] for i in range(count - 1, max(count - len(ring), 0) - 1, -1)]
-        return [
-            {
-                "symbol": self.universe.symbols[int(s["row"])],
-                "ts_ns": int(s["ts_ns"]),
-                "price": float(s["price"]),
-                "size": float(s["size"]),
-                "reference": float(s["reference"]),
-            }
-            for s in newest
-        ]
-
 
 def default_rules(calendar_name: str) -> ConditionRules:
     """Return the sale-condition rules of a calendar."""

@@ -11,7 +11,7 @@ import numpy as np
 from tapelight.market.intake import take
 from tapelight.market.table import Table
 from tapelight.model.batch import Bars, Batch, bars_of, quotes_of, trades_of
-from tapelight.model.records import Correction, History, Print, Snapshot
+from tapelight.model.records import Correction, History, Print, Ruling, Snapshot
 from tapelight.model.session import MINUTE_NS, NS, calendar, latest_session
 
 NOON_NS = 1_740_589_200 * NS
@@ -38,6 +38,9 @@ def compile_loops() -> None:
     trades = trades_of([0], [start], [10.0], [100.0], [0], [0], [0])
     quotes = quotes_of([0], [start], [9.9], [10.1], [1.0], [1.0], [0])
     take(table, Batch(start, trades, quotes))
+    far = trades_of([0], [start + NS], [20.0], [100.0], [0], [0], [0])
+    take(table, Batch(start + NS, far))
+    take(table, Ruling(start + NS, "A", start + NS, 20.0, True))
     for bars in (_bar(1, start, 1), _bar(2, start, 60), _bar(2, start, 60)):
         take(table, Batch(start + MINUTE_NS, bars=bars))
     take(table, Correction(start + 1, "A", Print(start, 10.0, 100.0)))

@@ -174,6 +174,16 @@ class Correction(msgspec.Struct, frozen=True, tag="correction"):
     """The other trades of its minute, in arrival order, as far as they are known."""
 
 
+class Ruling(msgspec.Struct, frozen=True, tag="ruling"):
+    """Accept or reject a print that the quarantine holds."""
+
+    ts_ns: int
+    symbol: str
+    print_ns: int
+    price: float
+    accepted: bool
+
+
 class Article(msgspec.Struct, frozen=True):
     """Hold a news article: plain text, the symbols that it names, what it is about."""
 
@@ -337,6 +347,7 @@ Message = (
     | FeedState
     | Halt
     | Correction
+    | Ruling
     | News
     | Pin
     | TierGate

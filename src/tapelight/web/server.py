@@ -26,6 +26,7 @@ from tapelight.ports import (
     Json,
     Market,
     Past,
+    Quarantine,
     Reasons,
     Records,
     Scans,
@@ -36,6 +37,7 @@ from tapelight.web.files import Dashboard
 from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
 from tapelight.web.problems import Refused, on_error, on_http, problem
+from tapelight.web.quarantine import quarantine_endpoints
 from tapelight.web.rest import Rest
 from tapelight.web.session import Session
 from tapelight.web.sockets import Http, WebSocketProtocol, bind
@@ -92,6 +94,7 @@ class Gateway:
         reasons: Reasons | None = None,
         records: Records | None = None,
         documents: Documents | None = None,
+        quarantine: Quarantine | None = None,
         users: Users | None = None,
         guests: bool = False,
         code: str = "",
@@ -103,10 +106,8 @@ class Gateway:
         )
         self.gate = Gate(users, guests=guests)
         auth = AuthRest(users, self.gate, code)
-        accounts = (*auth.endpoints(), *UserRest(auth).endpoints())
-        rest = Rest(
-            boards, market, self._figures, past, scans, reasons, records, documents, accounts
-        )
+        more = (*auth.endpoints(), *UserRest(auth).endpoints(), *quarantine_endpoints(quarantine))
+        rest = Rest(boards, market, self._figures, past, scans, reasons, records, documents, more)
         self.endpoints = rest.endpoints
         self._sessions: set[Session] = set()
         self.application = self._application(static)
