@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from feeds.massive_service import quote, status, trade
 from tapelight.bench.decode import mixed_frames, run, trade_frames
 from tapelight.feeds._conflate import seen
+from tapelight.feeds._symbols import MAX_SYMBOLS, is_test
 from tapelight.feeds.massive.columns import trade_count
 from tapelight.feeds.massive.decode import Decoded, Decoder
-from tapelight.feeds.massive.symbols import MAX_SYMBOLS, is_test
 from tapelight.model.batch import Batch, Quotes, Trades
 from tapelight.model.conditions import mask_of
 from tapelight.model.universe import Universe

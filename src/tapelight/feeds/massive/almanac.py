@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
 from tapelight.errors import Rejected, Unavailable
+from tapelight.feeds._symbols import Rows
 from tapelight.feeds.massive.config import MassiveConfig
 from tapelight.feeds.massive.library import FAR_NS, Library, past_month, past_year
 from tapelight.feeds.massive.payloads import Details
 from tapelight.feeds.massive.reference import page_of, rules_of, told_of
-from tapelight.feeds.massive.symbols import Rows
 from tapelight.model.compose import compose
 from tapelight.model.conditions import US_RULES, ConditionRules
 from tapelight.model.daily import DailyFold

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.feeds._conflate import seen
+from tapelight.feeds._symbols import MAX_SYMBOLS, Rows
 from tapelight.feeds.massive.columns import (
     band_columns,
     bar_columns,
@@ -29,7 +30,6 @@ from tapelight.feeds.massive.events import (
 )
 from tapelight.feeds.massive.salvage import FAULTS, Reject, rejected_event, salvage
 from tapelight.feeds.massive.sound import is_ahead, is_sound
-from tapelight.feeds.massive.symbols import MAX_SYMBOLS, Rows
 from tapelight.model.batch import MAX_AHEAD_NS, Bands, Bars, Batch, Int32s, Quotes, Trades
 from tapelight.model.conditions import mask_of
 from tapelight.model.universe import Universe

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from tapelight.feeds._tasks import beside
 from tapelight.feeds._websocket import Backoff
 from tapelight.feeds.massive.config import MassiveConfig, Secret, check
 from tapelight.feeds.massive.library import Library
 from tapelight.feeds.massive.pull import pull
 from tapelight.feeds.massive.rest import Rest
 from tapelight.feeds.massive.run import Run
-from tapelight.feeds.massive.tasks import beside
 from tapelight.ports import Cold, Sink
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from msgspec import structs
 
+from tapelight.feeds._symbols import is_symbol, is_test
 from tapelight.feeds.massive.payloads import (
     Condition,
     Details,
@@ -15,7 +16,6 @@ from tapelight.feeds.massive.payloads import (
     Split,
     Ticker,
 )
-from tapelight.feeds.massive.symbols import is_symbol, is_test
 from tapelight.model import past as known
 from tapelight.model.conditions import KNOWN, US_RULES, ConditionRules
 from tapelight.model.past import Fact, Told, Value

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 
 from tapelight.errors import Rejected, Unavailable
+from tapelight.feeds._tasks import beside
 from tapelight.feeds._websocket import Backoff, Closed, Stream, open_stream
 from tapelight.feeds.massive.almanac import Almanac
 from tapelight.feeds.massive.backfill import Backfill
@@ -19,7 +20,6 @@ from tapelight.feeds.massive.newsroom import Newsroom
 from tapelight.feeds.massive.payloads import TickerSnapshot
 from tapelight.feeds.massive.rest import Rest
 from tapelight.feeds.massive.snapshot import Lines, lines_of, most_active, snapshot_of
-from tapelight.feeds.massive.tasks import beside
 from tapelight.model.records import FeedState, Snapshot
 from tapelight.model.session import (
     MINUTE_NS,
