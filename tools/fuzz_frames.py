@@ -3,7 +3,8 @@
     .venv/bin/python tools/fuzz_frames.py --adapter kite --count 2000000 --seed 1
 
 Prints one JSON object: frames sent, rejected, records made, exceptions that escaped, and how much
-resident memory grew from a tenth of the way to the end; exit code 1 where anything escaped.
+resident memory grew from a tenth of the way to the end; exit code 1 where anything escaped
+or is missing in the books (in = folded + superseded + rejected + expired, per stage).
 """
 
 import argparse
@@ -41,13 +42,14 @@ def main() -> int:
         "rejected": tally.rejected,
         "records": tally.records,
         "escaped": tally.escapes,
+        "unaccounted": tally.unaccounted,
         "rss_mb": round(resident_bytes() / 1e6, 1),
         "rss_growth_pct": round(growth, 2),
         "seconds": round(time.monotonic() - begun_s, 1),
     }
     sys.stderr.write("\n")
     sys.stdout.write("\n".join([json.dumps(answer), *tally.escaped, ""]))
-    return 1 if tally.escapes else 0
+    return 1 if tally.escapes or tally.unaccounted else 0
 
 
 if __name__ == "__main__":

@@ -7,16 +7,18 @@ the engine raises is an escape. `tools/fuzz_frames.py` runs millions, the tests 
 import json
 import random
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tapelight.app.accounts import accounts, unaccounted
 from tapelight.engine import Engine
 from tapelight.feeds import binance, coinbase, kraken
 from tapelight.feeds._venue import Venue, VenueFeed
 from tapelight.feeds.kite.config import KiteConfig
 from tapelight.feeds.kite.feed import KiteFeed
 from tapelight.feeds.massive.decode import Decoder
+from tapelight.market.spill import IN
 from tapelight.model.clock import MarketClock
 from tapelight.model.records import Mark, Record, Symbols
 from tapelight.model.universe import Universe
@@ -49,6 +51,8 @@ class Tally:
     frames: int = 0
     rejected: int = 0
     records: int = 0
+    unaccounted: int = 0
+    """Events of which nobody knows what became."""
     escaped: list[str] = field(default_factory=list)
     escapes: int = 0
 
@@ -80,12 +84,16 @@ class Adapter:
     sink: Bin
     frames: list[bytes]
     read: Read
+    counts: Callable[[], Mapping[str, int]]
+    before: Sequence[Record] = ()
+    """What it has read already."""
 
 
 def fuzz(adapter: Adapter, count: int, seed: int) -> Iterator[Tally]:
     """Send `count` mutated frames; yield the tally now and then."""
     tally, engine, rng = Tally(), Engine(adapter.calendar), random.Random(seed)
     engine.apply(Symbols(0, adapter.sink.universe.symbols))
+    _apply(engine, adapter.sink.universe, adapter.before)
     reads = 0
     while tally.frames < count:
         frames = [mutated(adapter.frames, rng) for _ in range(FRAMES_A_READ)]
@@ -103,10 +111,15 @@ def fuzz(adapter: Adapter, count: int, seed: int) -> Iterator[Tally]:
             if len(tally.escaped) < ESCAPES_KEPT:
                 tally.escaped.append(f"{type(error).__name__}: {error} from {frames!r}"[:2_000])
         if reads % 2_500 == 0:
-            tally.rejected = adapter.sink.rejected
-            yield tally
+            yield _told(tally, adapter, engine)
+    yield _told(tally, adapter, engine)
+
+
+def _told(tally: Tally, adapter: Adapter, engine: Engine) -> Tally:
     tally.rejected = adapter.sink.rejected
-    yield tally
+    taken = engine.table.counters[IN]
+    tally.unaccounted = unaccounted(accounts(adapter.counts(), engine.table, int(taken)))
+    return tally
 
 
 def _apply(engine: Engine, universe: Universe, records: Sequence[Record]) -> None:
@@ -203,7 +216,7 @@ def massive() -> Adapter:
             sink.reject(kind, sample)
         return [] if decoded.batch is None else [decoded.batch]
 
-    return Adapter("massive", "XNYS", sink, _massive_frames(), read)
+    return Adapter("massive", "XNYS", sink, _massive_frames(), read, lambda: asdict(decoder.counts))
 
 
 def _massive_frames() -> list[bytes]:
@@ -226,8 +239,8 @@ def _massive_frames() -> list[bytes]:
 def _venue(venue: Venue, frames: list[bytes]) -> Adapter:
     sink, feed = Bin(venue.symbols), VenueFeed(venue)
     feed._sink = sink
-    feed.decoded(frames[:1])
-    return Adapter(venue.name, "24x7", sink, frames, feed.decoded)
+    first = feed.decoded(frames[:1])  # from now on a refusal is one more bad message
+    return Adapter(venue.name, "24x7", sink, frames, feed.decoded, feed.counts, first)
 
 
 def coinbase_() -> Adapter:
@@ -278,7 +291,7 @@ def kite() -> Adapter:
             feed._each(feed.decode(frame), feed._samples.take)
         return [r for r in feed._samples.records(NOW_NS) if r is not None]
 
-    return Adapter("kite", "XNSE", sink, _kite_frames(), read)
+    return Adapter("kite", "XNSE", sink, _kite_frames(), read, feed.counts)
 
 
 def _kite_frames() -> list[bytes]:

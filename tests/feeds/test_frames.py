@@ -10,6 +10,7 @@ def test_no_mutated_frame_lets_an_exception_escape(name: str) -> None:
     (*_, tally) = fuzz(ADAPTERS[name](), count=5_000, seed=1)
     assert tally.escaped == []
     assert tally.frames == 5_000
+    assert tally.unaccounted == 0
     # Faults are seen, and sound frames among them still come through.
     assert tally.rejected > 1_000
     assert tally.records > 100

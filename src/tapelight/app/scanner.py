@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from tapelight.app.accounts import accounts, unaccounted
 from tapelight.app.baselines import profile_for, record_session, whole_session
 from tapelight.app.figures import Figures, counted
 from tapelight.app.frozen import State
@@ -18,7 +19,7 @@ from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.market.quarantine import count_rulings
 from tapelight.market.view import complete_ns
-from tapelight.model.batch import Batch
+from tapelight.model.batch import Batch, size
 from tapelight.model.clock import MarketClock
 from tapelight.model.conditions import mask_of
 from tapelight.model.records import (
@@ -249,9 +250,7 @@ class Scanner:
         if trades is not None and len(trades.ts_ns):
             in_time = (trades.conditions & LATE_BY_ITS_WORD) == 0
             figures.lag.add_prints(self.clock.now_ns() - trades.ts_ns[in_time])
-        for part in (batch.trades, batch.quotes, batch.bars, batch.bands):
-            if part is not None:
-                figures.events_in += len(part.row)
+        figures.events_in += size(batch)
 
     def _feed_changed(self, state: FeedState) -> None:
         self.feed_state = state
@@ -326,6 +325,7 @@ class Scanner:
         ring = {"state": "closed", "detail": ""}
         closed = {**ring, "bytes": 0, "seq": 0, "run": "", "ring": ring}
         counters = counted(table)
+        books = accounts(self.feed_counts(), table, figures.events_in)
         return {
             "phase": PHASES[table.phase()],
             "session": table.session.date.isoformat() if table.session else "",
@@ -368,6 +368,8 @@ class Scanner:
                 "rejected": sum(figures.rejected.values()),
                 "expired": counters["late"],
             },
+            "accounts": books,
+            "unaccounted": unaccounted(books),
             "rejected_by_kind": dict(figures.rejected),
             "rejected_samples": dict(figures.samples),
             "feed_counts": dict(self.feed_counts()),

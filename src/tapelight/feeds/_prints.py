@@ -25,6 +25,9 @@ class Prints:
     quotes: list[tuple[str, int, float, float, float, float, int]] = field(default_factory=list)
     """(symbol, time, bid, ask, bid size, ask size, trades before it)"""
 
+    rejected: list[tuple[str, bytes | str]] = field(default_factory=list)
+    """(kind, sample) of each event, or frame, that cannot be."""
+
     def trade(self, symbol: str, ts_ns: int, price: float, size: float, number: int) -> None:
         """Add a print; raises Rejected when its price, size, time or number cannot be."""
         if not (0.0 < price < MOST and 0.0 <= size < MOST):

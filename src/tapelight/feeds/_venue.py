@@ -19,7 +19,7 @@ import numpy as np
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.feeds._prints import Prints
 from tapelight.feeds._websocket import Backoff, Stream, open_stream
-from tapelight.model.batch import Batch
+from tapelight.model.batch import Batch, size
 from tapelight.model.daily import DailyFold, levels
 from tapelight.model.records import FeedState, Reference, References, Snapshot
 from tapelight.model.session import calendar, latest_session
@@ -81,7 +81,8 @@ class VenueFeed:
         self._calendar = calendar(self.calendar)
         self._sink: Sink
         self._backoff = Backoff()
-        self._counts = {"frames": 0, "trades": 0, "quotes": 0, "rejected": 0, "connections": 0}
+        self._counts = {"frames": 0, "events": 0, "trades": 0, "quotes": 0, "ignored": 0, "rejected": 0,
+                        "expired": 0, "connections": 0}  # fmt: skip
         self._hole_ns = 0
         self._last_ns = 0
         self._said: tuple[str, str, int] | None = None
@@ -149,14 +150,16 @@ class VenueFeed:
             self._say("live", "")
             self._put_picture(picture.result())
             now = self._sink.clock.now_ns()
-            for batch in held:
-                self._sink.put(replace(batch, ts_recv_ns=now))
+            while held:
+                self._sink.put(replace(held.pop(0), ts_recv_ns=now))
             self._backoff.succeeded()
             while True:
                 for batch in await self._read(stream):
                     self._sink.put(batch)
                 self._sink.alive(self._last_ns)
         finally:
+            # What came before the day's bars is lost with its connection, in a hole that is open.
+            self._counts["expired"] += sum(map(size, held))
             picture.cancel()
             await asyncio.wait({picture})
 
@@ -177,6 +180,10 @@ class VenueFeed:
             self._decode(frame, prints)
         batch, lost = prints.batch(self._sink.universe, now)
         self._counts["frames"] += len(frames)
+        self._counts["events"] += len(prints.trades) + len(prints.quotes)
+        for kind, sample in prints.rejected:
+            self._counts["events"] += 1
+            self._reject(kind, sample)
         for _ in range(lost):
             self._reject("unknown symbol or time ahead", "")
         if batch is None:
@@ -186,14 +193,19 @@ class VenueFeed:
         return [batch]
 
     def _decode(self, frame: bytes, prints: Prints) -> None:
+        """Read one frame; one that brings nothing is counted as ignored."""
+        brought = len(prints.trades) + len(prints.quotes) + len(prints.rejected)
         try:
             self._venue.decode(frame, prints)
         except FAULTS as error:
-            self._reject(type(error).__name__, frame[:200])
+            prints.rejected.append((type(error).__name__, frame[:200]))
         except ConfigError as error:
             if not self._counts["trades"]:
                 raise
-            self._reject("refused by the venue", str(error))
+            prints.rejected.append(("refused by the venue", str(error)))
+        if brought == len(prints.trades) + len(prints.quotes) + len(prints.rejected):
+            self._counts["events"] += 1
+            self._counts["ignored"] += 1
 
     def _reject(self, kind: str, sample: bytes | str) -> None:
         self._counts["rejected"] += 1

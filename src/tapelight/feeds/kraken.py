@@ -14,7 +14,7 @@ import msgspec
 
 from tapelight.errors import ConfigError
 from tapelight.feeds._prints import Prints
-from tapelight.feeds._venue import Day, VenueFeed, checked_url, named, utc_ns
+from tapelight.feeds._venue import FAULTS, Day, VenueFeed, checked_url, named, utc_ns
 
 DAY_MIN = 1440
 
@@ -72,7 +72,8 @@ class Kraken:
         self._by_symbol = {symbol: pair for pair, symbol in self._pairs.items()}
         self._rest = config.rest
         self._decode = msgspec.json.Decoder(Message).decode
-        self._trades = msgspec.json.Decoder(list[Trade]).decode
+        self._each = msgspec.json.Decoder(list[msgspec.Raw]).decode
+        self._trade = msgspec.json.Decoder(Trade).decode
 
     def hello(self) -> Sequence[str]:
         """Return the one subscription."""
@@ -83,13 +84,21 @@ class Kraken:
         """Add the prints of a frame."""
         message = self._decode(frame)
         if message.channel == "trade":
-            for t in self._trades(message.data):
-                prints.trade(self._pairs[t.symbol], utc_ns(t.timestamp), t.price, t.qty, t.trade_id)
+            for raw in self._each(message.data):
+                self._print(raw, prints)
         elif not message.success:
             raise ConfigError(
                 f"Kraken refuses the subscription ({message.error}): "
                 "see feed.kraken.symbols, written as BTC/USD."
             )
+
+    def _print(self, raw: msgspec.Raw, prints: Prints) -> None:
+        """Add one of a frame's prints; a malformed one rejects only itself."""
+        try:
+            t = self._trade(raw)
+            prints.trade(self._pairs[t.symbol], utc_ns(t.timestamp), t.price, t.qty, t.trade_id)
+        except FAULTS as error:
+            prints.rejected.append((type(error).__name__, bytes(raw)[:200]))
 
     async def days(self, client: httpx.AsyncClient, symbol: str) -> list[Day]:
         """Return up to 720 daily bars: [time, open, high, low, close, vwap, volume, count]."""

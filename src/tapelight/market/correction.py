@@ -14,7 +14,7 @@ from tapelight.market.candle import next_streak
 from tapelight.market.eligibility import counts_for_vwap, eligibility
 from tapelight.market.extremes import move_ranges
 from tapelight.market.row import AUCTION_PRINT, FIRST_PRINT, GAP, KNOWN_DAY
-from tapelight.market.spill import ACCEPTED, BAR, LATE, touch
+from tapelight.market.spill import ACCEPTED, BAR, CORRECTIONS, IN, INSIDE_SNAPSHOT, LATE, touch
 from tapelight.market.table import Table
 from tapelight.market.uncount import move_sums
 from tapelight.market.windows import PRICES
@@ -46,11 +46,14 @@ def take_correction(table: Table, correction: Correction) -> None:
     row = table.universe.rows[correction.symbol]
     session, state = table.session, table.row(row)
     wrong = correction.wrong
+    table.counters[IN] += 1
     if session is None or not session.start_ns <= wrong.ts_ns < table.next_roll_ns:
         table.counters[LATE] += 1
         return
     if correction.ts_ns <= int(state["snap_ns"]):
+        table.counters[INSIDE_SNAPSHOT] += 1
         return  # the snapshot was made without it
+    table.counters[CORRECTIONS] += 1
     before = _weigh(table, row, state, wrong)
     _count(table, row, before, -1)
     after = None

@@ -15,7 +15,7 @@ from tapelight.market.extremes import (
 from tapelight.market.fold import add_vwap, move_last, open_officially
 from tapelight.market.jit import loop, step
 from tapelight.market.row import FIRST_PRINT, OPENED, SOURCE_MINUTE, SOURCE_SECOND
-from tapelight.market.spill import INSIDE_SNAPSHOT, LATE, touch
+from tapelight.market.spill import BARS, BARS_SUPERSEDED, INSIDE_SNAPSHOT, LATE, touch
 from tapelight.market.windows import AHEAD_S, RECENT, SECONDS, add_volume
 
 NS = 1_000_000_000
@@ -33,6 +33,7 @@ def fold_bars(
         row = rows[r]
         source = SOURCE_SECOND if b_span[i] == 1 else SOURCE_MINUTE
         if row.source > source:
+            counters[BARS_SUPERSEDED] += 1
             continue
         if b_start[i] < day.start_ns:
             counters[LATE] += 1
@@ -66,6 +67,7 @@ def fold_bars(
         if b_day_volume[i] > row.vol:
             row.vol = b_day_volume[i]
         open_officially(row, b_day_open[i])
+        counters[BARS] += 1
         touch(row, r, counters, spill)
 
 

@@ -16,7 +16,7 @@ from tapelight.market.history import bars_to_store, take_history
 from tapelight.market.quarantine import rule
 from tapelight.market.row import GAP, KNOWN_DAY, PARTIAL, SOURCE_MINUTE
 from tapelight.market.snapshot import take_snapshot
-from tapelight.market.spill import LATE, touch_all
+from tapelight.market.spill import BANDS, BARS, BARS_SUPERSEDED, IN, LATE, touch_all
 from tapelight.market.table import EVENTS, Table
 from tapelight.market.windows import AHEAD_S
 from tapelight.model import records as rec
@@ -29,6 +29,7 @@ from tapelight.model.batch import (
     Quotes,
     Trades,
     quotes_of,
+    size,
     trades_of,
 )
 from tapelight.model.options import Chain
@@ -96,6 +97,7 @@ def take_batch(table: Table, batch: Batch) -> None:
     """
     if table.session is None:
         table.begin(_first_ts(batch))
+    table.counters[IN] += size(batch)
     batch = _timely(table, batch)
     if batch.trades is not None or batch.quotes is not None:
         trades, quotes = batch.trades or NO_TRADES, batch.quotes or NO_QUOTES
@@ -199,6 +201,7 @@ def take_bands(table: Table, bands: Bands) -> None:
     for name in ("luld_dn", "luld_up", "luld_ns"):
         given = {"luld_dn": bands.lower, "luld_up": bands.upper, "luld_ns": bands.ts_ns}[name]
         table.rows[name][bands.row] = given
+    table.counters[BANDS] += len(bands.row)
     touch_all(table.rows, bands.row, table.counters, table.spill)
 
 
@@ -245,7 +248,9 @@ def _replace_minutes(table: Table, bars: Bars) -> None:
     row, start = int(bars.row[0]), int(bars.start_ns[0])
     state, old = table.row(row), table.bars.get(start // MINUTE_NS, row)
     if old is None or state["source"] > SOURCE_MINUTE:
+        table.counters[BARS_SUPERSEDED] += 1
         return
+    table.counters[BARS] += 1
     fresh = bars_to_store(bars)
     trades = np.nan if np.isnan(bars.trades[0]) else float(bars.trades[0] - old["trades"])
     volume, value = (float(fresh[n][0] - old[n]) for n in ("volume", "value"))

@@ -11,7 +11,9 @@ from tapelight.market.jit import loop, step
 # Slots of the counters.
 TRADES, QUOTES, DUPLICATES, LATE, QUARANTINED, UNKNOWN_CONDITION, INSIDE_SNAPSHOT = range(7)
 CHANGED, CLOSED_BARS, LATE_PRINTS, SUSPECTS = range(7, 11)
-N_COUNTERS = 12
+IN, BARS, BANDS, CORRECTIONS, BARS_SUPERSEDED = range(11, 16)
+"""All events that came, and what became of those that are neither trades nor quotes."""
+N_COUNTERS = 16
 MAX_SUSPECTS = 1024
 
 BAR = np.dtype(

@@ -93,6 +93,12 @@ class Batch:
     bands: Bands | None = None
 
 
+def size(batch: Batch) -> int:
+    """Return how many events a batch holds."""
+    parts = (batch.trades, batch.quotes, batch.bars, batch.bands)
+    return sum(len(part.row) for part in parts if part is not None)
+
+
 def trades_of(
     row: Sequence[int],
     ts_ns: Sequence[int],

@@ -44,6 +44,9 @@ class Note(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"")
 
 
+_TOTALS = ("frames", "events", "ignored", "rejected", "expired", "waiting")
+
+
 class KiteFeed:
     """Feed the table with samples of Indian shares and indices."""
 
@@ -62,7 +65,8 @@ class KiteFeed:
         self._backoff = backoff or Backoff()
         self._days = calendar(self.calendar)
         self._samples = Samples()
-        self._totals = {"frames": 0, "rejected": 0, "connections": 0}
+        self._totals = dict.fromkeys(_TOTALS, 0)
+        self._totals["connections"] = 0
         self._decode = msgspec.json.Decoder(Note).decode
         self._sink: Sink
         self._rest: Rest | None = None
@@ -106,7 +110,7 @@ class KiteFeed:
             self._sink.put(History(self._sink.clock.now_ns(), bars))
 
     def counts(self) -> Mapping[str, int]:
-        """Return the running totals: samples = prints + superseded + rejected ones."""
+        """Return the running totals: events = prints + superseded + ignored + rejected + expired."""
         calls = {"requests": self._rest.calls} if self._rest is not None else {}
         return self._totals | asdict(self._samples.counts) | calls
 
@@ -169,12 +173,18 @@ class KiteFeed:
         try:
             while not picture.done():
                 held += await self._read(stream)
+                self._totals["waiting"] = len(held)
                 if len(held) > MOST_HELD:
                     raise Unavailable("The day's quotes took so long that the stream ran over.")
-            self._live(picture.result(), held)
+            found = picture.result()
+            self._totals["waiting"] = 0
+            self._live(found, held)
             while True:
                 self._take(await self._read(stream))
         finally:
+            # What came before the picture is lost with its connection, in a hole that is open.
+            self._totals["expired"] += self._totals["waiting"]
+            self._totals["waiting"] = 0
             picture.cancel()
             await asyncio.wait({picture})
 
@@ -227,16 +237,19 @@ class KiteFeed:
     def decode(self, frame: bytes) -> list[Tick]:
         """Return the samples of a frame; what is malformed is counted, never raised."""
         if frame[:1] == b"{":
+            self._totals["events"] += 1
             self._note(frame)
             return []
         found: list[Tick] = []
         try:
             for packet in packets(frame) if len(frame) >= HEARTBEAT else ():
+                self._totals["events"] += 1
                 try:
                     found.append(tick(packet))
                 except Rejected as error:
                     self._reject("packet", str(error))
         except Rejected as error:
+            self._totals["events"] += 1
             self._reject("frame", str(error))
         return found
 
@@ -249,6 +262,8 @@ class KiteFeed:
             return
         if note.type == "error":
             self._reject("error of the service", bytes(note.data)[:200])
+        else:
+            self._totals["ignored"] += 1
 
     def _reject(self, kind: str, sample: bytes | str) -> None:
         self._totals["rejected"] += 1

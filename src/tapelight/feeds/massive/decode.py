@@ -52,9 +52,11 @@ class Decoded:
 
 @dataclass(slots=True)
 class Counts:
-    """Count what became of each event: those decoded are the sum of all but `frames`."""
+    """Count frames, events, and what became of each event."""
 
     frames: int = 0
+    events: int = 0
+    """All that came: the sum of what follows."""
     trades: int = 0
     quotes: int = 0
     """Quotes that went into a batch, after conflation."""
@@ -92,6 +94,7 @@ class Decoder:
     def decode(self, frames: list[bytes], ts_recv_ns: int) -> Decoded:
         """Return the events of `frames`, in arrival order; `ts_recv_ns` is market time."""
         events, rejected = self._events(frames)
+        self.counts.events += len(events) + len(rejected)
         tests = self.rows.tests
         try:
             batch, statuses = self._batch(events, ts_recv_ns)

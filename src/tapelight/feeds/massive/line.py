@@ -108,6 +108,11 @@ class Line:
             self._sink.alive(now_ns)
         return decoded.statuses
 
+    @property
+    def held_events(self) -> int:
+        """How many events wait for a snapshot; they are lost with the connection, in its hole."""
+        return 0 if self._held is None else self._held_events
+
     def hold(self) -> None:
         """Keep batches back from now on, until `release`."""
         if self._held is None:

@@ -81,6 +81,8 @@ class Run:
         self.newsroom = Newsroom(self._library, sink, self._calendar, config.news_s)
         self._backfill: Backfill | None = None
         self._connections = 0
+        self._expired = 0
+        """Events that waited for a snapshot when their connection broke."""
         self._hole_ns = 0
         """Since when events may lack; 0 when none do."""
         self._said: tuple[str, str, int] | None = None
@@ -90,7 +92,10 @@ class Run:
 
     def counts(self) -> Mapping[str, int]:
         """Return the running totals."""
-        totals = {"connections": self._connections, "requests": self._rest.calls}
+        totals = {
+            "connections": self._connections, "requests": self._rest.calls,
+            "expired": self._expired,
+        }  # fmt: skip
         return asdict(self._decoder.counts) | totals
 
     def say(self, state: str, detail: str) -> None:
@@ -148,6 +153,7 @@ class Run:
                 await self._follow(stream, line, granted)
             finally:
                 self._backfill = None
+                self._expired += line.held_events
                 if self.live.is_set() and not self._hole_ns:
                     self._hole_ns = line.last_ns
 
