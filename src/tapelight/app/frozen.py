@@ -19,7 +19,7 @@ from tapelight.model.session import latest_session, session_after
 
 State = dict[str, Any]
 """Arrays and bytes by name."""
-VERSION = 9
+VERSION = 10
 
 
 class Scalars(msgspec.Struct, kw_only=True):
