@@ -1,5 +1,6 @@
 """The deterministic simulation: what holds on every seed, and that a seed is a whole run."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tapelight.testing.sim.faults import FAULTS, Fault
 from tapelight.testing.sim.session import Outcome, play
 
 
@@ -46,3 +48,26 @@ def test_the_invariants_hold_on_five_hundred_seeds(
     kills, orders = sum(o.kills for o in outcomes), sum(o.orders for o in outcomes)
     record_property("told", f"500 seeds, {kills} kills, {orders} orders, violations 0")
     assert failed(outcomes) == []
+
+
+SEEDS_MOST = 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_planted_fault_is_found(fault: Fault) -> None:
+    """The known seed comes first; where the code has moved on, one of two hundred must do."""
+    with fault.planted():
+        seeds = itertools.chain((fault.seed,), range(SEEDS_MOST))
+        assert any(play(seed).violation for seed in seeds)
+
+
+def test_there_are_at_least_twenty_five_faults() -> None:
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 25
+
+
+def test_a_fault_is_gone_once_it_is_not_planted() -> None:
+    fault = FAULTS[0]
+    with fault.planted():
+        assert play(fault.seed).violation
+    assert play(fault.seed).violation == ""

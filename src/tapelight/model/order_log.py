@@ -65,11 +65,12 @@ class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
 
 
 class Split(msgspec.Struct, frozen=True, tag="split"):
-    """Turn a position into the shares of a split: `ratio` new ones for each old one."""
+    """Turn a position into the shares of a split, at the same cost."""
 
     ts_ns: int
     symbol: str
-    ratio: Decimal
+    quantity: Decimal
+    """Shares held after it."""
     to: str = ""
     """The new symbol, where it changed too."""
 

@@ -238,9 +238,9 @@ class Book:
 
     def _split(self, record: Split) -> None:
         to = record.to or record.symbol
-        old = self.positions.pop(record.symbol, None) or Position(symbol=record.symbol)
+        old = self.positions.pop(record.symbol)
         known = self.positions.get(to) or Position(symbol=to)
-        moved = positions.split(old, record.ratio, to)
+        moved = positions.split(old, record.quantity, to)
         self.positions[to] = replace(
             moved, realised=moved.realised + known.realised, fees=moved.fees + known.fees
         )

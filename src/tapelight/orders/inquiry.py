@@ -82,8 +82,7 @@ class Inquiry:
     ) -> None:
         found = reconcile.compare(self.ledger.book, statement, asked)
         self.strangers = found.strangers
-        for report in found.reports:
-            self.ledger.hear(report)
+        booked = all(self.ledger.hear(report) for report in found.reports)
         missing = [order.id for order in found.missing]
         self._unfound = {id_: ns for id_, ns in self._unfound.items() if id_ in missing}
         for id_ in missing:
@@ -92,7 +91,9 @@ class Inquiry:
         account, book = statement.account, self.ledger.book
         valued = reconcile.valued(book, account, moment.now_ns, moment.day_ns)
         if valued is not None:
-            self.ledger.write([valued])
+            booked = self.ledger.write([valued]) and booked
+        # What the disk refused is not known after all: nothing goes before it was asked again.
+        self.reconciled = self.reconciled and booked
 
     def _pause_s(self) -> float:
         unknown = any(order.state == "unknown" for order in self.ledger.book.live.values())

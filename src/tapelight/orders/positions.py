@@ -43,16 +43,21 @@ def _within(ours: Decimal, all_: Decimal) -> Decimal:
     return min(max(ours, ZERO), all_) if all_ > 0 else max(min(ours, ZERO), all_)
 
 
-def split(position: Position, ratio: Decimal, symbol: str) -> Position:
-    """Return the position in shares after a split of `ratio` new ones for each old one."""
+def split(position: Position, quantity: Decimal, symbol: str) -> Position:
+    """Return the position as `quantity` shares of `symbol`, at the same cost."""
+
+    def scaled(shares: Decimal) -> Decimal:
+        # Multiplied first: a third of 300 shares has to be 100.
+        return shares * quantity / position.quantity
+
     return replace(
         position,
         symbol=symbol,
-        quantity=position.quantity * ratio,
-        ours=position.ours * ratio,
-        average=position.average / ratio,
-        bought=position.bought * ratio,
-        sold=position.sold * ratio,
+        quantity=quantity,
+        ours=scaled(position.ours),
+        average=position.average * position.quantity / quantity,
+        bought=scaled(position.bought),
+        sold=scaled(position.sold),
     )
 
 

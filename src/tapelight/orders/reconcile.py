@@ -22,7 +22,8 @@ from tapelight.orders.book import Book
 
 SAME_COST = Decimal("0.01")
 """By how much of the cost a split may seem to change it: venues round averages."""
-ONE = Decimal(1)
+LEAST_SPLIT = Decimal("1.2")
+"""Ratio from which on a change may be a split; 5 for 4 is the smallest usual one."""
 
 Differences = Mapping[str, Decimal]
 """Shares by symbol that the venue holds beyond the book."""
@@ -72,14 +73,13 @@ def adopt(
     holdings = {holding.symbol: holding for holding in statement.holdings}
     moved = dict(_moves(book, holdings, seen))
     for old, new in moved.items():
-        yield Split(now_ns, old, ONE, new)
+        yield Split(now_ns, old, holdings[new].quantity, new)
     for symbol, quantity in seen.items():
         if symbol in moved or symbol in moved.values():
             continue
         holding, position = holdings.get(symbol), book.positions.get(symbol)
-        ratio = _ratio(position, holding)
-        if ratio is not None:
-            yield Split(now_ns, symbol, ratio)
+        if holding is not None and _splits(position, holding):
+            yield Split(now_ns, symbol, holding.quantity)
         else:
             fill = _fill(symbol, quantity, holding, position, statement.ts_ns)
             yield Adopted(now_ns, fill, "the venue holds it, and no order of ours explains it")
@@ -114,14 +114,13 @@ def _moves(
                 break
 
 
-def _ratio(position: Position | None, holding: Holding | None) -> Decimal | None:
-    """Return the ratio of a split: the shares changed and their cost did not."""
-    if position is None or holding is None or position.quantity * holding.quantity <= 0:
-        return None
+def _splits(position: Position | None, holding: Holding) -> bool:
+    """Tell a split from a trade: the shares changed by a lot, and their cost did not."""
+    if position is None or position.quantity * holding.quantity <= 0:
+        return False
+    ratio = holding.quantity / position.quantity
     cost = position.quantity * position.average
-    if not _close(holding.quantity * holding.average, cost):
-        return None
-    return holding.quantity / position.quantity
+    return max(ratio, 1 / ratio) >= LEAST_SPLIT and _close(holding.quantity * holding.average, cost)
 
 
 def _close(one: Decimal, other: Decimal) -> bool:

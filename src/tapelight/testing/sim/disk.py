@@ -1,6 +1,6 @@
 """A disk that tears: what was not synced may be gone after a kill, or half there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -33,6 +33,8 @@ class Disk:
         self.switch: Killed | Armed | None = None
         """The newest durable record of either."""
         self.full = False
+        self.on_sync: Callable[[], None] = lambda: None
+        """What happens elsewhere while a trader waits for the disk."""
         self._rng = rng
 
     def rows(self) -> list[Row]:
@@ -74,13 +76,18 @@ class SimLog:
     def append(self, records: Sequence[OrderRecord]) -> None:
         """Write and sync; the process may die before, between and after."""
         self.life.at("append: before")
-        if self.disk.newest_epoch() != self.life.epoch:
-            raise Conflict("Another trader has begun: this one ends.")
+        self.fence()
         self._write(records)
         self.life.at("append: written, not synced")
         self.sync()
+        self.disk.on_sync()
         self.life.at("append: synced, not told")
         self.disk.acknowledged = self.disk.last()
+
+    def fence(self) -> None:
+        """Let only the newest epoch write."""
+        if self.disk.newest_epoch() != self.life.epoch:
+            raise Conflict("Another trader has begun: this one ends.")
 
     def sync(self) -> None:
         """Make it durable."""

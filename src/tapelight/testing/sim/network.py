@@ -21,6 +21,9 @@ class Witness(Protocol):
     def sending(self, request: OrderRequest, life: Life) -> None:
         """See an order on its way out."""
 
+    def cancelling(self, order: str) -> None:
+        """See a cancel on its way out."""
+
     def stated(self, statement: Statement, life: Life) -> None:
         """See a statement come in."""
 
@@ -32,6 +35,8 @@ class Network:
         self.venue, self.trouble = venue, trouble
         self.cut = False
         """Whether nothing passes."""
+        self.unanswered = 0
+        """Submits without an answer."""
         self._rng = rng
         self._streams: list[asyncio.Queue[Report | None]] = []
         venue.on_report = self._push
@@ -120,11 +125,15 @@ class SimBroker:
         """Send an order."""
         self.life.at("submit: before")
         self.witness.sending(request, self.life)
-        return await self.network.call(self.life, lambda: self.network.venue.submit(request))
+        self.network.unanswered += 1
+        report = await self.network.call(self.life, lambda: self.network.venue.submit(request))
+        self.network.unanswered -= 1
+        return report
 
     async def cancel(self, order: Order) -> None:
         """Ask for a cancel."""
         self.life.at("cancel")
+        self.witness.cancelling(order.id)
         await self.network.call(self.life, lambda: self.network.venue.cancel(order.venue_id))
 
     async def look(self, ids: Sequence[str]) -> Statement:

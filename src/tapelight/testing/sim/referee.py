@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from tapelight.model.limits import Limits
-from tapelight.model.order_log import Adopted, Intended, Killed, OrderRecord, Reported, Sent
+from tapelight.model.order_log import Adopted, Intended, Killed, OrderRecord, Reported, Sent, Split
 from tapelight.model.orders import BUY, ZERO, Order, OrderRequest, Statement
 from tapelight.orders.book import Book
 from tapelight.orders.case import HUNDRED, NS, NS_IN_MS
@@ -29,6 +29,8 @@ class Referee:
         self.disk, self.venue, self.market, self.limits = disk, venue, market, limits
         self.violation = ""
         self.now_ns = 0
+        self.asked_to_stop = False
+        """Whether a person has switched off and not yet armed."""
         self.touched: set[str] = set()
         """Symbols that a person traded in the broker's own app."""
         self.taken: set[str] = set()
@@ -36,13 +38,19 @@ class Referee:
         self.sent: dict[str, OrderRequest] = {}
         self._sent_ns: deque[int] = deque()
         """When entries were sent for the first time."""
+        self._cancelled: set[str] = set()
+        self._ended: set[str] = set()
+        """Orders of whose end the desk has heard."""
         self._lost_pct: dict[int, Decimal] = {}
         """The day's loss as each life last heard of it."""
 
     @property
     def killed(self) -> bool:
         """Tell whether the switch has been on since the last time that a person armed."""
-        return isinstance(self.disk.kill, Killed) or isinstance(self.disk.switch, Killed)
+        if self.asked_to_stop or isinstance(self.disk.kill, Killed):
+            return True
+        # Armed in the file is a person's word already; the desk has yet to write it down.
+        return isinstance(self.disk.switch, Killed)
 
     def say(self, invariant: str, what: str) -> None:
         """Keep a violation, if it is the first."""
@@ -73,8 +81,22 @@ class Referee:
         """See a record that the desk holds for durable."""
         if isinstance(record, Reported):
             self._evidence(record)
+        elif isinstance(record, Split):
+            self.say("I4 positions", f"{record} is booked, and no share was split")
         elif isinstance(record, Adopted) and record.fill.symbol not in self.touched:
             self.say("I4 positions", f"{record.fill} is adopted, and nobody traded it")
+
+    def cancelling(self, order: str) -> None:
+        """See a cancel on its way out."""
+        self._cancelled.add(order)
+
+    def stopped(self, life: Life, book: Book, works: list[str]) -> None:
+        """Hold the kill switch to its time: `works` were the entries that worked when it came."""
+        for id_ in works if life.alive and self.killed else ():
+            order = book.orders[id_]
+            waits = order.state == "working" and not order.request.reduces
+            if waits and id_ not in self._cancelled:
+                self.say("I6 killed stays killed", f"{id_} works a second later, no cancel asked")
 
     def _entry(self, request: OrderRequest, life: Life) -> None:
         limits, price = self.limits, request.limit or ZERO
@@ -128,8 +150,12 @@ class Referee:
             self.say("I3 evidence", f"{report.order} is {report.state}, the venue never had it")
         elif report.state != "working" and at_venue[0].state != report.state:
             self.say("I3 evidence", f"{report.order} {report.state}, there {at_venue[0].state}")
+        elif report.state == "working" and report.order in self._ended:
+            self.say("I3 evidence", f"{report.order} works again after its end")
         elif at_venue and report.filled > at_venue[0].filled:
             self.say("I4 positions", f"{report.order} is booked beyond what it filled")
+        if report.state not in ("working", "lost"):
+            self._ended.add(report.order)
 
     # --- after each crash --------------------------------------------------------------------------
 
@@ -143,14 +169,14 @@ class Referee:
 
     def calm(self, book: Book) -> bool:
         """Tell whether nothing is on its way any more."""
-        if any(order.state in ("unknown", "held") for order in book.live.values()):
+        if self._stuck(book):
             return False
         return not book.leaving and not self._uncovered(book) and not self._apart(book)
 
     def final(self, book: Book) -> None:
         """Hold the end of a run to what must be true then."""
         for invariant, what in (
-            *(("I9 nothing open for ever", f"{o.id} is {o.state}") for o in _stuck(book)),
+            *(("I9 nothing open for ever", f"{o.id} is {o.state}") for o in self._stuck(book)),
             *(("I9 protected", what) for what in self._uncovered(book)),
             *(("I4 positions", what) for what in self._apart(book)),
             *(("I1 one order an intent", what) for what in self._duplicates()),
@@ -160,6 +186,14 @@ class Referee:
         ):
             self.say(invariant, what)
         self._log()
+
+    def _stuck(self, book: Book) -> list[Order]:
+        """Return the orders that should have come to an end by now."""
+        return [
+            order
+            for order in book.live.values()
+            if order.state != "working" or 0 < order.request.expires_ns < self.now_ns
+        ]
 
     def _uncovered(self, book: Book) -> list[str]:
         """Return what of our positions rests on no stop, or is covered twice."""
@@ -253,7 +287,3 @@ def _order_of(record: OrderRecord) -> str:
     if isinstance(record, Intended):
         return record.request.id
     return record.order if isinstance(record, Sent) else ""
-
-
-def _stuck(book: Book) -> list[Order]:
-    return [order for order in book.live.values() if order.state in ("unknown", "held")]

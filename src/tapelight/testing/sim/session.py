@@ -40,7 +40,10 @@ OVERLAP = "overlap"
 OVERLAP_SHARE = 0.15
 """Share of lives that end because another trader began beside them."""
 TROUBLE = (0.0, 0.1)
-PERSON_S = 3.0
+PERSON_S = 0.25
+QUICK = 0.012
+CANCEL_S = 1.0
+"""How soon after the kill switch the cancel of every working entry has to be asked."""
 MORNING = calendar("XNYS").session_on(DAY)
 
 
@@ -52,7 +55,11 @@ class Outcome:
     violation: str
     digest: str
     kills: int
+    trips: int
+    """Of the kill switch."""
     orders: int
+    unanswered: int
+    """Submits that the desk got no answer to."""
     sites: list[str] = field(default_factory=list)
 
 
@@ -73,10 +80,11 @@ class _Session:
         self.network = Network(self.rng, self.venue, self.rng.uniform(*TROUBLE))
         self.trade = _trade(self.rng)
         self.referee = Referee(self.disk, self.venue, self.market, self.trade.limits)
+        self.disk.on_sync = self._meanwhile
         self.signals: list[Signal] = []
         self.desk: Desk | None = None
         self.life: Life | None = None
-        self.kills = 0
+        self.kills = self.trips = 0
         self.sites: list[str] = []
         self.busy = True
         self.beside: list[tuple[Life, asyncio.Task[None]]] = []
@@ -105,8 +113,8 @@ class _Session:
             await asyncio.wait((process,))
             self._judge(process)
         return Outcome(
-            self.seed, self.referee.violation, self._digest(), self.kills,
-            len(self.venue.orders), self.sites,
+            self.seed, self.referee.violation, self._digest(), self.kills, self.trips,
+            len(self.venue.orders), self.network.unanswered, self.sites,
         )  # fmt: skip
 
     async def _settle(self, lives: "asyncio.Future[None]") -> None:
@@ -211,7 +219,7 @@ class _Session:
                     return
                 place += self.rng.random() < 0.95
             else:
-                await life.sleep(0.03)
+                await life.sleep(0.08)
 
     def _take(self, desk: Desk, cursor: int, signal: Signal) -> None:
         taken = desk.take(cursor, signal)
@@ -260,7 +268,7 @@ class _Session:
         entry = price + sign * rng.choice((-0.02, 0.0, 0.04))
         return Signal(
             id=f"s{len(self.signals)}",
-            scan="hand" if rng.random() < 0.2 else "auto",
+            scan="hand" if rng.random() < 0.3 else "auto",
             symbol=symbol,
             state="fired",
             ts_ns=now_ns - rng.choice((0, 0, 0, 0, 2 * NS)),
@@ -273,7 +281,7 @@ class _Session:
                 stop=entry - sign * rng.choice((0.08, 0.15, 0.3)),
                 targets=(entry + sign * 0.12,) if rng.random() < 0.6 else (),
                 expires_ns=now_ns + int(rng.uniform(0.5, 4) * NS),
-                exit_ns=now_ns + int(rng.uniform(2, 9) * NS),
+                exit_ns=now_ns + int(rng.uniform(2, 9) * NS) if rng.random() < 0.6 else 0,
             ),
         )
 
@@ -290,11 +298,11 @@ class _Session:
     async def _person(self) -> None:
         """Approve, trade in the broker's own app, kill and arm, close, lose money."""
         deeds = (
-            self._approve, self._approve, self._approve, self._approve, self._trade_by_hand,
-            self._kill, self._kill_file, self._close, self._lose,
+            *(self._approve,) * 12, self._trade_by_hand, self._kill, self._kill_file,
+            self._close, self._lose,
         )  # fmt: skip
         while True:
-            await asyncio.sleep(self.rng.expovariate(len(deeds) / PERSON_S / 2))
+            await asyncio.sleep(self.rng.expovariate(1 / PERSON_S))
             deed = self.rng.choice(deeds)
             if self.desk is not None and self.life is not None and self.life.looked:
                 self._act(partial(deed, self.desk))
@@ -319,17 +327,38 @@ class _Session:
                 self.venue.trade(symbol, "buy", Decimal(self.rng.randint(1, 50)))
 
     def _kill(self, desk: Desk) -> None:
-        if self.rng.random() < 0.3:
+        if self.rng.random() < 0.6 and not self.disk.full:
             desk.kill("a person's test", "a person", flatten=self.rng.random() < 0.5)
+            self._tripped()
 
     def _kill_file(self, _: Desk) -> None:
         if self.rng.random() < 0.3 and not self.disk.full:
-            self.disk.kill = Killed(self.now_ns(), "a person's test", "a person")
+            self._touch()
+
+    def _meanwhile(self) -> None:
+        """Let a person be quick now and then: the kill file comes while the trader waits."""
+        if self.busy and self.rng.random() < QUICK:
+            self._touch()
+
+    def _touch(self) -> None:
+        self.disk.kill = Killed(self.now_ns(), "a person's test", "a person")
+        self._tripped()
+
+    def _tripped(self) -> None:
+        """Look a second later whether every entry that works has been asked to be cancelled."""
+        self.referee.asked_to_stop = True
+        self.trips += 1
+        if self.desk is not None and self.life is not None:
+            works = [o.id for o in self.desk.book.live.values() if o.state == "working"]
+            asyncio.get_running_loop().call_later(
+                CANCEL_S, self.referee.stopped, self.life, self.desk.book, works
+            )
 
     def _arm(self) -> None:
         """Arm as a person does with the command: by the file."""
         if not self.disk.full:
             self.disk.kill = Armed(self.now_ns(), "a person")
+            self.referee.asked_to_stop = False
             self.venue.equity = self.venue.last_equity
 
     def _close(self, desk: Desk) -> None:
