@@ -9,13 +9,11 @@ from decimal import Decimal
 from functools import partial
 from random import Random
 
-from msgspec.structs import replace
-
 from tapelight.errors import Conflict, Unavailable
 from tapelight.model.limits import Limits, Route, Trade
 from tapelight.model.order_log import Armed, Killed
 from tapelight.model.session import calendar
-from tapelight.model.signals import Plan, Signal
+from tapelight.model.signals import Signal
 from tapelight.orders.case import NS
 from tapelight.orders.desk import Desk, World
 from tapelight.testing.sim import loop
@@ -24,6 +22,7 @@ from tapelight.testing.sim.life import Died, Life
 from tapelight.testing.sim.market import SYMBOLS, Market, SimPrices
 from tapelight.testing.sim.network import FLIGHT_MOST_S, Network, SimBroker
 from tapelight.testing.sim.referee import Referee
+from tapelight.testing.sim.signals import fire, follow
 from tapelight.testing.venue import Venue
 
 DAY = dt.date(2026, 11, 20)
@@ -256,44 +255,11 @@ class _Session:
             await asyncio.sleep(self.rng.expovariate(1 / SIGNAL_S))
             draw = self.rng.random()
             if self.signals and draw < 0.25:
-                self.signals.append(self._follow(self.rng.choice(self.signals[-8:]), draw))
+                of = self.rng.choice(self.signals[-8:])
+                signal = follow(of, len(self.signals), self.now_ns(), void=draw < 0.12)
             else:
-                self.signals.append(self._fired())
-
-    def _fired(self) -> Signal:
-        now_ns, rng = self.now_ns(), self.rng
-        symbol = rng.choice(SYMBOLS)
-        long, price = rng.random() < 0.7, self.market.bid_cents[symbol] / 100
-        sign = 1 if long else -1
-        entry = price + sign * rng.choice((-0.02, 0.0, 0.04))
-        return Signal(
-            id=f"s{len(self.signals)}",
-            scan="hand" if rng.random() < 0.3 else "auto",
-            symbol=symbol,
-            state="fired",
-            ts_ns=now_ns - rng.choice((0, 0, 0, 0, 2 * NS)),
-            mark=now_ns,
-            values={},
-            plan=Plan(
-                side="long" if long else "short",
-                entry=entry,
-                limit=entry + sign * 0.06,
-                stop=entry - sign * rng.choice((0.08, 0.15, 0.3)),
-                targets=(entry + sign * 0.12,) if rng.random() < 0.6 else (),
-                expires_ns=now_ns + int(rng.uniform(0.5, 4) * NS),
-                exit_ns=now_ns + int(rng.uniform(2, 9) * NS) if rng.random() < 0.6 else 0,
-            ),
-        )
-
-    def _follow(self, signal: Signal, draw: float) -> Signal:
-        """Return a later record of a signal: it no longer holds, or its position is to end."""
-        now_ns = self.now_ns()
-        if draw < 0.12:
-            return replace(signal, state="invalidated", ts_ns=now_ns, mark=now_ns)
-        return replace(
-            signal, id=f"x{len(self.signals)}", kind="exit", of=signal.of or signal.id,
-            ts_ns=now_ns, mark=now_ns,
-        )  # fmt: skip
+                signal = fire(self.rng, self.market, len(self.signals), self.now_ns())
+            self.signals.append(signal)
 
     async def _person(self) -> None:
         """Approve, trade in the broker's own app, kill and arm, close, lose money."""
