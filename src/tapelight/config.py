@@ -32,6 +32,13 @@ class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Let everybody read, within quotas: for a public demo. Never orders, nor what users keep."""
 
 
+class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[alerts]: where alerts may go besides the public internet."""
+
+    allow: tuple[str, ...] = ()
+    """Inside addresses that webhooks may reach, as in 127.0.0.1:9000 or 10.1.0.0/16."""
+
+
 class JournalLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[journal]: how much is kept; the oldest run goes first, never the running one."""
 
@@ -63,12 +70,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Processes that reckon the indicators of rows in play; 0: the scanner itself."""
     web: Web = Web()
     users: Users = Users()
+    alerts: Alerts = Alerts()
     journal: JournalLimits = JournalLimits()
     options: Options = Options()
     sources: tuple[str, ...] = ()
     """What runs beside the feed: modules of sources/, such as nasdaq_halts and edgar."""
     source: dict[str, dict[str, Any]] = {}
     """[source.NAME]: the settings of each source, checked by the source itself."""
+    channel: dict[str, dict[str, Any]] = {}
+    """[channel.NAME]: ways for everybody's alerts; `kind`, and what that kind asks for."""
     feed: dict[str, dict[str, Any]] = {}
     """[feed.NAME]: the settings of each feed, checked by the feed itself."""
     strategy: dict[str, dict[str, Any]] = {}

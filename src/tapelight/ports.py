@@ -372,6 +372,24 @@ class Credentials(Protocol):
         """End a user's sessions, all but one."""
 
 
+class Alerting(Protocol):
+    """The ways to people, and what went over them."""
+
+    async def channels(self, owner: str) -> Sequence[Mapping[str, Json]]:
+        """Return {"name", "kind", "own", "version", "settings"} of each; secrets are masked."""
+
+    async def write_channel(
+        self, owner: str, name: str, body: Mapping[str, Json] | None, expected: str
+    ) -> Mapping[str, Json]:
+        """Write a channel {"kind", "settings"} of the owner's (None: delete it); raises Rejected."""
+
+    async def test(self, owner: str, name: str) -> Mapping[str, Json]:
+        """Send a test alert at once and return {"ok", "answer"}: the channel's own words."""
+
+    async def deliveries(self, owner: str, limit: int) -> Sequence[Mapping[str, Json]]:
+        """Return the owner's alerts with their receipts, the newest first."""
+
+
 class Bus(Protocol):
     """Carry topics from the engine to whoever asked; the newest state of a topic wins."""
 

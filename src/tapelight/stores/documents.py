@@ -43,6 +43,8 @@ class DocumentStore:
     def __init__(self, database: Database, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._database = database
         self._now_ns = now_ns
+        self.changes = 0
+        """Rises with each write: who has read them all knows when to read again."""
 
     async def list(self, kind: str, reader: str) -> Sequence[Document]:
         """Return the newest version of each of the reader's own and of the others' shared ones."""
@@ -72,12 +74,15 @@ class DocumentStore:
 
     async def write(self, document: Document, expected: str) -> Document:
         """Write the next version where the newest one is still `expected`."""
-        return await self._database.run(lambda c: self._write(c, document, expected))
+        written = await self._database.run(lambda c: self._write(c, document, expected))
+        self.changes += 1
+        return written
 
     async def forget(self, owner: str) -> None:
         """Delete all that a user kept, its history too."""
         gone = sa.delete(DOCUMENTS).where(C.owner == owner)
         await self._database.run(lambda c: c.execute(gone).rowcount)
+        self.changes += 1
 
     async def _find(self, asked: Any) -> Sequence[Document]:
         return await self._database.run(lambda c: [_document(row) for row in c.execute(asked)])

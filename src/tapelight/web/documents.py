@@ -86,6 +86,8 @@ class Kind:
     check: Callable[[dict[str, Json]], dict[str, Json]]
     role: str = "viewer"
     scope: str = "read"
+    whole: bool = True
+    """Whether the list shows the bodies."""
 
 
 def document_endpoints(kind: Kind, documents: Documents | None) -> tuple[Endpoint, ...]:
@@ -100,7 +102,7 @@ def _reading(kind: Kind, rest: "DocumentRest") -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             f"/api/{kind.path}", f"List your {kind.path} and shared ones.", rest.list,
-            list[DocumentInfo],
+            list[DocumentShown] if kind.whole else list[DocumentInfo],
         ),
         Endpoint(
             one, f"Show a {kind.name}.", rest.show, DocumentShown, (NAME, OWNER, VERSION), missing
@@ -155,7 +157,9 @@ class DocumentRest:
         """List the newest versions."""
         me = args["who"].name
         found = await self._documents.list(self._kind.name, me)
-        return reply([_info(document, me) for document in found])
+        if not self._kind.whole:
+            return reply([_info(document, me) for document in found])
+        return reply([{**_info(d, me), "body": d.body, "of": d.of} for d in found])
 
     async def show(self, args: Arguments) -> Response:
         """Show one, own or shared."""
@@ -166,7 +170,7 @@ class DocumentRest:
         fields: dict[str, Json] = msgspec.to_builtins(args["body"])
         shared = bool(fields.pop("shared", False))
         body = fields.get("body", fields)
-        return await self._store(args, _name(args["name"]), body, shared=shared)
+        return await self._store(args, name_of(args["name"]), body, shared=shared)
 
     async def take(self, args: Arguments) -> Response:
         """Take one from a file."""
@@ -175,7 +179,7 @@ class DocumentRest:
             raise Refused(
                 400, f"The file holds a {quoted(given.tapelight)}, not a {self._kind.name}."
             )
-        return await self._store(args, _name(given.name), given.body, shared=False)
+        return await self._store(args, name_of(given.name), given.body, shared=False)
 
     async def delete(self, args: Arguments) -> Response:
         """Delete one; undo brings it back."""
@@ -255,7 +259,8 @@ def _info(document: Document, me: str) -> dict[str, Json]:
     }
 
 
-def _name(name: str) -> str:
+def name_of(name: str) -> str:
+    """Return a name that a document may have; raises Rejected."""
     if not 0 < len(name) <= NAME_CHARS or not name.isprintable() or name != name.strip():
         raise Rejected(
             f"{quoted(name)} is no name: take up to {NAME_CHARS} letters, digits and signs."

@@ -49,4 +49,4 @@ def _depth(value: Json) -> int:
     return 0
 
 
-LAYOUTS = Kind("layout", "layouts", LayoutText, migrated)
+LAYOUTS = Kind("layout", "layouts", LayoutText, migrated, whole=False)

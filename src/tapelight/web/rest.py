@@ -1,12 +1,14 @@
 """The REST interface: questions of Boards and Market as JSON."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from starlette.responses import Response
 
-from tapelight.ports import Boards, Documents, Json, Market, Past, Reasons, Records, Scans
+from tapelight.ports import Alerting, Boards, Documents, Json, Market, Past, Reasons, Records, Scans
 from tapelight.web import metrics
+from tapelight.web.alerts import alert_endpoints
 from tapelight.web.documents import document_endpoints
 from tapelight.web.endpoints import (
     AT,
@@ -91,6 +93,7 @@ class Rest:
         records: Records | None = None,
         documents: Documents | None = None,
         users: tuple[Endpoint, ...] = (),
+        alerting: Alerting | None = None,
     ) -> None:
         self._boards = boards
         self._market = market
@@ -100,6 +103,7 @@ class Rest:
         self._records = records
         self._documents = documents
         self._users = users
+        self._alerting = alerting
         self._metrics = metrics.exposition(lambda: {**market.status(), "gateway": own()})
         self.endpoints = self._table()
         self._document = document(self.endpoints, _version())
@@ -152,6 +156,7 @@ class Rest:
             *self._users,
             *document_endpoints(LAYOUTS, self._documents),
             *document_endpoints(WATCHLISTS, self._documents),
+            *alert_endpoints(self._alerting, self._documents, self._market_ns),
             Endpoint(
                 "/api/openapi.json",
                 "This document.",
@@ -160,6 +165,11 @@ class Rest:
                 role="nobody",
             ),
         )
+
+    def _market_ns(self) -> int:
+        """Return market time, as the status tells it."""
+        told = self._market.status().get("market_time") or ""
+        return int(dt.datetime.fromisoformat(told).timestamp() * 1_000_000_000) if told else 0
 
     def health(self, args: Arguments) -> Response:
         """Answer 200 when live, otherwise 503 with the reason; the rest is for those who may read."""

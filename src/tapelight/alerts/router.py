@@ -1,0 +1,171 @@
+"""The router: which signals reach whom, and how often. Pure: market time comes with what it is asked."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from tapelight.model.alerts import BROWSER, Alert, Rule, hashed
+from tapelight.model.signals import Signal
+
+NS = 1_000_000_000
+HOUR_NS = 3_600 * NS
+WINDOW_S = 60
+OWNER_A_MINUTE = 120
+"""Alerts for one person, by all rules: what comes beyond is counted."""
+
+
+class Key(NamedTuple):
+    """Name a rule."""
+
+    owner: str
+    name: str
+
+
+class Moment(NamedTuple):
+    """Tell a router what time it is: market time, phase, session's date."""
+
+    now_ns: int
+    phase: str = ""
+    session: str = ""
+
+
+@dataclass(slots=True)
+class Memory:
+    """Remember what a rule has alerted."""
+
+    last_ns: dict[str, int] = field(default_factory=dict)
+    """When each symbol was alerted last."""
+    session: str = ""
+    seen: set[str] = field(default_factory=set)
+    hour: deque[int] = field(default_factory=deque)
+    groups: dict[str, "Group"] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Group:
+    """Gather what follows a symbol's first alert."""
+
+    until_ns: int
+    signals: list[Signal] = field(default_factory=list)
+
+
+class Router:
+    """Turn signals into alerts by the rules; `held` counts by cause what was not passed on."""
+
+    def __init__(self) -> None:
+        self.held: Counter[str] = Counter()
+        self._rules: Mapping[Key, Rule] = {}
+        self._symbols: Mapping[Key, frozenset[str]] = {}
+        self._mutes: Mapping[Key, int] = {}
+        """Until when (owner, symbol) is muted."""
+        self._memory: dict[Key, Memory] = {}
+        self._minute: dict[str, deque[int]] = {}
+
+    def follow(
+        self,
+        rules: Mapping[Key, Rule],
+        symbols: Mapping[Key, frozenset[str]],
+        mutes: Mapping[Key, int] | None = None,
+    ) -> None:
+        """Take the rules, the symbols of those that name a watchlist, and the muted symbols."""
+        self._rules, self._symbols, self._mutes = rules, symbols, mutes or {}
+        self._memory = {key: self._memory.get(key) or Memory() for key in rules}
+
+    @property
+    def count(self) -> int:
+        """Return how many rules there are."""
+        return len(self._rules)
+
+    def route(self, signals: Iterable[Signal], moment: Moment) -> list[Alert]:
+        """Return the alerts that signals bring."""
+        found: list[Alert] = []
+        for signal in signals:
+            for key, rule in self._rules.items():
+                if rule.wants(signal, moment.phase, self._symbols.get(key)):
+                    found += self._pass(key, rule, signal, moment)
+        return found
+
+    def tick(self, moment: Moment) -> list[Alert]:
+        """Return the alerts of the groups whose time is over."""
+        found: list[Alert] = []
+        for key, memory in self._memory.items():
+            over = [s for s, group in memory.groups.items() if group.until_ns <= moment.now_ns]
+            for symbol in over:
+                signals = memory.groups.pop(symbol).signals
+                if signals and self._has_room(key, self._rules[key], moment):
+                    memory.last_ns[symbol] = moment.now_ns
+                    found.append(_alert(key, self._rules[key], signals, moment))
+        return found
+
+    def _pass(self, key: Key, rule: Rule, signal: Signal, moment: Moment) -> list[Alert]:
+        memory = self._memory[key]
+        cause = self._cause(key, rule, signal.symbol, moment)
+        group = memory.groups.get(signal.symbol)
+        if cause == "" and group is not None:
+            group.signals.append(signal)
+            cause = "grouped"
+        if cause or not self._has_room(key, rule, moment):
+            self.held[cause or "rate"] += 1
+            return []
+        memory.last_ns[signal.symbol] = moment.now_ns
+        memory.seen.add(signal.symbol)
+        if rule.group_s > 0:
+            memory.groups[signal.symbol] = Group(moment.now_ns + int(rule.group_s * NS))
+        return [_alert(key, rule, [signal], moment)]
+
+    def _cause(self, key: Key, rule: Rule, symbol: str, moment: Moment) -> str:
+        """Return why a rule stays silent about a symbol; empty where it doesn't."""
+        memory = self._memory[key]
+        if self._mutes.get(Key(key.owner, symbol), 0) > moment.now_ns:
+            return "muted"
+        if rule.snoozed_until_ns > moment.now_ns:
+            return "snoozed"
+        if memory.session != moment.session:
+            memory.session, memory.seen = moment.session, set()
+        if rule.new_only and symbol in memory.seen:
+            return "seen"
+        since_ns = moment.now_ns - memory.last_ns.get(symbol, -HOUR_NS * 48)
+        if symbol not in memory.groups and since_ns < rule.cooldown_s * NS:
+            return "cooldown"
+        return ""
+
+    def _has_room(self, key: Key, rule: Rule, moment: Moment) -> bool:
+        """Count one more alert where the rule's hour and the owner's minute allow it."""
+        hour = _recent(self._memory[key].hour, moment.now_ns - HOUR_NS)
+        minute = self._minute.setdefault(key.owner, deque())
+        _recent(minute, moment.now_ns - WINDOW_S * NS)
+        if len(hour) >= rule.per_hour or len(minute) >= OWNER_A_MINUTE:
+            return False
+        hour.append(moment.now_ns)
+        minute.append(moment.now_ns)
+        return True
+
+
+def _recent(times: deque[int], since_ns: int) -> deque[int]:
+    while times and times[0] <= since_ns:
+        times.popleft()
+    return times
+
+
+def _alert(key: Key, rule: Rule, signals: Sequence[Signal], moment: Moment) -> Alert:
+    last = signals[-1]
+    is_quiet = any(hours.holds(moment.now_ns) for hours in rule.quiet)
+    others = () if is_quiet else tuple(name for name in rule.channels if name != BROWSER)
+    text = last.text or f"{last.symbol} {last.scan} {last.state}"
+    if len(signals) > 1:
+        text = f"{last.symbol}: {last.scan} {len(signals)} times more; the last: {text}"
+    return Alert(
+        id=hashed(key.owner, key.name, last.id, last.state), owner=key.owner, rule=key.name,
+        kind="signal", text=text, symbol=last.symbol, scan=last.scan, signal=last.id,
+        state=last.state, ts_ns=last.ts_ns, values=last.values, count=len(signals),
+        sound="" if is_quiet else rule.sound, speak=rule.speak and not is_quiet,
+        channels=(BROWSER, *others),
+    )  # fmt: skip
+
+
+def rule_of(body: Mapping[str, object]) -> Rule:
+    """Return the rule that a document holds."""
+    return msgspec.convert(dict(body), Rule)

@@ -1,0 +1,228 @@
+"""/api/alerts, /api/levels, /api/mutes, /api/channels, /api/deliveries: what reaches people."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import msgspec
+from starlette.responses import Response
+
+from tapelight.errors import Missing, Rejected, Unavailable
+from tapelight.model.alerts import (
+    BROWSER,
+    MUTE,
+    Delivery,
+    Level,
+    Rule,
+    check_level,
+    check_rule,
+)
+from tapelight.ports import Alerting, Document, Documents, Json
+from tapelight.web.documents import (
+    IF_MATCH,
+    NAME,
+    DocumentShown,
+    Kind,
+    document_endpoints,
+    name_of,
+    version_of,
+)
+from tapelight.web.endpoints import Arguments, Endpoint, limit, reply
+from tapelight.web.wire import quoted
+
+MINUTES = 60 * 24 * 7
+NS_A_MINUTE = 60 * 10**9
+
+
+class RuleText(Rule, frozen=True, forbid_unknown_fields=True):
+    """Bring a rule; `shared` lets others see it."""
+
+    shared: bool = False
+
+
+class LevelText(Level, frozen=True, forbid_unknown_fields=True):
+    """Bring a price level; `shared` lets others see it."""
+
+    shared: bool = False
+
+
+class Minutes(msgspec.Struct, forbid_unknown_fields=True):
+    """Say for how long; 0 ends it."""
+
+    minutes: int = 15
+
+
+class Mute(msgspec.Struct):
+    """Tell until when (market time) no rule of yours alerts about a symbol."""
+
+    name: str
+    until_ns: int
+
+
+class ChannelText(msgspec.Struct, forbid_unknown_fields=True):
+    """Bring a channel of your own: webhook, telegram, discord or slack, and its settings."""
+
+    kind: str
+    settings: dict[str, Json]
+
+
+class ChannelRow(msgspec.Struct):
+    """Describe a channel; secrets are masked, and a mask written back leaves them."""
+
+    name: str
+    kind: str
+    own: bool
+    version: int
+    settings: dict[str, Json]
+
+
+class Tested(msgspec.Struct):
+    """Tell the channel's own answer to a test alert."""
+
+    ok: bool
+    answer: str
+
+
+RULES = Kind("alert", "alerts", RuleText, check_rule, scope="alert")
+LEVELS = Kind("level", "levels", LevelText, check_level, scope="alert")
+
+
+def alert_endpoints(
+    alerting: Alerting | None, documents: Documents | None, now_ns: Callable[[], int]
+) -> tuple[Endpoint, ...]:
+    """Return the endpoints; `now_ns` is market time."""
+    rest = AlertRest(alerting, documents, now_ns)
+    found = (*_of_mutes(rest), *_of_channels(rest))
+    return (
+        *document_endpoints(RULES, documents),
+        *document_endpoints(LEVELS, documents),
+        *(replace(endpoint, role="viewer", scope="alert") for endpoint in found),
+    )
+
+
+def _of_mutes(rest: "AlertRest") -> tuple[Endpoint, ...]:
+    one, wrong = "/api/mutes/{name}", (400, 404, 413)
+    return (
+        Endpoint(
+            "/api/alerts/{name}/snooze", "Silence a rule for some minutes.", rest.snooze,
+            DocumentShown, (NAME,), wrong, "POST", Minutes,
+        ),
+        Endpoint("/api/mutes", "List the symbols that you muted.", rest.mutes, list[Mute]),
+        Endpoint(
+            one, "Mute a symbol for some minutes.", rest.mute, Mute, (NAME,), wrong, "PUT", Minutes
+        ),
+    )  # fmt: skip
+
+
+def _of_channels(rest: "AlertRest") -> tuple[Endpoint, ...]:
+    one, changed = "/api/channels/{name}", (400, 404, 412, 413)
+    return (
+        Endpoint("/api/channels", "List the channels.", rest.channels, list[ChannelRow]),
+        Endpoint(
+            one, "Write a channel of your own.", rest.write_channel, ChannelRow, (NAME, IF_MATCH),
+            changed, "PUT", ChannelText,
+        ),
+        Endpoint(
+            one, "Delete a channel of your own.", rest.delete_channel, dict[str, Json],
+            (NAME, IF_MATCH), changed, "DELETE",
+        ),
+        Endpoint(
+            f"{one}/test", "Send a test alert; shows the channel's own answer.", rest.test, Tested,
+            (NAME,), (400, 404), "POST",
+        ),
+        Endpoint(
+            "/api/deliveries", "Show your alerts and their receipts, the newest first.",
+            rest.deliveries, list[Delivery], (limit(100, 1_000),),
+        ),
+    )  # fmt: skip
+
+
+class AlertRest:
+    """Answer the endpoints."""
+
+    def __init__(
+        self,
+        alerting: Alerting | None,
+        documents: Documents | None,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._given = alerting, documents
+        self._now_ns = now_ns
+
+    @property
+    def _alerting(self) -> Alerting:
+        alerting, _ = self._given
+        if alerting is None:
+            raise Unavailable("A replay alerts nobody: ask a scanner that runs.")
+        return alerting
+
+    @property
+    def _documents(self) -> Documents:
+        _, documents = self._given
+        if documents is None:
+            raise Unavailable("A replay alerts nobody: ask a scanner that runs.")
+        return documents
+
+    async def snooze(self, args: Arguments) -> Response:
+        """Silence a rule."""
+        me, until_ns = args["who"].name, self._until(args)
+        kept = await self._documents.show(RULES.name, me, args["name"])
+        silent = replace(kept, body={**kept.body, "snoozed_until_ns": until_ns}, of=0)
+        written = await self._documents.write(silent, str(kept.version))
+        told = {
+            "owner": me, "name": written.name, "version": written.version, "mine": True,
+            "shared": written.shared, "changed_ns": written.changed_ns, "body": written.body,
+            "of": written.of,
+        }  # fmt: skip
+        return reply(told, etag=f'"{written.version}"')
+
+    async def mutes(self, args: Arguments) -> Response:
+        """List the mutes that still hold."""
+        me, now = args["who"].name, self._now_ns()
+        found = await self._documents.list(MUTE, me)
+        held = [d for d in found if d.owner == me and d.body["until_ns"] > now]
+        return reply([Mute(d.name, d.body["until_ns"]) for d in held])
+
+    async def mute(self, args: Arguments) -> Response:
+        """Mute a symbol."""
+        name, until_ns = name_of(args["name"]), self._until(args)
+        body = {"until_ns": until_ns}
+        await self._documents.write(Document(MUTE, args["who"].name, name, 0, body), "*")
+        return reply(Mute(name, until_ns))
+
+    async def channels(self, args: Arguments) -> Response:
+        """List the channels; the dashboard is always one."""
+        browser = {"name": BROWSER, "kind": BROWSER, "own": False, "version": 0, "settings": {}}
+        return reply([browser, *await self._alerting.channels(args["who"].name)])
+
+    async def write_channel(self, args: Arguments) -> Response:
+        """Write a channel."""
+        name, given = name_of(args["name"]), args["body"]
+        if name == BROWSER:
+            raise Rejected("The channel browser is always there: take another name.")
+        body: Mapping[str, Json] = {"kind": given.kind, "settings": given.settings}
+        expected = version_of(args["if_match"])
+        told = await self._alerting.write_channel(args["who"].name, name, body, expected)
+        return reply(told, etag=f'"{told["version"]}"')
+
+    async def delete_channel(self, args: Arguments) -> Response:
+        """Delete a channel."""
+        me, expected = args["who"].name, version_of(args["if_match"])
+        return reply(await self._alerting.write_channel(me, args["name"], None, expected))
+
+    async def test(self, args: Arguments) -> Response:
+        """Send a test alert."""
+        me, name = args["who"].name, args["name"]
+        known = [channel["name"] for channel in await self._alerting.channels(me)]
+        if name not in (BROWSER, *known):
+            raise Missing(f"There is no channel {quoted(name)}: GET /api/channels lists them.")
+        return reply(await self._alerting.test(me, name))
+
+    async def deliveries(self, args: Arguments) -> Response:
+        """Show what went out."""
+        return reply(list(await self._alerting.deliveries(args["who"].name, args["limit"])))
+
+    def _until(self, args: Arguments) -> int:
+        minutes: int = args["body"].minutes
+        if not 0 <= minutes <= MINUTES:
+            raise Rejected(f"Give 0 to {MINUTES:,} minutes.")
+        return self._now_ns() + minutes * NS_A_MINUTE if minutes else 0
