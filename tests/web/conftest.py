@@ -14,7 +14,8 @@ from argon2 import PasswordHasher
 from tapelight.app.control import Control
 from tapelight.app.scanfiles import ScanFiles
 from tapelight.buses.memory import MemoryBus
-from tapelight.ports import Account, Documents
+from tapelight.config import Config
+from tapelight.ports import Account, Alerting, Documents
 from tapelight.web.server import Gateway, Users
 from web.by_hand import BoardsByHand, MarketByHand, PastByHand
 
@@ -32,13 +33,14 @@ class Site:
         self.documents: Documents | None = None
         self.users: Users | None = None
         self.guests = False
+        self.alerting: Alerting | None = None
         self.gateway = self.open()
 
     def open(self) -> Gateway:
         return Gateway(
             self.boards, self.market, self.bus, port=0, epoch="e1", past=self.past,
             scans=self.scans, documents=self.documents, users=self.users, guests=self.guests,
-            code="c0de",
+            code="c0de", alerting=self.alerting,
         )  # fmt: skip
 
 
@@ -138,6 +140,7 @@ class Town:
     def __init__(self, site: Site, control: Control) -> None:
         self.site, self.control = site, control
         site.documents, site.users = control.documents, control.users
+        site.alerting = control.alerting
         site.gateway.close()
         site.gateway = site.open()
         self._clients: list[httpx.AsyncClient] = []
@@ -166,13 +169,13 @@ class Town:
     async def close(self) -> None:
         for client in self._clients:
             await client.aclose()
-        self.control.close()
+        await self.control.close()
 
 
 @pytest.fixture
 async def empty_town(site: Site, tmp_path: Path) -> AsyncIterator[Town]:
     """A gateway that has a place for accounts, and none yet."""
-    town = Town(site, Control(tmp_path, CHEAP))
+    town = Town(site, Control(tmp_path, Config(), MemoryBus(), CHEAP))
     yield town
     await town.close()
 

@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from tapelight.app.control import Control
+from tapelight.buses.memory import MemoryBus
+from tapelight.config import Config
 from tapelight.web import layouts
 from web.conftest import HOST, Site
 
@@ -16,14 +18,14 @@ TWO = {"format": 1, "panels": []}
 
 @pytest.fixture
 async def client(site: Site, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    control = Control(tmp_path)
+    control = Control(tmp_path, Config(), MemoryBus())
     site.documents = control.documents
     site.gateway.close()
     site.gateway = site.open()
     transport = httpx.ASGITransport(site.gateway.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
         yield client
-    control.close()
+    await control.close()
 
 
 async def test_a_layout_lives(client: httpx.AsyncClient) -> None:

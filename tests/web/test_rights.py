@@ -4,12 +4,14 @@ A new endpoint without a line here fails. A role may what those before it may.
 """
 
 import itertools
+import time
 from collections.abc import Mapping
 
 import httpx
 import pytest
 
 from tapelight.web.endpoints import Endpoint
+from tapelight.web.quota import Quota
 from tapelight.web.who import ROLES, SCOPES
 from web.conftest import HOST, PEOPLE, Socket, Town
 
@@ -50,9 +52,22 @@ RIGHTS: Mapping[str, tuple[str, str]] = {
     "GET /api/keys": ("viewer", PERSON),
     "POST /api/keys": ("viewer", PERSON),
     "DELETE /api/keys/{id}": ("viewer", PERSON),
+    "POST /api/alerts/{name}/snooze": ("viewer", ALERT),
+    "GET /api/mutes": ("viewer", ALERT),
+    "PUT /api/mutes/{name}": ("viewer", ALERT),
+    "GET /api/channels": ("viewer", ALERT),
+    "PUT /api/channels/{name}": ("viewer", ALERT),
+    "DELETE /api/channels/{name}": ("viewer", ALERT),
+    "POST /api/channels/{name}/test": ("viewer", ALERT),
+    "GET /api/deliveries": ("viewer", ALERT),
     **{
-        f"{verb} /api/{kind}{rest}": ("viewer", READ)
-        for kind in ("layouts", "watchlists")
+        f"{verb} /api/{kind}{rest}": ("viewer", scope)
+        for kind, scope in (
+            ("layouts", READ),
+            ("watchlists", READ),
+            ("alerts", ALERT),
+            ("levels", ALERT),
+        )
         for verb, rest in (
             ("GET", ""),
             ("POST", "/import"),
@@ -108,6 +123,7 @@ async def test_strangers(town: Town, role: str, guests: bool) -> None:
     town.site.guests = guests
     town.site.gateway.close()
     town.site.gateway = town.site.open()
+    town.site.gateway.gate._quota = Quota(10_000, 10_000, time.monotonic)
     assert await outcomes(town.client("10.0.0.9")) == expected(role)
 
 

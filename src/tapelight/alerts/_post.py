@@ -147,14 +147,25 @@ class Post:
         allowed: Allowed | None = None,
         look_up: Resolve = resolve,
         context: ssl.SSLContext | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
+        self._timeout_s = timeout_s
         self._allowed = allowed or Allowed()
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context or ssl.create_default_context(),
-            max_connections=64,
-            keepalive_expiry=10.0,
-            network_backend=_Checked(self._allowed, look_up),
-        )
+        self._look_up = look_up
+        self._context = context
+        self._opened: httpcore.AsyncConnectionPool | None = None
+
+    @property
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        """Return the connections, made when first asked for: the list of authorities is long."""
+        if self._opened is None:
+            self._opened = httpcore.AsyncConnectionPool(
+                ssl_context=self._context or ssl.create_default_context(),
+                max_connections=64,
+                keepalive_expiry=10.0,
+                network_backend=_Checked(self._allowed, self._look_up),
+            )
+        return self._opened
 
     async def __call__(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Post JSON; raises Rejected for what will never do, Unavailable to try again.
@@ -162,9 +173,9 @@ class Post:
         Redirects aren't followed; of an answer 64 KiB are read at the most.
         """
         self.check(url)
-        timeout = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT_S)
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_s)
         try:
-            async with asyncio.timeout(2 * TIMEOUT_S):
+            async with asyncio.timeout(2 * self._timeout_s):
                 return await self._ask(url, body, headers, {"timeout": timeout})
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             said = str(error) or type(error).__name__
@@ -196,7 +207,8 @@ class Post:
 
     async def close(self) -> None:
         """Close the connections that are kept."""
-        await self._pool.aclose()
+        if self._opened is not None:
+            await self._opened.aclose()
 
     async def _ask(
         self, url: str, body: bytes, headers: Mapping[str, str], extensions: dict[str, Any]

@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 import ssl
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -83,10 +84,15 @@ class Email:
 
     def _send(self, message: EmailMessage) -> str:
         config = self._config
-        with self._server() as server:
+        server = self._server()
+        try:
             if config.user:
                 server.login(config.user, config.password)
             refused = server.send_message(message)
+            with suppress(smtplib.SMTPException):  # the message is taken, whatever comes now
+                server.quit()
+        finally:
+            server.close()
         return f"taken for {len(config.to) - len(refused)} of {len(config.to)}"
 
 

@@ -91,8 +91,9 @@ class Alerting:
             Key(d.owner, d.name): (d.version, msgspec.convert(d.body, Level)) for d in levels
         })  # fmt: skip
 
-    def close(self) -> None:
-        """Close the outbox."""
+    async def close(self) -> None:
+        """Close the connections and the outbox."""
+        await self._post.close()
         self._database.close()
 
     def status(self) -> dict[str, Json]:

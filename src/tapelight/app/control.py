@@ -7,6 +7,9 @@ import sqlalchemy as sa
 import structlog
 from argon2 import PasswordHasher
 
+from tapelight.app.alerting import Alerting
+from tapelight.config import Config
+from tapelight.ports import Bus
 from tapelight.stores import documents, users
 from tapelight.stores.database import OWNER_ONLY, Database
 from tapelight.stores.documents import DOCUMENTS, DocumentStore
@@ -23,11 +26,15 @@ KEY_FILE = "gateway.key"
 class Control:
     """Hold the stores of what users keep; `code` sets up the first admin from elsewhere."""
 
-    def __init__(self, data: Path, hasher: PasswordHasher = HASHER) -> None:
+    def __init__(
+        self, data: Path, config: Config, bus: Bus, hasher: PasswordHasher = HASHER
+    ) -> None:
         self._data = data
         self._database = Database(data / FILE, tables())
         self.documents = DocumentStore(self._database)
         self.users = UserStore(self._database, hasher=hasher, belongings=(DOCUMENTS.c.owner,))
+        self.users.touched = self.documents.touch
+        self.alerting = Alerting(data, self.documents, config, bus)
         self.code = secrets.token_hex(4)
 
     def show(self, gateway: Gateway, host: str) -> None:
@@ -42,8 +49,9 @@ class Control:
                 code=self.code,
             )
 
-    def close(self) -> None:
-        """Write what waits, and close the file."""
+    async def close(self) -> None:
+        """Write what waits, and close the files."""
+        await self.alerting.close()
         self._database.close()
 
 

@@ -95,17 +95,23 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     dispatch = Dispatch(scanner.clock.now_ns, publisher.on_cycle)
     scanner.listeners.append(dispatch.on_cycle)
     scanner.on_batch = dispatch.note
-    scanner.signal_status = lambda: {**dispatch.status(), "track_record": record.status()}
+    scanner.signal_status = lambda: {
+        **dispatch.status(),
+        "track_record": record.status(),
+        "alerts": control.alerting.status(),
+    }
     past = Past(data, calendar, lambda: _live(scanner))
     reasons = EngineReasons(scanner.engine, boards, past)
     record = TrackRecord(lambda: scanner.engine)
     scanner.listeners.append(record.on_cycle)
     scans = ScanFiles(questions, lambda: scanner.ask(questions.questions))
-    control = Control(data)
+    control = Control(data, config, bus)
+    scanner.listeners.append(lambda cycle: control.alerting.on_cycle(cycle, scanner.engine))
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
-        quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests, code=control.code,
+        quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
+        code=control.code, alerting=control.alerting,
     )  # fmt: skip
     control.show(gateway, web.host)
     parts = Parts(
@@ -167,6 +173,7 @@ def _attach(parts: Parts, engine: Engine, pins: Sequence[str]) -> None:
     _pin(parts.scanner, engine, pins)
     parts.reasons.engine = engine
     assert parts.scanner.recording is not None
+    parts.control.alerting.again(parts.scanner.recording.opened.signals, engine)
     newest = parts.dispatch.open(parts.data, engine, parts.scanner.recording)
     parts.boards.newest.extend(newest)
     parts.reasons.log = parts.dispatch.log
@@ -259,10 +266,12 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
     await asyncio.to_thread(prune, parts.data, parts.limits)
     collect_seldom()
     scanner = parts.scanner
+    await parts.control.alerting.load()
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(parts.gateway.serve(), name="gateway"),
+                group.create_task(parts.control.alerting.run(), name="alerting"),
                 group.create_task(scanner.run_marks(), name="marks"),
                 group.create_task(_follow_questions(parts), name="questions"),
                 group.create_task(_follow_strategies(parts), name="strategies"),
@@ -281,7 +290,7 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
         for task in list(parts.background):
             task.cancel()
         parts.past.close()
-        parts.control.close()
         scanner.close()  # the journal first: a second Ctrl-C may cut short what waits below
+        await parts.control.close()
         await asyncio.to_thread(parts.dispatch.close)
         await asyncio.to_thread(parts.record.close)

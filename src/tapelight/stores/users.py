@@ -74,6 +74,8 @@ class UserStore:
     ) -> None:
         self._owners = (CREDENTIALS.c.owner, *belongings)
         self._changing = asyncio.Lock()
+        self.touched: Callable[[], None] = lambda: None
+        """Called when what belongs to users was given to another or deleted."""
         self._database = database
         self._now_ns = now_ns
         self._hasher = hasher
@@ -81,8 +83,7 @@ class UserStore:
         self._accounts: dict[str, Account] = {}
         self._hashes: dict[str, str] = {}
         self._credentials: dict[str, tuple[Credential, str]] = {}
-        self._nobody = hasher.hash(secrets.token_hex())
-        """What an unknown name's password is compared with: as slow as a known one's."""
+        self._nobody = ""
         database.at_once(self._read)
 
     def _read(self, connection: sa.Connection) -> None:
@@ -160,6 +161,8 @@ class UserStore:
         first = not self._accounts
         await self._database.run(lambda c: self._store(c, row, first=first))
         self._accounts[account.name], self._hashes[account.name] = written, hashed
+        if first:
+            self.touched()
         return written
 
     def _store(self, connection: sa.Connection, row: dict[str, Any], *, first: bool) -> None:
@@ -180,10 +183,13 @@ class UserStore:
             await self._database.run(lambda c: [c.execute(delete).rowcount for delete in gone])
             del self._accounts[name], self._hashes[name]
         self._drop(lambda credential: credential.owner == name)
+        self.touched()
 
     async def verify(self, name: str, password: str) -> Account:
         """Return whose name and password these are; raises Rejected, after the same time."""
-        hashed = self._hashes.get(name) or self._nobody
+        if not self._nobody:
+            self._nobody = await self._hash(secrets.token_hex())
+        hashed = self._hashes.get(name) or self._nobody  # an unknown name takes as long
         right = await self._matches(hashed, password)
         account = self._accounts.get(name)
         if account is None or not right or account.disabled:

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket
 
 from tapelight.errors import TapelightError
 from tapelight.ports import (
+    Alerting,
     Boards,
     Bus,
     Documents,
@@ -98,6 +99,7 @@ class Gateway:
         users: Users | None = None,
         guests: bool = False,
         code: str = "",
+        alerting: Alerting | None = None,
     ) -> None:
         self._listener = listener or bind(host, port)
         self.port: int = self._listener.getsockname()[1]
@@ -107,7 +109,9 @@ class Gateway:
         self.gate = Gate(users, guests=guests)
         auth = AuthRest(users, self.gate, code)
         more = (*auth.endpoints(), *UserRest(auth).endpoints(), *quarantine_endpoints(quarantine))
-        rest = Rest(boards, market, self._figures, past, scans, reasons, records, documents, more)
+        rest = Rest(
+            boards, market, self._figures, past, scans, reasons, records, documents, more, alerting
+        )
         self.endpoints = rest.endpoints
         self._sessions: set[Session] = set()
         self.application = self._application(static)

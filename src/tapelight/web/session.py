@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from tapelight.errors import Rejected
 from tapelight.ports import Json
 from tapelight.web.client import Client
-from tapelight.web.stream import TOPICS_A_CLIENT, Stream
+from tapelight.web.stream import ALERTS, TOPICS_A_CLIENT, Stream
 from tapelight.web.who import OPEN, Who
 from tapelight.web.wire import encode, nearest, quoted
 
@@ -142,15 +142,18 @@ class Session:
                     self._try(self._stream.unsubscribe, name)
 
     def _subscribe(self, client: Client, name: str) -> None:
-        self._check_room(client)
+        self._check_room(client, name)
         self._stream.subscribe(client, name)
 
     def _recover(self, client: Client, name: str, epoch: str, seq: int) -> bool:
         if name not in client.topics:
-            self._check_room(client)
+            self._check_room(client, name)
         return self._stream.resume(client, name, epoch, seq)
 
-    def _check_room(self, client: Client) -> None:
+    def _check_room(self, client: Client, name: str) -> None:
+        mine = f"{ALERTS}:{self.who.name}"
+        if name.startswith(f"{ALERTS}:") and (name != mine or self.who.via == "guest"):
+            raise Rejected(f"Topic {quoted(name)} is another user's: yours is {quoted(mine)}.")
         if self.who.via == "guest" and len(client.topics) >= GUEST_TOPICS:
             raise Rejected(
                 f"A guest may have {GUEST_TOPICS} topics: unsubscribe from some, or log in."

@@ -17,6 +17,8 @@ LINGER_S = 10.0
 """How long a topic goes on after its last subscriber left."""
 TOPICS_A_CLIENT = 128
 SWEEP_S = 0.5
+ALERTS = "alerts"
+"""alerts:NAME is for the user of that name alone: who serves the client sees to that."""
 
 
 class Counters:
@@ -206,6 +208,8 @@ class Stream:
                 return stamp | {"bars": self._market.bars(address.subject, 60)}
             case "signals":
                 return stamp | {"signals": self._boards.signals(SIGNALS_KEPT)}
+            case "alerts":
+                return stamp | {"alerts": []}
             case "status":
                 return stamp | {"status": self._market.status()}
         return None
@@ -223,6 +227,8 @@ class Stream:
         prefix, _, subject = name.partition(":")
         if name in ("signals", "status"):
             return Address(name, name, "", name)
+        if prefix == ALERTS and subject:
+            return Address(name, prefix, subject, name)
         if prefix == "board" and subject in self._board_names():
             return Address(name, prefix, subject, name)
         if prefix == "symbol" and self._watched(subject):

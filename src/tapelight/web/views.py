@@ -18,6 +18,7 @@ from tapelight.web.wire import builtins
 State = Mapping[str, Json]
 View = dict[str, Json]
 
+ALERTS_KEPT = 100
 SIGNALS_KEPT = 100
 """How many signals a snapshot of the topic `signals` shows."""
 
@@ -160,7 +161,20 @@ def _status_change(old: View, new: View) -> Change | None:
     return None if old == new else Change("diff", new)
 
 
+def _alerts_view(state: State, old: View | None) -> View:
+    """Put the new alerts before the old ones."""
+    before = old["alerts"] if old else []
+    return {"alerts": [*reversed(state["alerts"]), *before][:ALERTS_KEPT]}
+
+
+def _alerts_change(old: View, new: View) -> Change | None:
+    before = {alert["id"] for alert in old["alerts"]}
+    fresh = [alert for alert in new["alerts"] if alert["id"] not in before]
+    return Change("diff", {"alerts": fresh}) if fresh else None
+
+
 _KINDS = {
+    "alerts": Kind(_alerts_view, _alerts_change),
     "board": Kind(_board_view, _board_change),
     "symbol": Kind(_symbol_view, _symbol_change),
     "signals": Kind(_signals_view, _signals_change),
