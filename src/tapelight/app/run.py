@@ -96,10 +96,8 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner.listeners.append(dispatch.on_cycle)
     scanner.on_batch = dispatch.note
     scanner.signal_status = lambda: {
-        **dispatch.status(),
-        "track_record": record.status(),
-        "alerts": control.alerting.status(),
-    }
+        **dispatch.status(), "track_record": record.status(), "alerts": control.alerting.status(),
+    }  # fmt: skip
     past = Past(data, calendar, lambda: _live(scanner))
     reasons = EngineReasons(scanner.engine, boards, past)
     record = TrackRecord(lambda: scanner.engine)
@@ -137,17 +135,23 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner.workers = config.workers
     scanner.listeners.insert(0, parts.workers.on_cycle)
     _follow(parts)
+    _keep_days(scanner, feed, data)
+    _connect(parts, config)
+    return parts
+
+
+def _connect(parts: Parts, config: Config) -> None:
+    """Let the scanner ask and call the other parts."""
+    scanner, boards, feed = parts.scanner, parts.boards, parts.feed
     scanner.kept = lambda: packed(boards.newest)
-    scanner.question_faults = lambda: questions.faults
+    scanner.question_faults = lambda: parts.questions.faults
     scanner.strategy_faults = lambda: parts.strategies.faults
     scanner.feed_counts = feed.counts
     boards.counts = lambda: scanner.taken
     scanner.coverage = lambda: feed.coverage
-    _keep_days(scanner, feed, data)
     scanner.on_open = lambda engine: _attach(parts, engine, config.pins)
-    scanner.on_roll = lambda running: prune(data, config.journal, running)
-    market.asked_for = lambda symbol: _fetch_history(parts, symbol)
-    return parts
+    scanner.on_roll = lambda running: prune(parts.data, config.journal, running)
+    parts.market.asked_for = lambda symbol: _fetch_history(parts, symbol)
 
 
 def _keep_days(scanner: Scanner, feed: Feed, data: Path) -> None:
