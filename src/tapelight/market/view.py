@@ -14,6 +14,7 @@ from tapelight.market.baseline import MINUTES
 from tapelight.market.candles import Candles
 from tapelight.market.column import Column, Values, columns
 from tapelight.market.indicators import Ask
+from tapelight.market.row import ROW
 from tapelight.market.table import Table
 from tapelight.market.text import Text
 from tapelight.market.tier import THREE, TWO
@@ -24,6 +25,10 @@ from tapelight.model.universe import Universe
 NS = 1_000_000_000
 SEEN_AFTER_NS = NS
 """A closed bar is seen a second after its minute."""
+WORD = 8
+"""Bytes of most fields of a row."""
+assert ROW.fields is not None
+ROW_FIELDS = {name: (part[0], part[1]) for name, part in ROW.fields.items()}
 T = TypeVar("T")
 Rows = npt.NDArray[np.intp] | None
 
@@ -141,6 +146,13 @@ class View:
         part = whole[: self.table.n]
         return np.ascontiguousarray(part) if self.index is None else part[self.index]
 
+    def field(self, name: str) -> Any:
+        """Return a field of the rows (`market.row`), contiguous."""
+        kind, place = ROW_FIELDS[name]
+        if self.index is not None or kind.itemsize != WORD:
+            return self.pick(self.table.rows[name])
+        return self.once("fields", _turned)[place // WORD].view(kind)
+
     def pick_text(self, whole: Text) -> Text:
         """Return the view's rows of a text over the whole table."""
         return whole if self.index is None else whole.take(self.index)
@@ -154,6 +166,12 @@ class View:
         names = self.table.universe.symbols
         rows = at if self.index is None else self.index[at]
         return [names[row] for row in rows.tolist()]
+
+
+def _turned(view: View) -> npt.NDArray[np.int64]:
+    """Return the rows' words as (fields, rows): one pass over the table serves all fields."""
+    rows = view.table.live
+    return np.ascontiguousarray(rows.view(np.int64).reshape(len(rows), -1).T)
 
 
 def _asked_once(ask: Ask, view: View) -> Column:
@@ -170,7 +188,7 @@ class State:
         self._view = view
 
     def __getitem__(self, name: str) -> Any:
-        return self._view.pick(self._view.table.rows[name])
+        return self._view.field(name)
 
     def floats(self, name: str) -> Column:
         """Return an integer field as floats."""

@@ -45,7 +45,7 @@ class Answers:
     @cached_property
     def last_ns(self) -> Int64s:
         """Return when each last price was printed."""
-        stamps: Int64s = self.view.pick(self.view.table.rows["last_ns"])
+        stamps: Int64s = self.view.field("last_ns")
         return stamps
 
     @cached_property
@@ -227,7 +227,7 @@ class Answers:
         return _hash(f"{self.name}|{self.version}|{symbol}|{int(self.course['born_ns'][i])}")
 
     def _event_ns(self, i: int) -> int:
-        return int(self.view.pick(self.view.table.rows["print_ns"])[i])
+        return int(self.view.field("print_ns")[i])
 
 
 def leaf(condition: Condition, i: int) -> Leaf:

@@ -297,7 +297,7 @@ class Look:
 
     def state(self, field_name: str) -> Any:
         """Return a raw field of the rows (`market.row`): times in ns and the like."""
-        return _sealed(self._view.pick(self._view.table.rows[field_name]))
+        return _sealed(self._view.field(field_name))
 
     def past(self, seconds: int) -> Floats:
         """Return last prices as each of the last `seconds` (at most 300) ended, (rows, seconds)."""
