@@ -11,7 +11,7 @@ EDGE = {"model", "ports", "errors", "telemetry"}
 """What feeds, buses, stores and the like may know; never each other."""
 
 LAYERS: dict[str, set[str] | None] = {
-    "": set(),
+    "": {"notebook"},
     "errors": set(),
     "telemetry": {"errors"},
     "model": {"errors"},
@@ -36,11 +36,13 @@ LAYERS: dict[str, set[str] | None] = {
     "testing": EDGE | {"market", "scan", "analytics", "engine", "orders", "stores"},
     "bench": None,
     "app": None,
+    "notebook": None,
+    "terminal": {"errors", "notebook"},
     "commands": None,
     "cli": None,
     "__main__": {"cli"},
 }
-COMPOSITION = {"app", "cli", "bench", "commands"}
+COMPOSITION = {"app", "cli", "bench", "commands", "notebook"}
 """May know everything; app is known to the others, commands and bench to cli alone."""
 
 HEAVY = ("numpy", "numba", "polars", "starlette", "uvicorn", "httpx", "sqlglot")

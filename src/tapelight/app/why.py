@@ -79,7 +79,7 @@ def _running(options: WhyOptions) -> Mapping[str, Any] | None:
 def _recorded(options: WhyOptions) -> Mapping[str, Any]:
     """Answer from a journal, at the time asked for or at its end."""
     folder = _run_of(options)
-    cal = _calendar_of(folder)
+    cal = calendar_of(folder)
     at_ns = _moment(options, folder, cal)
     as_of, asked = AsOf(options.data, cal), frozenset([options.scan])
     if options.near:
@@ -106,7 +106,8 @@ def _run_of(options: WhyOptions) -> Path:
     return find_run(options.data / "journal" / days[-1], options.data)
 
 
-def _calendar_of(folder: Path) -> Calendar:
+def calendar_of(folder: Path) -> Calendar:
+    """Return the calendar that a run names."""
     named = (r.name for _, r in zip(range(PEEK), read_records(folder), strict=False)
              if isinstance(r, CalendarChoice))  # fmt: skip
     return calendar(next(named, "XNYS"))
