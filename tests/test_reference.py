@@ -38,6 +38,13 @@ def test_the_reference_is_what_the_tool_writes() -> None:
     assert found.PAGE.read_text("utf-8") == found.page(), "run tools/write_reference.py"
 
 
+def test_the_dashboards_words_are_what_the_tool_writes() -> None:
+    found = tool()
+    for file, told in found.words().items():
+        kept = (found.WORDS / file).read_text("utf-8")
+        assert kept == found.text(told), "run tools/write_reference.py"
+
+
 def test_every_example_is_a_question() -> None:
     blocks = re.findall(r"```sql\n(.*?)```", LANGUAGE, re.DOTALL)
     assert len(blocks) == 10

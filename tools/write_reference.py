@@ -2,10 +2,12 @@
 
     .venv/bin/python tools/write_reference.py
 
-A test compares the page with what this would write.
+The dashboard's columns and words (ui/src/model/*.json) are written from the same. A test compares
+all of them with what this would write.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -15,13 +17,50 @@ from tapelight.market.indicators import indicator_functions
 from tapelight.scan.functions import functions
 from tapelight.scan.questions import read_set
 from tapelight.scan.source import parameters, shipped
+from tapelight.scan.strategy import Strategy
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "reference.md"
+WORDS = ROOT / "ui" / "src" / "model"
 
 
 def page() -> str:
     """Return the page's text."""
     return "\n".join([*_head(), *_columns(), *_functions(), *_boards(), *_strategies()])
+
+
+def words() -> Mapping[str, object]:
+    """Return what the dashboard's files hold, by name: it completes, explains and formats by it."""
+    told = {
+        c.name: [c.unit if c.kind == "number" else c.kind, c.doc.partition("\n")[0], c.topic]
+        for c in columns().values()
+    }
+    indicators = sorted(indicator_functions().values(), key=lambda info: info.name)
+    language = {
+        "functions": [[f.usage, f.group, f.doc] for f in functions().values()],
+        "indicators": [
+            [i.name, ", ".join(f"{p.name} {p.default:g}" for p in i.parameters), i.doc]
+            for i in indicators
+        ],
+        "strategies": [_strategy(name, kind) for name, kind in sorted(shipped().items())],
+    }
+    return {"columns.json": told, "language.json": language}
+
+
+def _strategy(name: str, kind: type[Strategy]) -> Mapping[str, object]:
+    return {
+        "name": name,
+        "code": kind.code,
+        "title": kind.title,
+        "doc": kind.doc,
+        "enabled": kind.enabled,
+        "parameters": [[p.name, str(p.default), p.unit, p.doc] for p in parameters(kind)],
+    }
+
+
+def text(found: object) -> str:
+    """Return one entry a line: a change shows as the line that changed."""
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":")).replace("],", "],\n") + "\n"
 
 
 def _head() -> Iterator[str]:
@@ -112,3 +151,5 @@ def _row(*cells: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
+    for file, found in words().items():
+        (WORDS / file).write_text(text(found), "utf-8")

@@ -1,13 +1,13 @@
-import '@fontsource/ibm-plex-mono/latin-400.css';
-import '@fontsource/ibm-plex-mono/latin-600.css';
-import '@fontsource/ibm-plex-sans-condensed/latin-400.css';
-import '@fontsource/ibm-plex-sans-condensed/latin-600.css';
+import './fonts.css';
 import './app.css';
 
 import { mount } from 'svelte';
 
 import App from './App.svelte';
+import { Desk } from './state/desk.svelte';
 
+const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const target = document.getElementById('app');
 if (target === null) throw new Error('index.html has no element #app');
-mount(App, { target });
+const desk = new Desk(`${scheme}//${location.host}/ws`, new URLSearchParams(location.search).get('panel'));
+mount(App, { target, props: { desk } });

@@ -35,7 +35,7 @@ describe('the reasons of a signal', () => {
       '? float_shares – ≤ 50,000,000',
       '✗ halted yes is no',
     ]);
-    expect(lines[2]?.depth).toBe(2);
+    expect(lines[2]).toMatchObject({ depth: 1, group: "gate" });
   });
 
   it('says a plan in words', () => {

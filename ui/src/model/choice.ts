@@ -9,7 +9,7 @@ export function isRankedIn(board: BoardInfo, phase: string): boolean {
 }
 
 /**
- * Return the name of the board for a pane that shows `current`, beside one that shows `other`.
+ * Return the name of the board for a panel that shows `current`, beside those that show `others`.
  *
  * It stays while it is ranked in `phase`; else the first list that is, and not shown already.
  */
@@ -17,11 +17,11 @@ export function boardFor(
   boards: readonly BoardInfo[],
   phase: string,
   current: string,
-  other: string,
+  others: readonly string[],
 ): string | undefined {
   const fits = boards.filter((board) => isRankedIn(board, phase));
   if (fits.some((board) => board.name === current)) return current;
-  const free = fits.filter((board) => board.name !== other);
+  const free = fits.filter((board) => !others.includes(board.name));
   const lists = free.filter((board) => board.kind !== 'events');
   return (lists[0] ?? free[0] ?? fits[0] ?? boards[0])?.name;
 }

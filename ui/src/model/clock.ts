@@ -83,3 +83,22 @@ export class MarketClock {
     return Math.min(reckoned, this.#last + LEAD_MS * this.#rate);
   }
 }
+
+/**
+ * Return the UTC time (ms) of `text`, New York wall time: 9:35, 09:35:10 or 2026-11-20 09:35:10.
+ *
+ * Without a date it is of the day of `dayMs`. Null for what is no time.
+ */
+export function localTime(text: string, dayMs: number): number | null {
+  const match = /^(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}):(\d\d)(?::(\d\d))?$/.exec(text.trim());
+  if (match === null) return null;
+  const [, date, hour, minute, second = '0'] = match;
+  const day = date ?? new Date(dayMs + newYorkOffset(dayMs)).toISOString().slice(0, 10);
+  const midnight = Date.parse(`${day}T00:00:00Z`);
+  const [h, m, s] = [Number(hour), Number(minute), Number(second)];
+  if (Number.isNaN(midnight) || h > 23 || m > 59 || s > 59) return null;
+  const local = midnight + h * HOUR_MS + m * 60_000 + s * 1000;
+  // The offset at the wall time itself: twice, for the nights on which it changes.
+  const first = local - newYorkOffset(local);
+  return local - newYorkOffset(first);
+}

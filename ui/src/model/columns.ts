@@ -1,6 +1,7 @@
 /** How each column is shown: its kind, width, label and whether it has a direction. */
 
 import type { Column } from '../wire';
+import known from './columns.json';
 import type { Kind } from './format';
 
 /** A column ready for the screen; `width` is in characters and never changes on a tick. */
@@ -183,3 +184,19 @@ export function fitting(widths: readonly number[], room: number): number {
   }
   return Math.max(1, count);
 }
+
+/** Every column of the table as this version knows it: unit, formula, topic. */
+export const COLUMNS: ReadonlyMap<string, Column> = new Map(
+  Object.entries(known).map(([name, [unit = '', doc = '', topic = '']]) => [
+    name,
+    { name, unit, doc, topic },
+  ]),
+);
+
+/** Return how `name` is shown: a column of the table, or one that a question made. */
+export function fieldNamed(name: string): Field {
+  return fieldOf(COLUMNS.get(name) ?? { name, unit: '', doc: 'A column of the question itself.' });
+}
+
+/** Columns of running text: a table that has one is as wide as it needs, and scrolls. */
+export const PROSE: ReadonlySet<string> = new Set(['headline', 'name', 'headline_tags']);

@@ -4,7 +4,9 @@ import { price, signed, UNKNOWN } from './format';
 import type { Cell, Leaf, Plan, Signal } from '../wire';
 
 /** How many signals the tape keeps. */
-export const TAPE_ROWS = 200;
+export const TAPE_ROWS = 1_000;
+/** How many armed signals are kept. */
+export const ARMED_ROWS = 2_000;
 
 /** Return a tape with `fresh` put on top of `kept`; a repeated state of a signal counts once. */
 export function addSignals(kept: readonly Signal[], fresh: readonly Signal[]): readonly Signal[] {
@@ -15,6 +17,18 @@ export function addSignals(kept: readonly Signal[], fresh: readonly Signal[]): r
   for (const key of known) added.delete(key);
   if (added.size === 0) return kept;
   return [...added.values(), ...kept].sort((a, b) => b.ts_ns - a.ts_ns).slice(0, TAPE_ROWS);
+}
+
+/** Return what is armed after `fresh` (newest first): a signal ends by any other state. */
+export function armedNow(armed: readonly Signal[], fresh: readonly Signal[]): readonly Signal[] {
+  const ended = new Set(fresh.filter((each) => each.state !== 'armed').map((each) => each.id));
+  const known = new Set(armed.map((each) => each.id));
+  const added = fresh.filter((each) => each.state === 'armed' && !ended.has(each.id));
+  const news = added.filter((each) => !known.has(each.id));
+  if (news.length === 0 && !armed.some((each) => ended.has(each.id))) return armed;
+  return [...news, ...armed.filter((each) => !ended.has(each.id))]
+    .sort((a, b) => b.ts_ns - a.ts_ns)
+    .slice(0, ARMED_ROWS);
 }
 
 /** Return what tells one record of the tape from another. */
@@ -29,6 +43,8 @@ export interface LeafLine {
   readonly value: string;
   readonly test: string;
   readonly mark: '✓' | '✗' | '?';
+  /** The group it stands in: gate, or1 ...; empty where it must hold by itself. */
+  readonly group: string;
 }
 
 const OPERATORS: Readonly<Record<string, string>> = { '>=': '≥', '<=': '≤', '<>': '≠' };
@@ -36,7 +52,8 @@ const OPERATORS: Readonly<Record<string, string>> = { '>=': '≥', '<=': '≤', 
 /** Return the leaves of a signal's condition as lines, in the order of its text. */
 export function leafLines(leaves: readonly Leaf[]): LeafLine[] {
   return leaves.map((leaf) => ({
-    depth: leaf.within?.length ?? 0,
+    depth: Math.max(0, (leaf.within?.length ?? 0) - 1),
+    group: leaf.within?.[0] ?? '',
     name: leaf.name,
     value: cell(leaf.value),
     test: `${OPERATORS[leaf.op] ?? leaf.op} ${leaf.bound === null ? '' : cell(leaf.bound)}`.trim(),

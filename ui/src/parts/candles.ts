@@ -3,16 +3,24 @@
 import {
   CandlestickSeries,
   createChart,
+  createSeriesMarkers,
   HistogramSeries,
+  LineSeries,
   LineStyle,
   type CandlestickData,
   type HistogramData,
   type IChartApi,
   type IPriceLine,
   type ISeriesApi,
+  type ISeriesMarkersPluginApi,
+  type LineData,
+  type SeriesMarker,
+  type Time,
   type UTCTimestamp,
+  type WhitespaceData,
 } from 'lightweight-charts';
 
+import type { Level, Mark, Study } from '../model/charting';
 import { newYorkOffset } from '../model/clock';
 import type { Bar } from '../wire';
 import { ExtendedHours } from './hours';
@@ -26,7 +34,10 @@ export class CandleChart {
   #candles: ISeriesApi<'Candlestick'>;
   #volume: ISeriesApi<'Histogram'>;
   #hours = new ExtendedHours();
-  #line: IPriceLine | null = null;
+  #lines: IPriceLine[] = [];
+  #studies = new Map<string, ISeriesApi<'Line'>>();
+  #marks: ISeriesMarkersPluginApi<Time>;
+  #shown = '';
   #symbol = '';
   #columns = { up: '', down: '' };
   #bars: readonly Bar[] = [];
@@ -39,6 +50,7 @@ export class CandleChart {
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.22 } });
     this.#candles.attachPrimitive(this.#hours);
+    this.#marks = createSeriesMarkers(this.#candles, []);
     this.paint();
   }
 
@@ -46,7 +58,7 @@ export class CandleChart {
     this.#chart.remove();
   }
 
-  /** Show `bars` of `symbol`; only what changed is redrawn while the symbol stays. */
+  /** Show `bars` of `symbol` (a symbol with its span); only what changed is redrawn while the symbol stays. */
   show(symbol: string, bars: readonly Bar[]): void {
     const from = symbol === this.#symbol ? this.#unchanged(bars) : -1;
     this.#symbol = symbol;
@@ -55,19 +67,66 @@ export class CandleChart {
     else this.#extend(bars, from);
   }
 
-  /** Draw a line at the previous close; null takes it away. */
-  mark(previousClose: number | null): void {
-    if (this.#line !== null) this.#candles.removePriceLine(this.#line);
-    this.#line = null;
-    if (previousClose === null) return;
-    this.#line = this.#candles.createPriceLine({
-      price: previousClose,
-      color: this.#colour('--dim'),
-      lineWidth: 1,
-      lineStyle: LineStyle.Dashed,
-      axisLabelVisible: true,
-      title: 'prev close',
-    });
+  /** Draw lines at `levels`, in place of those before. */
+  levels(levels: readonly Level[]): void {
+    const told = JSON.stringify(levels);
+    if (told === this.#shown) return;
+    this.#shown = told;
+    for (const line of this.#lines) this.#candles.removePriceLine(line);
+    this.#lines = levels.map(({ title, price, colour }) =>
+      this.#candles.createPriceLine({
+        price,
+        color: this.#colour(colour),
+        lineWidth: 1,
+        lineStyle: LineStyle.Dashed,
+        axisLabelVisible: true,
+        title,
+      }),
+    );
+  }
+
+  /** Draw `studies` over the bars last shown, in place of those before. */
+  studies(studies: readonly Study[]): void {
+    const wanted = new Set(studies.map(({ name }) => name));
+    for (const [name, series] of this.#studies) {
+      if (wanted.has(name)) continue;
+      this.#chart.removeSeries(series);
+      this.#studies.delete(name);
+    }
+    for (const study of studies) this.#study(study);
+  }
+
+  #study({ name, colour, line }: Study): void {
+    const known = this.#studies.get(name);
+    const series = known ?? this.#chart.addSeries(LineSeries, STUDY);
+    this.#studies.set(name, series);
+    series.applyOptions({ color: this.#colour(colour) });
+    series.setData(
+      this.#bars.map((bar, at): LineData<UTCTimestamp> | WhitespaceData<UTCTimestamp> => {
+        const value = line[at];
+        return value == null ? { time: localTime(bar) } : { time: localTime(bar), value };
+      }),
+    );
+  }
+
+  /** Draw `marks` (oldest first) at their bars. */
+  marks(marks: readonly Mark[]): void {
+    const shown = marks.map(
+      ({ startS, above, colour, text }): SeriesMarker<Time> => ({
+        time: localOf(startS),
+        position: above ? 'aboveBar' : 'belowBar',
+        shape: above ? 'arrowDown' : 'arrowUp',
+        color: this.#colour(colour),
+        text,
+        size: 0.8,
+      }),
+    );
+    this.#marks.setMarkers(shown);
+  }
+
+  /** Tell the bar under the crosshair by its number; -1 where there is none. */
+  onhover(told: (at: number) => void): void {
+    this.#chart.subscribeCrosshairMove(({ logical }) => told(logical ?? -1));
   }
 
   /** Take the colours of the page. */
@@ -96,7 +155,7 @@ export class CandleChart {
       wickDownColor: down,
       borderVisible: false,
     });
-    this.#line?.applyOptions({ color: this.#colour('--dim') });
+    this.#shown = '';
     if (this.#bars.length > 0) this.#fill(this.#bars);
   }
 
@@ -154,9 +213,20 @@ const VOLUME = {
   priceLineVisible: false,
 };
 
+const STUDY = {
+  lineWidth: 1 as const,
+  lastValueVisible: false,
+  priceLineVisible: false,
+  crosshairMarkerVisible: false,
+};
+
 /** The library draws UTC; a time shifted by New York's offset shows New York's hours. */
 function localTime(bar: Bar): UTCTimestamp {
-  return (bar[0] + newYorkOffset(bar[0] * 1000) / 1000) as UTCTimestamp;
+  return localOf(bar[0]);
+}
+
+function localOf(startS: number): UTCTimestamp {
+  return (startS + newYorkOffset(startS * 1000) / 1000) as UTCTimestamp;
 }
 
 function candle(bar: Bar): CandlestickData<UTCTimestamp> {

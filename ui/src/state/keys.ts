@@ -1,82 +1,161 @@
 /** The keyboard: every key of the page in one table; the help sheet prints the same list. */
 
-import type { Dashboard } from './dashboard.svelte';
+import type { Desk } from './desk.svelte';
 import { preferences } from './preferences.svelte';
 
-export type Sheet = 'none' | 'help' | 'search';
-
-/** Keys and what they do, as the help sheet shows them. */
-export const KEYS: readonly (readonly [string, string])[] = [
-  ['/', 'Search a symbol'],
-  ['j  k  ↓  ↑', 'Move the cursor in the active board'],
-  ['Enter', 'Load the symbol under the cursor into chart and card'],
-  ['h  l  ←  →', 'Go to the other board'],
-  ['1 – 9', 'Show that board in the active pane'],
-  ['Space', 'Freeze the order of both boards, and let it go'],
-  ['t', 'Dark or light'],
-  ['b', 'Green and red, or blue and orange'],
-  ['?  F1', 'This sheet'],
-  ['Esc', 'Close a sheet; clear cursor and freeze'],
+/** Keys and what they do, by theme, as the help sheet shows them. */
+export const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
+  [
+    'Boards',
+    [
+      ['j  k  ↓  ↑', 'Move the cursor in the active board'],
+      ['Enter', 'Show the symbol under the cursor in all panels of its colour'],
+      ['h  l  ←  →', 'Go to the board before, or the next'],
+      ['1 – 9', 'Show that board in the active panel'],
+      ['g', 'Pick a board by name'],
+      ['Space', 'Freeze the order of all boards, and let it go'],
+      ['f', 'Filters under the columns: >3, 1..20, !x'],
+      ['c', 'Columns of the active board'],
+      ['?', 'Why is the symbol on the board, or not'],
+      ['w', 'Put the symbol on the watchlist, or take it off'],
+      ['x', 'Leave the symbol out of boards today'],
+      ['m', 'Mute the symbol in tape and sound today'],
+    ],
+  ],
+  [
+    'Time',
+    [
+      ['[  ]', 'Ten seconds back, or on'],
+      ['{  }', 'Five minutes back, or on'],
+      ['p', 'Play the past, or pause it'],
+      ['0', 'LIVE: back to the present'],
+    ],
+  ],
+  [
+    'Page',
+    [
+      ['/', 'Search a symbol'],
+      ['Ctrl+K', 'Every command, panel and board by name'],
+      ['Ctrl+Z  Ctrl+Y', 'Undo and redo changes of the layout'],
+      ['z', 'Enlarge the active panel, or show all'],
+      ['t', 'Dark or light'],
+      ['b', 'Green and red, blue and orange, or red up'],
+      ['d', 'Row height'],
+      ['F1', 'This sheet'],
+      ['Esc', 'Close a sheet; clear cursor and freeze'],
+    ],
+  ],
 ];
 
-/** Act on a key and return the sheet that is open afterwards. */
-export function pressed(event: KeyboardEvent, dashboard: Dashboard, sheet: Sheet): Sheet {
-  if (event.ctrlKey || event.metaKey || event.altKey) return sheet;
-  if (event.key === 'Escape') return escaped(dashboard, sheet);
-  if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement) {
-    return sheet;
+/** Act on a key. */
+export function pressed(event: KeyboardEvent, desk: Desk): void {
+  if (event.defaultPrevented) return;
+  if (event.key === 'F1') {
+    event.preventDefault();
+    desk.sheet = desk.sheet === 'help' ? 'none' : 'help';
+    return;
   }
-  const open = SHEETS[event.key];
-  const act = ACTIONS[event.key] ?? digit(event.key);
-  if (open === undefined && act === undefined) return sheet;
-  if (event.key === 'Enter' && event.target instanceof HTMLButtonElement) return sheet;
-  event.preventDefault();
-  if (open !== undefined) return sheet === open ? 'none' : open;
-  if (sheet === 'none') act?.(dashboard);
-  return sheet;
+  if (event.key === 'Escape') escaped(desk);
+  else if (event.ctrlKey || event.metaKey) combined(event, desk);
+  else if (!event.altKey && desk.sheet === 'none' && !isTyping(event.target)) plain(event, desk);
 }
 
-const SHEETS: Readonly<Record<string, Sheet>> = { '/': 'search', '?': 'help', F1: 'help' };
+function isTyping(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  return target.closest('input, select, textarea, [contenteditable="true"]') !== null;
+}
 
-type Action = (dashboard: Dashboard) => void;
+function combined(event: KeyboardEvent, desk: Desk): void {
+  const key = event.key.toLowerCase();
+  if (key === 'k') {
+    event.preventDefault();
+    desk.sheet = desk.sheet === 'palette' ? 'none' : 'palette';
+  } else if (!isTyping(event.target) && (key === 'z' || key === 'y')) {
+    event.preventDefault();
+    if (key === 'y' || event.shiftKey) desk.workspace.redo();
+    else desk.workspace.undo();
+  }
+}
+
+function plain(event: KeyboardEvent, desk: Desk): void {
+  const act = ACTIONS[event.key] ?? digit(event.key);
+  if (act === undefined) return;
+  const onButton = event.target instanceof Element && event.target.closest('button, summary') !== null;
+  if (onButton && (event.key === 'Enter' || event.key === ' ')) return;
+  event.preventDefault();
+  act(desk);
+  desk.gateway.touch();
+}
+
+type Action = (desk: Desk) => void;
 
 const ACTIONS: Readonly<Record<string, Action>> = {
-  j: (dashboard) => step(dashboard, 1),
-  k: (dashboard) => step(dashboard, -1),
-  ArrowDown: (dashboard) => step(dashboard, 1),
-  ArrowUp: (dashboard) => step(dashboard, -1),
-  h: (dashboard) => (dashboard.active = 0),
-  l: (dashboard) => (dashboard.active = 1),
-  ArrowLeft: (dashboard) => (dashboard.active = 0),
-  ArrowRight: (dashboard) => (dashboard.active = 1),
-  Enter: load,
-  ' ': (dashboard) => (dashboard.frozen = !dashboard.frozen),
-  t: () => preferences.set({ theme: preferences.theme === 'dark' ? 'light' : 'dark' }),
-  b: () =>
-    preferences.set({ palette: preferences.palette === 'classic' ? 'blue-orange' : 'classic' }),
+  '/': (desk) => (desk.sheet = 'search'),
+  g: (desk) => (desk.sheet = 'boards'),
+  j: (desk) => desk.steered?.move(1),
+  k: (desk) => desk.steered?.move(-1),
+  ArrowDown: (desk) => desk.steered?.move(1),
+  ArrowUp: (desk) => desk.steered?.move(-1),
+  h: (desk) => desk.steer(-1),
+  l: (desk) => desk.steer(1),
+  ArrowLeft: (desk) => desk.steer(-1),
+  ArrowRight: (desk) => desk.steer(1),
+  Enter: (desk) => withSymbol(desk, (symbol, id) => desk.select(id, symbol)),
+  ' ': (desk) => (desk.frozen = !desk.frozen),
+  f: (desk) => desk.steered?.toggle('filters'),
+  c: (desk) => desk.steered?.toggle('columns'),
+  '?': why,
+  w: (desk) => withSymbol(desk, (symbol) => void desk.watchlist.toggle(symbol)),
+  x: (desk) => withSymbol(desk, (symbol) => toggled(desk, 'hidden', symbol)),
+  m: (desk) => withSymbol(desk, (symbol) => toggled(desk, 'muted', symbol)),
+  '[': (desk) => desk.travel.step(-10),
+  ']': (desk) => desk.travel.step(10),
+  '{': (desk) => desk.travel.step(-300),
+  '}': (desk) => desk.travel.step(300),
+  p: (desk) => desk.travel.play(),
+  '0': (desk) => desk.travel.live(),
+  z: (desk) => desk.zoom(desk.workspace.focused),
+  t: () => preferences.turnTheme(),
+  b: () => preferences.turnPalette(),
+  d: () => preferences.turnDensity(),
 };
 
 function digit(key: string): Action | undefined {
   if (!/^[1-9]$/.test(key)) return undefined;
-  return (dashboard) => {
-    const board = dashboard.boards[Number(key) - 1];
-    if (board !== undefined) dashboard.pick(dashboard.active, board.name);
+  return (desk) => {
+    const board = desk.gateway.boards[Number(key) - 1];
+    if (board !== undefined) desk.steered?.pick(board.name);
   };
 }
 
-function step(dashboard: Dashboard, by: number): void {
-  dashboard.panes[dashboard.active]?.move(by, performance.now());
+/** Act on the symbol under the cursor, or on that of the active panel's colour. */
+function withSymbol(desk: Desk, act: (symbol: string, id: string) => void): void {
+  const steered = desk.steered;
+  const id = steered?.id ?? desk.workspace.focused;
+  const symbol = steered?.cursor() ?? desk.symbol(id);
+  if (symbol !== null) act(symbol, id);
 }
 
-function load(dashboard: Dashboard): void {
-  const symbol = dashboard.panes[dashboard.active]?.cursor;
-  if (symbol != null) dashboard.select(symbol);
+function why(desk: Desk): void {
+  withSymbol(desk, (symbol, id) => desk.why(symbol, desk.steered?.board() ?? '', id));
 }
 
-function escaped(dashboard: Dashboard, sheet: Sheet): Sheet {
-  if (sheet === 'none') {
-    dashboard.frozen = false;
-    for (const pane of dashboard.panes) pane.cursor = null;
+const DONE: Readonly<Record<'hidden' | 'muted', readonly [string, string]>> = {
+  hidden: ['is left out of boards today; x on it in the search brings it back', 'is on boards again'],
+  muted: ['is muted today', 'is heard again'],
+};
+
+function toggled(desk: Desk, list: 'hidden' | 'muted', symbol: string): void {
+  const on = preferences.toggle(list, symbol, desk.session);
+  desk.gateway.say(`${symbol} ${DONE[list][on ? 0 : 1]}.`);
+}
+
+function escaped(desk: Desk): void {
+  if (desk.sheet !== 'none') {
+    desk.sheet = 'none';
+    return;
   }
-  return 'none';
+  desk.frozen = false;
+  for (const board of desk.boards.values()) board.clear();
+  desk.gateway.touch();
 }

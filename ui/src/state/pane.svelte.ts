@@ -14,16 +14,19 @@ export class Pane {
   fields = $state.raw<readonly Field[]>([]);
   title = $state('');
   loaded = $state(false);
+  /** Whether it is a scan: its newest firings, each a row. */
+  events = $state(false);
   waiting = $state(0);
   held = $state(false);
   cursor = $state<string | null>(null);
-  /** True once the user has picked the board, here or on an earlier visit. */
-  chosen = false;
   #ranking = new Ranking();
   #heldUntil = 0;
+  #hidden = 0;
+  #symbols: ReadonlySet<string> = new Set();
 
   /** Show another board. */
   pick(name: string): void {
+    if (name === this.name) return;
     this.name = name;
     this.cursor = null;
     this.loaded = false;
@@ -50,13 +53,36 @@ export class Pane {
     return this.cursor;
   }
 
-  /** Take over the state of `board` for the next paint. */
-  paint(board: Board, now: number, frozen: boolean): void {
+  /** Return the symbol under the cursor. */
+  symbolAt(): string | null {
+    return this.cursor === null ? null : this.#symbolOf(this.cursor);
+  }
+
+  /** Return whether a row of `symbol` is on the board. */
+  has(symbol: string): boolean {
+    return this.#symbols.has(symbol);
+  }
+
+  /** Take over the state of `board` for the next paint, without rows that `hides` names. */
+  paint(board: Board, now: number, frozen: boolean, hides: (symbol: string) => boolean): void {
+    this.events = board.kind === 'events';
     this.held = frozen || now < this.#heldUntil;
-    if (this.#ranking.advance(board, now, this.held)) this.entries = this.#ranking.entries;
+    if (this.#ranking.advance(board, now, this.held) || this.#hidden !== this.#count(hides)) {
+      this.entries = this.#ranking.entries.filter((entry) => !hides(this.#symbolOf(entry.symbol)));
+      this.#symbols = new Set(this.entries.map((entry) => this.#symbolOf(entry.symbol)));
+      this.#hidden = this.#count(hides);
+    }
     this.waiting = this.#ranking.waiting;
     this.fields = board.fields;
     this.title = board.title;
     this.loaded = board.loaded;
+  }
+  #count(hides: (symbol: string) => boolean): number {
+    return this.#ranking.entries.filter((entry) => hides(this.#symbolOf(entry.symbol))).length;
+  }
+
+  /** A scan's rows are called SYMBOL@milliseconds. */
+  #symbolOf(row: string): string {
+    return this.events ? (row.split('@', 1)[0] ?? row) : row;
   }
 }

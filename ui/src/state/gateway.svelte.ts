@@ -1,0 +1,253 @@
+/** The gateway as the page sees it: topics by need, status, signals, market time. */
+
+import { browser, Connection, type LinkState } from '../link/connection';
+import { ask, told } from '../link/rest';
+import { MarketClock, timeOfDay } from '../model/clock';
+import { addSignals, armedNow } from '../model/tape';
+import type {
+  BoardInfo,
+  Envelope,
+  Fault,
+  Signal,
+  SignalsMessage,
+  Status,
+  StatusMessage,
+} from '../wire';
+import { BarsSource, BoardSource, sourceFor, SymbolSource, type Source } from './sources.svelte';
+
+/** Ghosts, arrows and held orders end by themselves: look at them so often (ms). */
+const SWEEP_MS = 250;
+/** A panel is painted at most so often (ms): ten times a second. */
+const PAINT_MS = 95;
+const NOTICE_MS = 6_000;
+
+interface Held {
+  readonly source: Source;
+  uses: number;
+}
+
+export class Gateway {
+  boards = $state.raw<readonly BoardInfo[]>([]);
+  status = $state.raw<Status | null>(null);
+  link = $state.raw<LinkState>({ phase: 'connecting', since: Date.now(), retryAt: 0, attempt: 0, reason: '' });
+  /** Market time (ms) and local time (ms) when the connection was lost; null while it lives. */
+  lost = $state.raw<{ market: number | null; local: number; reason: string } | null>(null);
+  /** Newest first, without those that are merely armed. */
+  signals = $state.raw<readonly Signal[]>([]);
+  /** What is armed now, newest first. */
+  armed = $state.raw<readonly Signal[]>([]);
+  notice = $state('');
+  /** Local time (s), for what is told in seconds. */
+  wall = $state(Math.floor(Date.now() / 1000));
+  /** Market time (ms, UTC) of the last paint. */
+  time = $state<number | null>(null);
+  /** Called with each new signal; sounds and notices hang on it. */
+  heralds = new Set<(signal: Signal) => void>();
+
+  #held = new Map<string, Held>();
+  #painters = new Set<(now: number) => void>();
+  #clock = new MarketClock();
+  #connection: Connection;
+  #paused = false;
+  #watching = false;
+  #dirty = true;
+  #painted = 0;
+  #frame = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #noticeTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(url: string) {
+    const listener = {
+      message: (message: Envelope) => this.#receive(message),
+      fault: (fault: Fault) => this.#refused(fault),
+      state: (state: LinkState) => this.#linked(state),
+    };
+    this.#connection = new Connection(url, listener, browser);
+  }
+
+  /** Connect and paint until the returned function is called. */
+  start(): () => void {
+    this.#rewatch();
+    this.#connection.start();
+    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
+    const frame = (): void => {
+      this.#paint();
+      this.#frame = requestAnimationFrame(frame);
+    };
+    this.#frame = requestAnimationFrame(frame);
+    return () => this.#stop();
+  }
+
+  #stop(): void {
+    cancelAnimationFrame(this.#frame);
+    clearInterval(this.#timer);
+    clearTimeout(this.#noticeTimer);
+    this.#connection.stop();
+  }
+
+  #sweep(): void {
+    this.#dirty = true;
+    this.wall = Math.floor(Date.now() / 1000);
+  }
+
+  /** Look at board `name`; `release` when done. */
+  board(name: string): { source: BoardSource; release: () => void } {
+    return this.#use(`board:${name}`) as { source: BoardSource; release: () => void };
+  }
+
+  symbol(name: string): { source: SymbolSource; release: () => void } {
+    return this.#use(`symbol:${name}`) as { source: SymbolSource; release: () => void };
+  }
+
+  bars(symbol: string): { source: BarsSource; release: () => void } {
+    return this.#use(`bars:${symbol}:1m`) as { source: BarsSource; release: () => void };
+  }
+
+  #use(topic: string): { source: Source; release: () => void } {
+    const known = this.#held.get(topic);
+    const held = known ?? { source: sourceFor(topic) as Source, uses: 0 };
+    held.uses += 1;
+    if (known === undefined) {
+      this.#held.set(topic, held);
+      this.#rewatch();
+    }
+    return { source: held.source, release: () => this.#released(topic, held) };
+  }
+
+  #released(topic: string, held: Held): void {
+    held.uses -= 1;
+    if (held.uses > 0 || this.#held.get(topic) !== held) return;
+    this.#held.delete(topic);
+    this.#rewatch();
+  }
+
+  /** Call `painter` at each paint until the returned function is called. */
+  paint(painter: (now: number) => void): () => void {
+    this.#painters.add(painter);
+    this.#dirty = true;
+    return () => void this.#painters.delete(painter);
+  }
+
+  /** Ask for the next paint at once, as after a key. */
+  touch(): void {
+    this.#dirty = true;
+    this.#painted = 0;
+  }
+
+  /** The topics that panels look at, with what they show: time travel feeds them itself. */
+  get watched(): ReadonlyMap<string, Source> {
+    return new Map([...this.#held].map(([topic, held]) => [topic, held.source]));
+  }
+
+  /** Let boards and symbols stand (true), or go on from now (false). */
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    this.#rewatch();
+  }
+
+  /** Tell the connection what is wanted, once for all changes of this turn. */
+  #rewatch(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    queueMicrotask(() => {
+      this.#watching = false;
+      const topics = [...this.#held.keys()].filter(
+        (topic) => !this.#paused || topic.startsWith('bars:'),
+      );
+      this.#connection.watch(['status', 'signals', ...topics]);
+      this.#dirty = true;
+    });
+  }
+
+  /** Show `text` for a few seconds. */
+  say(text: string): void {
+    this.notice = text;
+    clearTimeout(this.#noticeTimer);
+    this.#noticeTimer = setTimeout(() => (this.notice = ''), NOTICE_MS);
+  }
+
+  /** Return every symbol that the page knows of, for the search. */
+  symbols(): string[] {
+    const known = new Set<string>();
+    for (const { source } of this.#held.values()) {
+      if (source instanceof BoardSource) for (const each of source.board.order) known.add(each);
+    }
+    for (const signal of this.signals) known.add(signal.symbol);
+    return [...known].sort();
+  }
+
+  #refused(fault: Fault): void {
+    const held = fault.topic === undefined ? undefined : this.#held.get(fault.topic);
+    held?.source.refuse(fault);
+    this.#dirty = true;
+    this.say(`${fault.title}: ${fault.detail}`);
+  }
+
+  #linked(state: LinkState): void {
+    this.link = state;
+    if (state.phase === 'live') {
+      this.lost = null;
+      void this.loadBoards();
+    } else if (state.phase === 'lost' && this.lost === null) {
+      const market = this.#clock.read(performance.now());
+      this.lost = { market, local: state.since, reason: state.reason };
+    }
+  }
+
+  async loadBoards(): Promise<void> {
+    try {
+      this.boards = await ask<readonly BoardInfo[]>('/api/boards');
+    } catch (error) {
+      this.say(`The list of boards could not be read. ${told(error)}`);
+    }
+  }
+
+  #receive(message: Envelope): void {
+    this.#clock.sync(message.ts_ns / 1e6, performance.now());
+    this.#dirty = true;
+    if (message.recovered === false) this.say('The gap since the lost connection was not filled.');
+    if (message.topic === 'signals') this.#showSignals(message as SignalsMessage);
+    else if (message.topic === 'status') this.#showStatus(message as StatusMessage);
+    else this.#held.get(message.topic)?.source.apply(message);
+  }
+
+  #showSignals(message: SignalsMessage): void {
+    const fresh = message.kind === 'snapshot' ? [] : message.signals;
+    const kept = message.kind === 'snapshot' ? [] : this.signals;
+    this.signals = addSignals(kept, message.signals);
+    this.armed = armedNow(message.kind === 'snapshot' ? [] : this.armed, message.signals);
+    for (const signal of fresh) for (const herald of this.heralds) herald(signal);
+  }
+
+  #showStatus(message: StatusMessage): void {
+    this.status = message.status;
+    this.#clock.rate = message.status.rate ?? 1;
+  }
+
+  #paint(): void {
+    const now = performance.now();
+    // Without a connection nothing is known of market time: the clock stands.
+    if (this.lost === null) this.time = this.#clock.read(now);
+    if (!this.#dirty || now - this.#painted < PAINT_MS) return;
+    this.#dirty = false;
+    this.#painted = now;
+    for (const painter of this.#painters) painter(now);
+  }
+
+  /** The session's date, or an empty text before the first status. */
+  get session(): string {
+    return this.status?.session ?? '';
+  }
+
+  /** Return what is wrong with the connection in one sentence, or an empty text. */
+  get outage(): string {
+    if (this.lost === null) return '';
+    const { market, local, reason } = this.lost;
+    const when = market === null ? '' : `Data stand still since ${timeOfDay(market)} ET. `;
+    const seconds = Math.max(0, this.wall - Math.floor(local / 1000));
+    return (
+      `${when}Connection lost ${seconds} s ago (${reason}). ` +
+      'Trying again by itself; if it stays so, start the gateway with: tapelight run'
+    );
+  }
+}
