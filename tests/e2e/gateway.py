@@ -132,6 +132,7 @@ class FakeGateway:
     def _app(self) -> ASGIApp:
         routes = [
             Route("/api/boards", self._list),
+            Route("/api/me", self._me),
             WebSocketRoute("/ws", self._follow),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
         ]
@@ -139,6 +140,10 @@ class FakeGateway:
 
     async def _list(self, request: Request) -> Response:
         return JSONResponse(self.boards)
+
+    async def _me(self, request: Request) -> Response:
+        asked = {"name": "local", "role": "admin", "via": "local", "scopes": [], "csrf": ""}
+        return JSONResponse({**asked, "accounts": False, "setup": False})
 
     async def _follow(self, websocket: WebSocket) -> None:
         if self.refusing:

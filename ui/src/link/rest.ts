@@ -29,6 +29,13 @@ interface Wish {
 
 const LIMIT_MS = 15_000;
 
+let proof = '';
+
+/** Send `csrf` with what changes something from now on: only a page that was let in knows it. */
+export function prove(csrf: string): void {
+  proof = csrf;
+}
+
 /** Ask `path` with query arguments; what is undefined is left out. Raises Problem. */
 export async function ask<T>(
   path: string,
@@ -56,7 +63,11 @@ export async function tagged<T>(
 async function reached(url: string, wish: Wish): Promise<Response> {
   const limit = AbortSignal.timeout(wish.limitMs ?? LIMIT_MS);
   const signal = wish.signal === undefined ? limit : AbortSignal.any([wish.signal, limit]);
-  const headers = { ...(wish.body === undefined ? {} : JSON_BODY), ...wish.headers };
+  const headers: Record<string, string> = {
+    ...(wish.body === undefined ? {} : JSON_BODY),
+    ...(wish.method === undefined || proof === '' ? {} : { 'x-csrf-token': proof }),
+    ...wish.headers,
+  };
   const body = wish.body === undefined ? null : JSON.stringify(wish.body);
   try {
     return await fetch(url, { method: wish.method ?? 'GET', headers, body, signal });

@@ -67,13 +67,13 @@ function counts(bar: Bar): boolean {
 }
 
 const LEVELS: readonly (readonly [string, string, string, string])[] = [
-  ['close', 'prev_close', 'prev close', '--dim'],
-  ['pm', 'pm_high', 'PM high', '--cyan'],
-  ['pm', 'pm_low', 'PM low', '--cyan'],
-  ['or', 'or5_high', 'OR5 high', '--violet'],
-  ['or', 'or5_low', 'OR5 low', '--violet'],
-  ['day', 'prev_high', 'PD high', '--soft'],
-  ['day', 'prev_low', 'PD low', '--soft'],
+  ['close', 'prev_close', 'PC', '--dim'],
+  ['pm', 'pm_high', 'PMH', '--cyan'],
+  ['pm', 'pm_low', 'PML', '--cyan'],
+  ['or', 'or5_high', 'ORH', '--violet'],
+  ['or', 'or5_low', 'ORL', '--violet'],
+  ['day', 'prev_high', 'PDH', '--soft'],
+  ['day', 'prev_low', 'PDL', '--soft'],
 ];
 
 /** Return the levels of `wanted` that the symbol's columns know. */
@@ -111,7 +111,7 @@ export function marksOf(
       startS,
       above: down,
       colour: down ? '--down' : '--amber',
-      text: scans.length === 1 ? (scans[0] ?? '') : `${scans[0]} +${scans.length - 1}`,
+      text: scans.join(', '),
     }));
 }
 

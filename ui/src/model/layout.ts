@@ -28,7 +28,7 @@ export interface Split {
 export type Node = Tabs | Split;
 
 export interface Layout {
-  readonly version: 2;
+  readonly format: 1;
   readonly root: Node | null;
   readonly panels: Readonly<Record<string, PanelSpec>>;
 }
@@ -36,7 +36,7 @@ export interface Layout {
 /** Where a panel lands: among a group's tabs, or beside the group. */
 export type Side = 'centre' | 'left' | 'right' | 'top' | 'bottom';
 
-export const EMPTY: Layout = { version: 2, root: null, panels: {} };
+export const EMPTY: Layout = { format: 1, root: null, panels: {} };
 /** The smallest share that a child of a split keeps. */
 export const LEAST_SHARE = 0.05;
 
@@ -83,10 +83,10 @@ export function place(
   const group = groups.find(({ id }) => id === target) ?? groups[0];
   if (group === undefined) {
     const only: Tabs = { type: 'tabs', id: 'group-1', panels: [panel.id], active: panel.id };
-    return { version: 2, root: only, panels };
+    return { format: 1, root: only, panels };
   }
   const landed = side === 'centre' ? inserted(group, panel.id, index) : beside(layout, group, panel.id, side);
-  return { version: 2, root: tidy(swap(layout.root, group.id, landed)), panels };
+  return { format: 1, root: tidy(swap(layout.root, group.id, landed)), panels };
 }
 
 function inserted(group: Tabs, id: string, index = group.panels.length): Tabs {
@@ -112,7 +112,7 @@ export function close(layout: Layout, id: string): Layout {
   const panels = { ...layout.panels };
   delete panels[id];
   if (group === undefined) return { ...layout, panels };
-  return { version: 2, root: tidy(swap(layout.root, group.id, without(group, id))), panels };
+  return { format: 1, root: tidy(swap(layout.root, group.id, without(group, id))), panels };
 }
 
 function without(group: Tabs, id: string): Tabs | null {

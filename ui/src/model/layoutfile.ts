@@ -6,20 +6,23 @@ import { groupsOf, tidy, type Layout, type Node, type PanelSpec } from './layout
 export class LayoutFault extends Error {}
 
 const MOST_PANELS = 64;
-const MOST_DEPTH = 16;
+/** The gateway takes what is nested up to 32 deep: two for each split. */
+const MOST_DEPTH = 12;
+const FORMAT = 1;
 
 /** Return the layout in `value`; raise LayoutFault with what is wrong and what to do. */
 export function readLayout(value: unknown): Layout {
   const found = record(value, 'A layout is a JSON object.');
-  const version = found['version'];
-  if (version === 2) return whole(found);
-  if (typeof version === 'number' && version > 2) {
+  if (found['tapelight'] === 'layout') return readLayout(found['body']);
+  const { format } = found;
+  if (format === FORMAT) return whole(found);
+  if (typeof format === 'number' && format > FORMAT) {
     throw new LayoutFault(
-      `This layout is of version ${version}, which a newer Tapelight wrote: update this one to open it.`,
+      `This layout is of format ${format}, which a newer Tapelight wrote: update this one to open it.`,
     );
   }
   throw new LayoutFault(
-    `A layout says "version": 2; this says ${JSON.stringify(version) ?? 'nothing'}. ` +
+    `A layout says "format": ${FORMAT}; this says ${JSON.stringify(format) ?? 'nothing'}. ` +
       'Export one here to see the form.',
   );
 }
@@ -44,7 +47,7 @@ function whole(found: Record<string, unknown>): Layout {
   const root = found['root'] == null ? null : tidy(readNode(found['root'], panels, 0));
   const shown = groupsOf(root).flatMap((group) => group.panels);
   if (new Set(shown).size !== shown.length) throw new LayoutFault('A panel stands in two places.');
-  return { version: 2, root, panels: Object.fromEntries(shown.map((id) => [id, panels[id]!])) };
+  return { format: FORMAT, root, panels: Object.fromEntries(shown.map((id) => [id, panels[id]!])) };
 }
 
 function readPanel(id: string, value: unknown): PanelSpec {

@@ -112,12 +112,11 @@ export class CandleChart {
   /** Draw `marks` (oldest first) at their bars. */
   marks(marks: readonly Mark[]): void {
     const shown = marks.map(
-      ({ startS, above, colour, text }): SeriesMarker<Time> => ({
+      ({ startS, above, colour }): SeriesMarker<Time> => ({
         time: localOf(startS),
         position: above ? 'aboveBar' : 'belowBar',
         shape: above ? 'arrowDown' : 'arrowUp',
         color: this.#colour(colour),
-        text,
         size: 0.8,
       }),
     );
@@ -146,7 +145,7 @@ export class CandleChart {
       },
       grid: { vertLines: { color: line }, horzLines: { color: line } },
       rightPriceScale: edge,
-      timeScale: { ...edge, timeVisible: true, secondsVisible: false, rightOffset: 3 },
+      timeScale: { ...edge, timeVisible: true, secondsVisible: false, rightOffset: 7 },
     });
     this.#candles.applyOptions({
       upColor: up,
@@ -173,7 +172,7 @@ export class CandleChart {
     const priceFormat = { type: 'price' as const, precision, minMove: 10 ** -precision };
     this.#candles.applyOptions({ priceFormat });
     this.#fill(bars);
-    const range = { from: bars.length - VISIBLE_BARS, to: bars.length + 3 };
+    const range = { from: bars.length - VISIBLE_BARS, to: bars.length + 7 };
     if (bars.length > 0) this.#chart.timeScale().setVisibleLogicalRange(range);
   }
 

@@ -1,12 +1,12 @@
 /** Everything that the command palette can do. */
 
+import { DEFAULT_LAYOUT } from '../model/firstlayout';
 import type { Command } from '../model/palette';
 import { PRESETS } from '../model/presets';
 import { KINDS } from '../panels/kinds';
 import type { Desk } from './desk.svelte';
 import { COLOURS, UNLINKED } from './links.svelte';
 import { DENSITIES, PALETTES, preferences, THEMES } from './preferences.svelte';
-import { DEFAULT_LAYOUT } from './workspace.svelte';
 
 /** Return the boards, each to be shown in the active board panel. */
 export function boardCommands(desk: Desk): readonly Command[] {

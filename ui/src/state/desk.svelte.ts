@@ -2,6 +2,7 @@
 
 import type { Entry } from '../model/board';
 import { EMPTY, place, type Layout, type Settings } from '../model/layout';
+import { Account } from './account.svelte';
 import { Gateway } from './gateway.svelte';
 import { Herald } from './herald.svelte';
 import { FIRST, Links, UNLINKED } from './links.svelte';
@@ -10,7 +11,7 @@ import { Travel } from './travel.svelte';
 import { Watchlist } from './watchlist.svelte';
 import { Workspace } from './workspace.svelte';
 
-export type Sheet = 'none' | 'help' | 'search' | 'palette' | 'boards' | 'layouts' | 'settings';
+export type Sheet = 'none' | 'help' | 'search' | 'palette' | 'boards' | 'layouts' | 'settings' | 'setup';
 
 /** What a board panel lets the keyboard do. */
 export interface Steered {
@@ -31,7 +32,8 @@ export class Desk {
   readonly travel: Travel;
   readonly workspace: Workspace;
   readonly herald: Herald;
-  readonly watchlist = new Watchlist();
+  readonly watchlist: Watchlist;
+  readonly account = new Account();
   /** Whether this window shows one panel of another. */
   readonly alone: boolean;
   sheet = $state<Sheet>('none');
@@ -42,6 +44,10 @@ export class Desk {
   titles = $state<Record<string, string>>({});
   /** The board panels on the page, by id, for the keyboard. */
   readonly boards = new Map<string, Steered>();
+  /** Whether the market is shown: before that the user may have to log in. */
+  connected = $state(false);
+  #ends: (() => void)[] = [];
+  #ended = false;
   /** True until this page has settled on a symbol that the gateway knows, or the user chose. */
   guessing = true;
 
@@ -52,21 +58,26 @@ export class Desk {
     this.travel = new Travel(this.gateway);
     this.workspace = new Workspace(!this.alone);
     this.herald = new Herald(this.gateway);
+    this.watchlist = new Watchlist((text) => this.gateway.say(text));
     if (alone !== null) this.workspace.open(layoutOf(alone), '');
   }
 
-  /** Connect; the returned function ends it. */
+  /** Ask who one is, and connect if the gateway lets; the returned function ends it. */
   start(): () => void {
-    const ends = [
-      this.gateway.start(),
-      this.links.join(),
-      preferences.follow(),
-      this.herald.start(),
-    ];
+    this.#ends.push(this.links.join(), preferences.follow(), this.herald.start());
+    void this.account.load().then(() => this.open());
     return () => {
       this.travel.stop();
-      for (const end of ends) end();
+      this.#ended = true;
+      for (const end of this.#ends) end();
     };
+  }
+
+  /** Connect, where the user may see the market; a log-in calls it again. */
+  open(): void {
+    if (this.account.shut || this.connected || this.#ended) return;
+    this.connected = true;
+    this.#ends.push(this.gateway.start());
   }
 
   /** Show `symbol` wherever the link of panel `id` leads. */

@@ -1,5 +1,6 @@
 /** Signals that reach who looks away: a sound of its own per scan, speech, the browser's notice. */
 
+import { pitches } from '../model/sounds';
 import type { Signal } from '../wire';
 import type { Gateway } from './gateway.svelte';
 import { preferences } from './preferences.svelte';
@@ -7,8 +8,6 @@ import { preferences } from './preferences.svelte';
 /** At most one sound in so long (ms); what comes in between stays silent. */
 const APART_MS = 400;
 const LENGTH_S = 0.22;
-const STEPS = [0, 2, 4, 7, 9, 12, 14, 16];
-const BASE_HZ = 392;
 
 export class Herald {
   /** Whether the browser lets this page sound; it asks for a click or key first. */
@@ -74,15 +73,6 @@ export class Herald {
       tone.stop(at + LENGTH_S);
     });
   }
-}
-
-/** Return the two tones of `scan`: the same each time, another scan's are others. */
-export function pitches(scan: string): readonly number[] {
-  let hash = 7;
-  for (const letter of scan) hash = (hash * 31 + letter.charCodeAt(0)) % 9973;
-  const first = STEPS[hash % STEPS.length] ?? 0;
-  const second = STEPS[Math.floor(hash / STEPS.length) % STEPS.length] ?? 4;
-  return [first, second].map((step) => BASE_HZ * 2 ** (step / 12));
 }
 
 function speak(signal: Signal): void {

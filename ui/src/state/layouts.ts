@@ -1,46 +1,53 @@
-/** Where named layouts are kept. The one place that knows: this browser. */
+/** Named layouts: they are kept by the gateway, for the user who is logged in. */
 
+import { ask } from '../link/rest';
 import type { Layout } from '../model/layout';
-import { keep, stored } from './preferences.svelte';
+import { readLayout } from '../model/layoutfile';
 
 export interface LayoutInfo {
+  readonly owner: string;
   readonly name: string;
-  /** When it was saved (ms, UTC). */
-  readonly saved: number;
+  readonly version: number;
+  readonly shared: boolean;
+  readonly changed_ns: number;
+  /** False for what somebody else shares. */
+  readonly mine: boolean;
 }
 
 /** A layout as it was once saved. */
 export interface LayoutVersion {
-  readonly saved: number;
-  readonly layout: unknown;
+  readonly version: number;
+  readonly changed_ns: number;
+  readonly deleted: boolean;
 }
 
-const KEY = 'tapelight-layouts';
-const VERSIONS = 20;
-
-function all(): Record<string, LayoutVersion[]> {
-  return (stored(KEY) ?? {}) as Record<string, LayoutVersion[]>;
+function path(name: string): string {
+  return `/api/layouts/${encodeURIComponent(name)}`;
 }
 
-/** Return the names, the newest first. */
+/** Return the user's layouts and those that others share, the newest first. */
 export async function listLayouts(): Promise<readonly LayoutInfo[]> {
-  return Object.entries(all())
-    .map(([name, versions]) => ({ name, saved: versions[0]?.saved ?? 0 }))
-    .sort((a, b) => b.saved - a.saved);
+  const found = await ask<LayoutInfo[]>('/api/layouts');
+  return found.toSorted((a, b) => b.changed_ns - a.changed_ns);
 }
 
-/** Return what was kept under `name`, the newest first. */
+/** Return a layout, or a past version of it; raise LayoutFault for what can't be shown. */
+export async function loadLayout(info: LayoutInfo, version?: number): Promise<Layout> {
+  const owner = info.mine ? undefined : info.owner;
+  return readLayout((await ask<{ body: unknown }>(path(info.name), { owner, version })).body);
+}
+
+/** Return the versions of one's own layout, the newest first. */
 export async function layoutHistory(name: string): Promise<readonly LayoutVersion[]> {
-  return all()[name] ?? [];
+  const found = await ask<LayoutVersion[]>(`${path(name)}/history`);
+  return found.filter((version) => !version.deleted);
 }
 
-export async function saveLayout(name: string, layout: Layout): Promise<void> {
-  const kept = all();
-  const versions = [{ saved: Date.now(), layout }, ...(kept[name] ?? [])].slice(0, VERSIONS);
-  keep(KEY, { ...kept, [name]: versions });
+export async function saveLayout(name: string, layout: Layout, shared: boolean): Promise<void> {
+  const wish = { method: 'PUT', body: { body: layout, shared }, headers: { 'if-match': '*' } };
+  await ask(path(name), {}, wish);
 }
 
 export async function removeLayout(name: string): Promise<void> {
-  const { [name]: _, ...rest } = all();
-  keep(KEY, rest);
+  await ask(path(name), {}, { method: 'DELETE', headers: { 'if-match': '*' } });
 }
