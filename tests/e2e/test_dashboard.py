@@ -242,7 +242,7 @@ def test_the_keyboard_leads_through_the_page(gateway: FakeGateway, page: Page) -
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("symbol")).to_have_text("AAPL")
     page.keyboard.press("2")
-    picker = page.get_by_label("Board", exact=True).first
+    picker = page.get_by_role("combobox", name="Board", exact=True).first
     expect(picker).to_have_value("losers")
     page.keyboard.press("F1")
     expect(page.get_by_test_id("help")).to_be_visible()
@@ -298,7 +298,7 @@ def test_an_empty_board_says_what_to_do(gateway: FakeGateway, page: Page) -> Non
     prepare(gateway, {})
     gateway.boards[1]["phases"] = ["post"]
     page.goto(gateway.url)
-    page.get_by_label("Board", exact=True).nth(1).select_option("losers")
+    page.get_by_role("combobox", name="Board", exact=True).nth(1).select_option("losers")
     expect(page.get_by_test_id("board-1")).to_contain_text("No symbol meets the rule")
     expect(page.get_by_test_id("board-1")).to_contain_text("chg_pct >= 3")
     expect(page.get_by_test_id("board-2")).to_contain_text(
@@ -313,7 +313,7 @@ def test_the_bell_changes_boards_that_nobody_chose(gateway: FakeGateway, page: P
     gateway.boards.append({"name": "open", "title": "From open", "kind": "list"})
     gateway.snapshot("board:open", board("open", "From open", {"PNNY": ROWS["PNNY"]}))
     opened(gateway, page)
-    pickers = page.get_by_label("Board", exact=True)
+    pickers = page.get_by_role("combobox", name="Board", exact=True)
     expect(pickers.nth(0)).to_have_value("gainers")
     gateway.diff("status", {"status": {**STATUS, "phase": "regular"}})
     expect(pickers.nth(0)).to_have_value("open")
