@@ -239,6 +239,19 @@ class Engine:
     def _frozen(self) -> dict[str, Any]:
         return self.store[0](self) if self.store is not None else {}
 
+    def enter_session(self, ts_ns: int) -> bool:
+        """Begin the session of `ts_ns` ahead of its first mark, which then finds it begun.
+
+        Tell whether every window is empty now: a night lies before it.
+        """
+        before = self.table.session
+        self.table.enter_session(ts_ns)
+        begun = self.table.session
+        if self.table.rolls == self.rolls or before is None or begun is None:
+            return False
+        self._begin_session()
+        return begun.start_ns != before.end_ns
+
     def _begin_session(self) -> None:
         self.rolls = self.table.rolls
         for part in self.parts().values():

@@ -11,7 +11,6 @@ import pytest
 from tapelight.app.data.imports import Imported, import_files
 from tapelight.errors import ConfigError
 from tapelight.model.session import MINUTE_NS, calendar
-from tapelight.model.universe import Universe
 from tapelight.stores.cold.store import ColdStore
 
 FAR_NS = 1 << 62
@@ -44,12 +43,9 @@ def kept(data: Path, origin: str = SIP) -> pl.DataFrame:
 
 
 def volumes(data: Path) -> dict[str, np.ndarray]:
-    universe = Universe()
-    found = ColdStore(data).profile(
-        SIP, DAY + dt.timedelta(days=1), universe, np.zeros(960), FAR_NS
-    )
+    found = ColdStore(data).usual_volumes(SIP, DAY + dt.timedelta(days=1), FAR_NS)
     assert found is not None
-    return {universe.symbols[r]: v for r, v in zip(found.rows.tolist(), found.volume, strict=True)}
+    return dict(zip(found.symbols, found.mean, strict=True))
 
 
 @pytest.fixture(scope="module")

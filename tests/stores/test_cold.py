@@ -78,7 +78,8 @@ def write(store: ColdStore, date: str, volume: float, origin: str = SIP) -> None
 
 def profile(store: ColdStore, date: str, universe: Universe, known_ns: int = FAR_NS):  # type: ignore[no-untyped-def]
     day = dt.date.fromisoformat(date)
-    return store.profile(SIP, day, universe, CURVE, known_ns)
+    found = store.usual_volumes(SIP, day, known_ns)
+    return found and found.profile(CURVE, universe)
 
 
 def test_means_by_minute_over_the_sessions_before(store: ColdStore) -> None:

@@ -1,6 +1,6 @@
 """Volume baselines: own sessions become profiles at their end, and are read at the next start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from tapelight.model.past import DayBars
 from tapelight.model.records import Profile
 from tapelight.model.session import MINUTE_NS, Session
 from tapelight.model.universe import Universe
-from tapelight.stores.cold.store import DAY_MINUTES, ColdStore
+from tapelight.stores.cold.store import DAY_MINUTES, ColdStore, UsualVolumes
 
 log = structlog.get_logger()
 FAR_NS = 1 << 62
@@ -30,23 +30,36 @@ class Volumes:
     bars: DayBars
 
 
-def profile_for(
-    data: Path, origin: str, session: Session, universe: Universe, known_ns: int = FAR_NS
-) -> Profile:
+def profile_for(data: Path, origin: str, session: Session, universe: Universe) -> Profile:
     """Return the baseline of a session: the origin's own past ones where there are, and the curve."""
-    curve = _curve(session)
+    return placed(usual_volumes(data, origin, session), session, universe)
+
+
+def usual_volumes(
+    data: Path, origin: str, session: Session, known_ns: int = FAR_NS
+) -> UsualVolumes | None:
+    """Read what the origin's own past sessions say; None where none is kept. For any thread."""
     if not ColdStore.there(data):
-        return curve
+        return None
     try:
         store = ColdStore(data)
         try:
-            own = store.profile(origin, session.date, universe, curve.minute, known_ns)
+            return store.usual_volumes(origin, session.date, known_ns)
         finally:
             store.close()
     except (Rejected, ConfigError) as error:
         log.warning("profiles left out", reason=str(error))
-        own = None
-    return own or curve
+        return None
+
+
+def placed(
+    found: UsualVolumes | None, session: Session, universe: Universe, date: str = ""
+) -> Profile:
+    """Return the record of a baseline that holds from `date` on, at once where that is empty."""
+    curve = _curve(session)
+    if found is None:
+        return replace(curve, session=date)
+    return found.profile(curve.minute, universe, date)
 
 
 def _curve(session: Session) -> Profile:
@@ -83,13 +96,10 @@ def session_volumes(engine: Engine, session: Session) -> Volumes | None:
     return Volumes([symbols[i] for i in traded.tolist()], matrix, _day_bars(engine))
 
 
-def record_session(
-    data: Path, origin: str, engine: Engine, session: Session, now_ns: int
+def keep_session(
+    data: Path, origin: str, volumes: Volumes, session: Session, now_ns: int
 ) -> list[str]:
-    """Keep the session's bars and minute volumes; return what became of each, in words."""
-    volumes = session_volumes(engine, session)
-    if volumes is None:
-        return []
+    """Keep the session's bars and minute volumes; return what became of each. For any thread."""
     store = ColdStore(data)
     try:
         source = f"recorded {session.date}"

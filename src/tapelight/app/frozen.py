@@ -1,5 +1,6 @@
 """The engine's whole state as named arrays and bytes: what a snapshot holds."""
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -8,18 +9,18 @@ import numpy as np
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Rejected
 from tapelight.market import fold
-from tapelight.market.baseline import Baseline
 from tapelight.market.row import ROW
 from tapelight.market.table import EVENTS, Table
-from tapelight.market.windows import Rings
+from tapelight.market.windows import Rings, empty_rings
 from tapelight.model import codec
 from tapelight.model.conditions import ConditionRules
-from tapelight.model.records import Profile, Questions, Reference, References, Strategies
+from tapelight.model.records import Profile, Questions, Strategies
 from tapelight.model.session import latest_session, session_after
 
 State = dict[str, Any]
 """Arrays and bytes by name."""
-VERSION = 10
+VERSION = 11
+_WINDOWS = f"ring.{Rings._fields[0]}"
 
 
 class Scalars(msgspec.Struct, kw_only=True):
@@ -29,10 +30,11 @@ class Scalars(msgspec.Struct, kw_only=True):
     calendar: str
     rules: ConditionRules
     symbols: list[str]
-    references: list[Reference]
-    pending: list[References]
+    words: dict[str, list[str]]
+    """Of the reference's text columns."""
     halt_codes: dict[str, str]
     session_ns: int
+    session: str
     now_ns: int
     now_s: int
     complete_ns: int
@@ -49,8 +51,8 @@ class Scalars(msgspec.Struct, kw_only=True):
     strategies: Strategies | None = None
 
 
-def freeze(engine: Engine, reuse: State | None = None) -> State:
-    """Return a copy of everything the engine remembers.
+def freeze(engine: Engine, reuse: State | None = None, *, windows: bool = True) -> State:
+    """Return a copy of everything the engine remembers; without the windows where all are empty.
 
     The rings are copied into the arrays of `reuse` where their shapes fit: copying 150 MB into
     memory that is already mapped takes a fraction of the time.
@@ -61,16 +63,22 @@ def freeze(engine: Engine, reuse: State | None = None) -> State:
     state["counters"] = table.counters.copy()
     state["changed"] = table.spill.changed[: table.counters[fold.CHANGED]].copy()
     state["suspects"] = table.spill.suspects.copy()
-    numbers = table.reference.numbers.values()
-    state["reference"] = np.stack([column[: table.n] for column in numbers])
-    for name, ring in table.rings._asdict().items():
+    for name, value in table.reference.freeze(table.n).items():
+        state[f"reference.{name}"] = value
+    for name, ring in table.rings._asdict().items() if windows else ():
         state[f"ring.{name}"] = _copied(ring[:, : table.n], reuse.get(f"ring.{name}"))
     state["bars"] = table.bars.all()
-    if table.baseline.profile is not None:
-        state["profile"] = codec.encode(table.baseline.profile)
+    for at, profile in enumerate(table.baseline.profiles):
+        state[f"profile.{at}"] = wire(profile)
     for prefix, part in engine.parts().items():
         state |= {f"{prefix}:{name}": value for name, value in part.freeze().items()}
     return state
+
+
+@lru_cache(maxsize=2)
+def wire(profile: Profile) -> bytes:
+    """Return a profile's wire form, made once: it changes with the session only. For any thread."""
+    return codec.encode(profile)
 
 
 def blank(engine: Engine) -> State:
@@ -102,10 +110,10 @@ def _scalars(engine: Engine) -> Scalars:
         calendar=table.calendar.name,
         rules=table.rules,
         symbols=list(table.universe.symbols),
-        references=list(table.reference.by_symbol.values()),
-        pending=table.pending,
+        words=table.reference.words(),
         halt_codes={str(i): c for i, c in enumerate(codes) if c is not None},
         session_ns=table.session.start_ns if table.session else 0,
+        session=table.session.date.isoformat() if table.session else "",
         now_ns=table.now_ns,
         now_s=table.now_s,
         complete_ns=table.complete_ns,
@@ -159,7 +167,7 @@ def _copy(table: Table, symbols: list[str], state: State) -> None:
     table.grow(symbols)
     n = table.n
     table.rows[:n] = state["rows"]
-    for name in Rings._fields:
+    for name in Rings._fields if _WINDOWS in state else ():
         getattr(table.rings, name)[:, :n] = state[f"ring.{name}"]
 
 
@@ -169,42 +177,36 @@ def _seat(table: Table, symbols: list[str], state: State) -> None:
         table.universe.add(symbol)
     n = table.n
     table.rows = state["rows"]
-    table.rings = Rings(*(state[f"ring.{name}"] for name in Rings._fields))
+    if _WINDOWS in state:
+        table.rings = Rings(*(state[f"ring.{name}"] for name in Rings._fields))
+    else:
+        table.rings = empty_rings(n)
     table.reference.resize(n)
     table.halt_codes.resize(n)
     table.spill = fold.new_spill(n, EVENTS)
 
 
-def _thaw_reference(table: Table, s: Scalars, state: State) -> None:
-    """Take the figures from the columns, the words from the references."""
-    reference, rows = table.reference, table.universe.rows
-    reference.by_symbol = {known.symbol: known for known in s.references}
-    for name, words in reference.texts.items():
-        for known in s.references:
-            words.set(rows[known.symbol], getattr(known, name))
-    for column, figures in zip(reference.numbers.values(), state["reference"], strict=True):
-        column[: table.n] = figures
-
-
 def _thaw_table(table: Table, s: Scalars, state: State) -> None:
     table.use_rules(s.rules)
-    _thaw_reference(table, s, state)
+    prefix = "reference."
+    own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    table.reference.thaw(own, s.words)
     table.counters[:] = state["counters"]
     table.spill.changed[: len(state["changed"])] = state["changed"]
     table.spill.suspects[:] = state["suspects"]
     if len(state["bars"]):
         table.bars.add(state["bars"])
-    if "profile" in state:
-        profile = codec.decode(state["profile"])
-        table.baseline = Baseline()
+    for key in ("profile.0", "profile.1"):
+        profile = codec.decode(state[key]) if key in state else None
         if isinstance(profile, Profile):
-            table.baseline.set(profile)
+            table.baseline.put(profile)
+            table.baseline.enter(s.session)
     for row, code in s.halt_codes.items():
         table.halt_codes.set(int(row), code)
     if s.session_ns:
         table.session = latest_session(table.calendar, s.session_ns)
         table.next_roll_ns = session_after(table.calendar, s.session_ns).start_ns
-    for name in "now_ns now_s complete_ns minutes_seen windows_since_ns feed gap_since_ns healing rolls pending".split():
+    for name in "now_ns now_s complete_ns minutes_seen windows_since_ns feed gap_since_ns healing rolls".split():
         setattr(table, name, getattr(s, name))
 
 

@@ -59,12 +59,17 @@ class Recording:
     def roll(self, engine: Engine, ts_ns: int) -> bool:
         """Begin a new run if the mark of `ts_ns`, which comes next, is the first of a session.
 
-        Where the folder can't be made the old run goes on, and the fault is told.
+        The session begins before its state is copied: there is less of it then, and the windows,
+        which are most of a state, are empty. Where the folder can't be made the old run goes on,
+        and the fault is told.
         """
         if ts_ns < self._roll_ns:
             return False
-        state = freeze(engine, None if self._busy("snapshot") else self._shadow)
-        self._shadow = None
+        if engine.enter_session(ts_ns):
+            state = freeze(engine, windows=False)
+        else:
+            state = freeze(engine, None if self._busy("snapshot") else self._shadow)
+            self._shadow = None
         try:
             folder = next_run(self._data, self._calendar, ts_ns)
             writer = Writer(folder, begin=(state, engine.last_mark_ns))

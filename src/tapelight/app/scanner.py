@@ -10,7 +10,8 @@ import numpy as np
 import structlog
 
 from tapelight.app.accounts import accounts, unaccounted
-from tapelight.app.baselines import profile_for, record_session, whole_session
+from tapelight.app.ahead import Ahead
+from tapelight.app.baselines import profile_for
 from tapelight.app.figures import Figures, counted
 from tapelight.app.frozen import State
 from tapelight.app.healing import Healer
@@ -29,6 +30,7 @@ from tapelight.model.records import (
     Halt,
     Healed,
     Mark,
+    Profile,
     Questions,
     Record,
     References,
@@ -106,7 +108,8 @@ class Scanner:
         self._complete_ns = 0
         self._dirty = False
         self._began_ns = 0
-        self._recorded: dt.date | None = None
+        self.ahead = Ahead(data, calendar(calendar_name))
+        self.ahead.on_fault = self.figures.reject
         self._holed: dt.date | None = None
         """The last session with a hole: no baseline."""
 
@@ -159,11 +162,16 @@ class Scanner:
         if self.recording is not None:
             self.recording.writer.raw.add(self.clock.now_ns(), frames)
 
+    def make_marks(self) -> None:
+        """Make the marks that are due."""
+        if self.recording is not None:
+            self._mark_until(self.clock.now_ns())
+
     async def run_marks(self) -> None:
         """Make the marks that fall due while nothing arrives; runs until cancelled."""
         while True:
+            self.make_marks()
             if self.recording is not None:
-                self._mark_until(self.clock.now_ns())
                 delay = self.clock.wall_delay_s(self._next_mark_ns)
             else:
                 delay = 0.02
@@ -208,9 +216,7 @@ class Scanner:
     def _take_profile(self, now: int) -> None:
         """Take the volume baseline that the kept sessions before `now` give."""
         session = latest_session(calendar(self._calendar), now)
-        profile = profile_for(self._data, self.origin(), session, self.universe)
-        self._admit(profile)
-        self._take(profile)
+        self._told(profile_for(self._data, self.origin(), session, self.universe))
 
     def _go_on(self, engine: Engine) -> None:
         """Take over a run's state: what happened since its last mark is a hole until the snapshot."""
@@ -278,8 +284,7 @@ class Scanner:
         assert self.recording is not None
         begin = self.clock.now_ns()
         self._dirty = False
-        if self.recording.roll(self.engine, ts):
-            self._take_profile(ts)
+        self.recording.roll(self.engine, ts)
         cycle = self._take(Mark(ts, min(self._complete_ns, ts)))
         assert cycle is not None
         if cycle.whole:
@@ -291,25 +296,26 @@ class Scanner:
             listener(cycle)
         self.figures.cycle_ns.append(self.clock.now_ns() - begin)
         if cycle.whole:
-            self._end_session(ts)
+            self._change(ts)
             self.recording.snapshot(self.engine, ts, self.kept)
+
+    def _change(self, ts: int) -> None:
+        """Prepare the session change: what ended is kept, what comes is read, beside the loop."""
+        table, ahead = self.engine.table, self.ahead
+        ahead.origin = self.origin()
+        if table.session is not None and ts >= table.session.end_ns:
+            ahead.keep(self.engine, self._began_ns, self._holed)
+        ahead.step(self.engine, self.universe, ts, self._told)
+
+    def _told(self, profile: Profile) -> None:
+        """Take a baseline that was read beside."""
+        self._admit(profile)
+        self._take(profile)
 
     def _sample(self, ts: int) -> None:
         counters = self.engine.table.counters
         self.figures.trades.sample(ts, int(counters[0]))
         self.figures.events.sample(ts, self.figures.events_in)
-
-    def _end_session(self, ts: int) -> None:
-        """Keep the volumes of a session seen whole as a baseline, once, when it has ended."""
-        session = self.engine.table.session
-        if session is None or ts < session.end_ns or session.date == self._recorded:
-            return
-        self._recorded = session.date
-        if session.date != self._holed and whole_session(session, self._began_ns):
-            try:
-                record_session(self._data, self.origin(), self.engine, session, ts)
-            except ConfigError as error:
-                self.figures.reject("profile", str(error))
 
     def close(self) -> None:
         """Flush the journal."""

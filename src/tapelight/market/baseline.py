@@ -1,6 +1,7 @@
 """The volume that is usual by time of day: what relative volume is measured against."""
 
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,32 +17,54 @@ PRE_SHARE, POST_SHARE = 0.012, 0.01
 """Of a day's volume before the open and after the close: judged from 0.3-3 % off-hours trades."""
 
 
+class Usual(NamedTuple):
+    """Hold a profile as it is asked: running sums, one element longer than the minutes."""
+
+    profile: Profile
+    curve: Floats
+    own_row: npt.NDArray[np.int32]
+    own: Floats
+    """Shape (rows, minutes + 1)."""
+
+
 class Baseline:
-    """Expect volumes: a row's own minute profile where there are 5 sessions, else adv20 x curve."""
+    """Expect volumes: a row's own minute profile where there are 5 sessions, else adv20 x curve.
+
+    A later session's profile is reckoned when it comes and takes its place when that begins.
+    """
 
     def __init__(self) -> None:
-        self._curve: Floats | None = None
-        self._own_row: npt.NDArray[np.int32] = np.zeros(0, np.int32)
-        self._own: Floats = np.zeros((0, MINUTES + 1))
-        self.profile: Profile | None = None
+        self._now: Usual | None = None
+        self._coming: Usual | None = None
 
-    def set(self, profile: Profile) -> None:
-        """Take the market's curve and the rows' own profiles."""
-        self.profile = profile
-        self._curve = _cumulated(profile.minute)
-        enough = profile.sessions >= ENOUGH_SESSIONS
-        self._own_row = profile.rows[enough]
-        volume = profile.volume[enough].astype(np.float64)
-        self._own = np.concatenate([np.zeros((len(volume), 1)), np.cumsum(volume, axis=1)], axis=1)
+    @property
+    def profiles(self) -> list[Profile]:
+        """Return the profile that holds, then the one that comes, where there are such."""
+        return [usual.profile for usual in (self._now, self._coming) if usual is not None]
+
+    def put(self, profile: Profile) -> None:
+        """Take the market's curve and the rows' own profiles, for their session."""
+        usual = _usual(profile)
+        if profile.session:
+            self._coming = usual
+        else:
+            self._now = usual
+
+    def enter(self, date: str) -> None:
+        """Let the profile that was told for a session up to `date` hold."""
+        if self._coming is not None and self._coming.profile.session <= date:
+            self._now, self._coming = self._coming, None
 
     def has_curve(self) -> bool:
         """Tell whether anything can be expected at all."""
-        return self._curve is not None
+        return self._now is not None
 
     def own(self, n: int) -> npt.NDArray[np.bool_]:
         """Return for each of `n` rows whether it has a profile of its own."""
         mask = np.zeros(n, np.bool_)
-        mask[self._own_row[self._own_row < n]] = True
+        if self._now is not None:
+            rows = self._now.own_row
+            mask[rows[rows < n]] = True
         return mask
 
     def expected(self, adv20: Floats, begin: float, end: float) -> Floats:
@@ -49,13 +72,22 @@ class Baseline:
 
         `adv20` has one element a row; NaN where nothing is known.
         """
-        if self._curve is None:
+        usual = self._now
+        if usual is None:
             return np.full(len(adv20), np.nan)
-        shares = adv20 * (_at(self._curve, end) - _at(self._curve, begin))
-        mine = self._own_row < len(adv20)
-        own = self._own[mine]
-        shares[self._own_row[mine]] = _at(own.T, end) - _at(own.T, begin)
+        shares = adv20 * (_at(usual.curve, end) - _at(usual.curve, begin))
+        mine = usual.own_row < len(adv20)
+        own = usual.own[mine]
+        shares[usual.own_row[mine]] = _at(own.T, end) - _at(own.T, begin)
         return shares
+
+
+def _usual(profile: Profile) -> Usual:
+    enough = profile.sessions >= ENOUGH_SESSIONS
+    volume = profile.volume[enough]
+    own = np.zeros((len(volume), volume.shape[1] + 1))
+    np.cumsum(volume, axis=1, dtype=np.float64, out=own[:, 1:])
+    return Usual(profile, _cumulated(profile.minute), profile.rows[enough], own)
 
 
 def _cumulated(minute: Floats) -> Floats:

@@ -54,7 +54,7 @@ def take(table: Table, record: rec.Record) -> None:
             take_batch(table, Batch(record.ts_recv_ns, trades=record.trades))
             end_hole(table)
         case rec.Profile():
-            table.baseline.set(record)
+            table.take_profile(record)
         case Chain():
             table.options.take_chain(record)
         case _:
@@ -69,9 +69,7 @@ def take_message(table: Table, message: rec.Message) -> None:
                 raise Bug(f"Symbols begin at row {message.first}, the table ends at {table.n}.")
             table.grow(message.symbols)
         case rec.References():
-            table.pending.append(message)
-            if table.session is not None:
-                table.apply_references()
+            table.take_references(message)
         case rec.CalendarChoice():
             table.use_calendar(message.name)
         case rec.Rules():

@@ -16,7 +16,7 @@ from tapelight.market.row import GAP, ROW, SPLIT, WINDOW_SUMS, closes, empty_row
 from tapelight.market.text import Words
 from tapelight.market.tier import TierRows
 from tapelight.model.conditions import OPEN_RULES, US_RULES, ConditionRules
-from tapelight.model.records import Reference, References
+from tapelight.model.records import Profile, References
 from tapelight.model.session import (
     Calendar,
     Session,
@@ -67,7 +67,6 @@ class Table:
         self.gap_since_ns = 0
         self.healing = False
         """Whether the hole's trades are being fetched: a snapshot does not end it."""
-        self.pending: list[References] = []
         self.rolls = 0
         self._symbol_rank: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
@@ -199,7 +198,7 @@ class Table:
 
     def _restart_windows(self, second: int) -> None:
         """Begin all windows anew, at `second`: at the first mark, and where a night lies between."""
-        self.rings = windows.empty_rings(len(self.rows))
+        windows.clear_rings(self.rings)
         for name in WINDOW_SUMS:
             self.rows[name] = 0
         self.minutes_seen = 0
@@ -217,6 +216,7 @@ class Table:
             self._roll(self.session, session)
         self.session = session
         self.apply_references()
+        self.baseline.enter(session.date.isoformat())
 
     def _roll(self, old: Session, new: Session) -> None:
         """Close the day: what it left becomes the previous day's figures.
@@ -230,7 +230,7 @@ class Table:
         live = self.live
         fold.close_minutes(live, self.next_minute(), self.counters, self.spill)
         self.drain()
-        self.reference.roll(self.universe.symbols, live, closes(live))
+        self.reference.roll(live, closes(live))
         roll_rows(live)
         self.halt_codes.clear()
         self.bars.clear()
@@ -241,27 +241,34 @@ class Table:
         bars = self.live["bar_min"]
         return int(bars.max()) + 1 if len(bars) else 0
 
-    def apply_references(self) -> None:
-        """Take the reference data that was waiting for this session."""
-        date = self.session.date.isoformat() if self.session else ""
-        due = [p for p in self.pending if p.session <= date]
-        self.pending = [p for p in self.pending if p.session > date]
-        for references in due:
-            for reference in references.references:
-                self._take(reference)
+    def take_profile(self, profile: Profile) -> None:
+        """Take a volume baseline: it holds from its session on, at once where none is named."""
+        self.baseline.put(profile)
+        if self.session is not None:
+            self.baseline.enter(self.session.date.isoformat())
 
-    def _take(self, reference: Reference) -> None:
-        self.grow([reference.symbol])
-        row = self.universe.rows[reference.symbol]
-        known_split = not np.isnan(self.reference.numbers["split_today"][row])
-        self.reference.set(row, reference)
-        state = self.rows[row]
-        if reference.prev_close is not None:
-            state["prev_close"] = reference.prev_close
-        if reference.exchange_id:
-            state["listing"] = reference.exchange_id
-        if reference.split_today is not None and not known_split:
-            state["provisional"] |= SPLIT
+    def take_references(self, references: References) -> None:
+        """Take reference data: it holds from its session on, at once where that has begun."""
+        self.grow([reference.symbol for reference in references.references])
+        known = self.universe.rows
+        rows = np.array([known[r.symbol] for r in references.references], np.intp)
+        self.reference.put(references.session, rows, references.references)
+        if self.session is not None:
+            self.apply_references()
+
+    def apply_references(self) -> None:
+        """Let the reference data that was waiting for this session hold."""
+        if self.session is None:
+            return
+        split = self.reference.numbers["split_today"]
+        for coming in self.reference.enter(self.session.date.isoformat()):
+            close, listing = coming.numbers["prev_close"], coming.numbers["exchange_id"]
+            told, listed = ~np.isnan(close), ~np.isnan(listing)
+            self.rows["prev_close"][told] = close[told]
+            self.rows["listing"][listed] = listing[listed]
+            fresh = ~np.isnan(coming.numbers["split_today"]) & np.isnan(split)
+            self.rows["provisional"][fresh] |= SPLIT
+            split = self.reference.numbers["split_today"]
 
     def drain(self) -> None:
         """Move what the fold spilled into the bar store."""

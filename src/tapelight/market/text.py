@@ -64,14 +64,27 @@ class Words:
 
     def set(self, row: int, word: str | None) -> None:
         """Let `row` hold `word`."""
-        if word is None:
-            self.codes[row] = -1
-            return
+        self.codes[row] = -1 if word is None else self._code(word)
+
+    def codes_of(self, words: Iterable[str | None]) -> Codes:
+        """Return the codes of words, -1 for None; new ones are given a code, no row is changed."""
+        return np.array([-1 if w is None else self._code(w) for w in words], np.int32)
+
+    def words(self) -> list[str]:
+        """Return the words by their codes."""
+        return list(self._words)
+
+    def know(self, words: Iterable[str]) -> None:
+        """Give codes to words, in their order."""
+        for word in words:
+            self._code(word)
+
+    def _code(self, word: str) -> int:
         code = self._code_of.get(word)
         if code is None:
             code = self._code_of[word] = len(self._words)
             self._words.append(word)
-        self.codes[row] = code
+        return code
 
     def text(self, n: int) -> Text:
         """Return the first `n` rows as they are now."""

@@ -67,6 +67,15 @@ def empty_rings(rows: int) -> Rings:
     )
 
 
+def clear_rings(rings: Rings) -> None:
+    """Empty rings where they are: memory that is mapped already is written in a tenth of the time."""
+    for name, ring in rings._asdict().items():
+        if name in ("price", "price10"):
+            ring.fill(np.nan)
+        else:
+            ring.view(np.uint8).fill(0)
+
+
 @step
 def add_volume(row, r, rings, s, now_s, size, value):
     """Add `size` shares worth `value` in event second `s` to the windows of row `r`."""

@@ -49,7 +49,8 @@ def encode(record: Record) -> bytes:
         case History():
             return bytes([HISTORY]) + _I64.pack(record.ts_recv_ns) + _columns(record.bars)
         case Profile():
-            shaped = (record.minute, record.rows, record.volume.ravel(), record.sessions)
+            letters = np.frombuffer(record.session.encode(), np.uint8)
+            shaped = (record.minute, record.rows, record.volume.ravel(), record.sessions, letters)
             return bytes([PROFILE]) + b"".join(pack(a) for a in shaped)
         case Healed():
             times = _HEALED.pack(record.ts_recv_ns, record.since_ns, record.until_ns)
@@ -73,8 +74,10 @@ def _decode(data: memoryview) -> Record:
         message: Record = _decoder.decode(body)
         return message
     if kind == PROFILE:
-        minute, rows, volume, sessions = _unpack_all(body, 4)[0]
-        return Profile(minute, rows, volume.reshape(len(rows), len(minute)), sessions)
+        (minute, rows, volume, sessions), rest = _unpack_all(body, 4)
+        letters = _unpack_all(rest, 1)[0][0] if len(rest) else b""
+        shaped = volume.reshape(len(rows), len(minute))
+        return Profile(minute, rows, shaped, sessions, bytes(letters).decode())
     ts = _I64.unpack_from(body)[0]
     rest = body[8:]
     if kind == SNAPSHOT:

@@ -321,7 +321,7 @@ class Healed:
     trades: Trades
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """Bring the volume baseline by time of day.
 
@@ -334,6 +334,8 @@ class Profile:
     rows: Int32s
     volume: npt.NDArray[np.float32]
     sessions: Int32s
+    session: str = ""
+    """The session date (ISO) from which it holds; empty: from now on."""
 
 
 Message = (

@@ -52,6 +52,22 @@ class Kept:
         return f"{self.symbols:,} symbols, {said[self.state]}"
 
 
+@dataclass(frozen=True, slots=True)
+class UsualVolumes:
+    """Hold mean shares by minute, shape (symbols, 960), and over how many sessions."""
+
+    symbols: list[str]
+    mean: npt.NDArray[np.float32]
+    sessions: npt.NDArray[np.int32]
+
+    def profile(
+        self, curve: npt.NDArray[np.float64], universe: Universe, session: str = ""
+    ) -> Profile:
+        """Return them as a record; symbols are given rows."""
+        rows = np.array([universe.add(s) for s in self.symbols], np.int32)
+        return Profile(curve, rows, self.mean, self.sessions, session)
+
+
 class ColdStore:
     """Keep reference data under `DIR/reference`; may be called on any thread."""
 
@@ -112,18 +128,11 @@ class ColdStore:
         frame = pl.DataFrame(data, schema=MINUTE_SCHEMA).sort("symbol")
         return self._keep(MINUTES, origin, session, frame, source, now_ns, derived=False)
 
-    def profile(
-        self,
-        origin: str,
-        session: dt.date,
-        universe: Universe,
-        curve: npt.NDArray[np.float64],
-        known_ns: int,
-    ) -> Profile | None:
+    def usual_volumes(self, origin: str, session: dt.date, known_ns: int) -> UsualVolumes | None:
         """Return the mean minute volumes of up to 20 sessions before one, of one origin alone.
 
-        Volumes are in the shares of `session`. None when nothing is kept; symbols are given rows.
-        Raises Rejected for a file that is not what the catalogue says.
+        Volumes are in the shares of `session`. None when nothing is kept. Raises Rejected for a
+        file that is not what the catalogue says.
         """
         files = {f.date: f for f in self.catalog.files(MINUTES, origin, known_ns=known_ns)}
         chosen = [files[d] for d in sorted(files) if d < session.isoformat()][-KEEP:]
@@ -140,9 +149,7 @@ class ColdStore:
             at = np.array([place[s] for s in symbols], np.intp)
             total[at] += matrix / _factors(splits, symbols, file.date)[:, None]
             count[at] += 1
-        rows = np.array([universe.add(s) for s in names], np.int32)
-        mean = np.divide(total, count[:, None], dtype=np.float32)
-        return Profile(curve, rows, mean, count)
+        return UsualVolumes(names, np.divide(total, count[:, None], dtype=np.float32), count)
 
     # --- facts and splits ---------------------------------------------------------------------
 
