@@ -1,9 +1,8 @@
 """Ask risk for generated orders, and hold each verdict against a second opinion.
 
-    .venv/bin/python tools/fuzz_limits.py --examples 8500 --seed 1
+    .venv/bin/python tools/fuzz_limits.py --count 1000000 --seed 1
 
-An example asks some 120 orders: 8,500 are a million. Exit code 1 and the shortest history found
-where a verdict differs.
+Exit code 1 and the shortest history found where a verdict differs.
 """
 
 import argparse
@@ -18,10 +17,10 @@ from orders.limits import run_limits  # type: ignore[import-not-found]  # the te
 def main() -> int:
     """Run and print what was done."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--examples", type=int, default=8_500)
+    parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    sys.stdout.write(run_limits(options.examples, options.seed) + "\n")
+    sys.stdout.write(run_limits(options.count, options.seed) + "\n")
     return 0
 
 

@@ -286,15 +286,17 @@ class LimitsMachine(RuleBasedStateMachine):
         self.book.apply(Reported(self.now_ns, report, self.book.fill_of(report)))
 
 
-def run_limits(examples: int, seed: int) -> str:
-    """Run the machine, and return what it did as a sentence; raises AssertionError at an escape."""
+def run_limits(count: int, seed: int) -> str:
+    """Ask for `count` orders, and return what came of it; raises AssertionError at an escape."""
     found: list[float] = []
     machine = type("Machine", (LimitsMachine,), {"took_us": found})
     rules = settings(
-        max_examples=examples, stateful_step_count=25, deadline=None, derandomize=False,
-        database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate],
+        max_examples=100, stateful_step_count=25, deadline=None, database=None,
+        suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
     )  # fmt: skip
-    run_state_machine_as_test(use_seed(seed)(machine), settings=rules)
+    while machine.asked < count:
+        run_state_machine_as_test(use_seed(seed)(machine), settings=rules)
+        seed += 1
     p99_us = sorted(found)[len(found) * 99 // 100]
     return (
         f"{machine.asked} orders asked, {machine.approved} approved, escapes 0, "
