@@ -33,7 +33,9 @@ class Inquiry:
         self.strangers: tuple[Report, ...] = ()
         """Open orders of the account that the book does not know, at the last look."""
         self._asking = False
-        self._due_ns = 0
+        self._hurried = True
+        self._asked_ns = 0
+        """When the last question ended."""
         self._breaks = 0
         self._failed = 0
         self._unfound: dict[str, int] = {}
@@ -43,7 +45,7 @@ class Inquiry:
 
     def hurry(self) -> None:
         """Ask as soon as may be: something is unknown."""
-        self._due_ns = 0
+        self._hurried = True
 
     def broken(self) -> None:
         """Believe nothing before the next look: the venue's stream broke."""
@@ -53,11 +55,13 @@ class Inquiry:
 
     def due(self, now_ns: int) -> bool:
         """Tell whether to look now."""
-        return not self._asking and now_ns >= self._due_ns
+        if self._asking:
+            return False
+        return now_ns - self._asked_ns >= self._pause_s() * NS
 
     async def look(self, moment: Callable[[], Moment]) -> None:
         """Ask once, and learn from the answer."""
-        self._asking = True
+        self._asking, self._hurried = True, False
         book, breaks, begun_ns = self.ledger.book, self._breaks, moment().now_ns
         late = [order.id for order in book.orders.values() if order.state == "lost"]
         asked = [order.id for order in book.live.values() if order.sent_ns] + late[-LATE_ASKED:]
@@ -65,17 +69,14 @@ class Inquiry:
             async with asyncio.timeout(self.trade.send_s):
                 statement = await self.broker.look(asked)
         except (Unavailable, TimeoutError):
-            wait_s = min(self.trade.ask_s * 2**self._failed, self.trade.look_s)
             self._failed += 1
-            self._due_ns = moment().now_ns + int(wait_s * NS)
         else:
             self._failed = 0
             self._learn(statement, asked, begun_ns, moment())
             # What broke while the answer was on its way may have hidden something from it.
             self.reconciled = self.reconciled and breaks == self._breaks
-            self._due_ns = moment().now_ns + int(self._pause_s() * NS)
         finally:
-            self._asking = False
+            self._asking, self._asked_ns = False, moment().now_ns
 
     def _learn(
         self, statement: Statement, asked: Sequence[str], begun_ns: int, moment: Moment
@@ -96,11 +97,16 @@ class Inquiry:
         self.reconciled = self.reconciled and booked
 
     def _pause_s(self) -> float:
+        """Return how long after the last question the next one is due."""
+        trade = self.trade
+        if self._failed:
+            return min(trade.ask_s * 2.0 ** (self._failed - 1), trade.look_s)
+        if self._hurried:
+            return 0.0
         unknown = any(order.state == "unknown" for order in self.ledger.book.live.values())
         if unknown or not self.reconciled:
-            return self.trade.ask_s
-        held = self.ledger.book.symbols()
-        return min(HELD_LOOK_S, self.trade.look_s) if held else self.trade.look_s
+            return trade.ask_s
+        return min(HELD_LOOK_S, trade.look_s) if self.ledger.book.symbols() else trade.look_s
 
     def _not_found(self, id_: str, begun_ns: int) -> None:
         """Believe that the venue has no such order, or have it sent again where that is harmless."""

@@ -77,6 +77,8 @@ class Venue:
         self.cash = ZERO
         """What fills brought and cost, fees included, $."""
         self.equity = self.last_equity = equity
+        self.part_share = 0.5
+        """Share of fills that are a part of what is left."""
         self.reject_share = 0.0
         """Share of orders that it rejects."""
         self.on_report: Callable[[Report], None] = lambda _: None
@@ -155,7 +157,11 @@ class Venue:
 
     def _fill(self, order: Resting, price: Decimal) -> None:
         left = order.request.quantity - order.filled
-        part = left if self._rng.random() < 0.5 else Decimal(self._rng.randint(1, int(left)))
+        part = (
+            left
+            if self._rng.random() >= self.part_share
+            else Decimal(self._rng.randint(1, int(left)))
+        )
         order.filled += part
         order.cost += part * price
         order.fee += part * FEE
