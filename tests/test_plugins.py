@@ -9,8 +9,12 @@ from tapelight.errors import ConfigError
 from tapelight.plugins import load, names
 
 
+SHIPPED = ["alpaca", "binance", "coinbase", "kite", "kraken", "massive"]
+LISTED = f"there are {', '.join(SHIPPED)}."
+
+
 def test_the_feeds_that_ship() -> None:
-    assert names("feeds") == ["binance", "coinbase", "kraken", "massive"]
+    assert names("feeds") == SHIPPED
     module = load("feeds", "massive")
     assert module.open(module.Config(api_key="x")).name == "massive"
 
@@ -22,7 +26,7 @@ def test_the_feeds_that_ship() -> None:
 def test_a_module_that_is_no_feed_is_refused(name: str) -> None:
     with pytest.raises(ConfigError) as told:
         load("feeds", name)
-    said = f"{name!r} is no feed, it offers no Config and open: there are binance, coinbase, kraken, massive."
+    said = f"{name!r} is no feed, it offers no Config and open: {LISTED}"
     assert str(told.value) == said
 
 
@@ -30,8 +34,8 @@ def test_a_module_that_is_no_feed_is_refused(name: str) -> None:
     ("name", "said"),
     [
         ("masive", "Unknown feed 'masive': did you mean massive?"),
-        ("nothing", "Unknown feed 'nothing': there are binance, coinbase, kraken, massive."),
-        ("", "Unknown feed '': there are binance, coinbase, kraken, massive."),
+        ("nothing", f"Unknown feed 'nothing': {LISTED}"),
+        ("", f"Unknown feed '': {LISTED}"),
         ("no.such", "feed 'no.such' can't be imported: No module named 'no'."),
     ],
 )

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -175,12 +175,15 @@ class Stream:
         self._woken = True
         self._ready.set()
 
-    async def send(self, message: str) -> None:
-        """Send a text message; raises Unavailable when the connection has ended."""
+    async def send(self, message: str | bytes) -> None:
+        """Send a text message, or a binary one; raises Unavailable when the connection has ended."""
         connection = self._connection
         if connection is None or connection.is_disconnected:
             raise self._end or Unavailable("The connection broke while sending.")
-        connection.send(WSMsgType.TEXT, message.encode())
+        if isinstance(message, str):
+            connection.send(WSMsgType.TEXT, message.encode())
+        else:
+            connection.send(WSMsgType.BINARY, message)
 
     async def close(self) -> None:
         """Close the connection within its close time-out."""
@@ -298,7 +301,10 @@ _MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
 
 @contextlib.asynccontextmanager
 async def open_stream(
-    url: str, limit_s: Callable[[], float | None], limits: Limits | None = None
+    url: str,
+    limit_s: Callable[[], float | None],
+    limits: Limits | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stream]:
     """Connect to `url` and yield its stream; leaving closes it before anything else can open.
 
@@ -307,14 +313,16 @@ async def open_stream(
     """
     limits = limits or Limits()
     stream = Stream(limit_s, limits)
-    await _connect(url, stream, limits)
+    await _connect(url, stream, limits, headers)
     try:
         yield stream
     finally:
         await stream.close()
 
 
-async def _connect(url: str, stream: Stream, limits: Limits) -> None:
+async def _connect(
+    url: str, stream: Stream, limits: Limits, headers: Mapping[str, str] | None = None
+) -> None:
     host = urlsplit(url).hostname
     if urlsplit(url).scheme not in ("ws", "wss") or not host:
         raise ConfigError(f"{url!r} is no WebSocket address: write it as wss://host/path.")
@@ -331,6 +339,7 @@ async def _connect(url: str, stream: Stream, limits: Limits) -> None:
                 max_frame_size=limits.max_message_bytes,
                 read_buffer_init_size=limits.read_bytes,
                 proxy=_proxy(host),
+                extra_headers=dict(headers or {}),
             )
     except (OSError, WSError, EOFError) as error:
         raise Unavailable(

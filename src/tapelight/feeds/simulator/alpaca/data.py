@@ -1,7 +1,7 @@
 """Alpaca's market data over REST: snapshots, bars, trades, the latest of each."""
 
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,16 +9,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from tapelight.feeds.simulator import sales
 from tapelight.feeds.simulator.aggregates import daily_on, day_bar
 from tapelight.feeds.simulator.alpaca.faults import Switches
 from tapelight.feeds.simulator.alpaca.forms import Event, Forms, bar_form, stamp
 from tapelight.feeds.simulator.alpaca.guard import Guard
 from tapelight.feeds.simulator.alpaca.refusal import Refusal, bad
-from tapelight.feeds.simulator.alpaca.side import Side
+from tapelight.feeds.simulator.alpaca.side import Amended, Side
+from tapelight.feeds.simulator.bars import Closed
+from tapelight.feeds.simulator.listing import TICKS
 from tapelight.feeds.simulator.market import MS
 from tapelight.feeds.simulator.rest import answer
 from tapelight.feeds.simulator.tape import dollars
 from tapelight.feeds.simulator.window import OK, Prints, Quoted
+from tapelight.model.batch import Int64s
 from tapelight.model.session import NEW_YORK
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -125,7 +129,10 @@ class Data:
         prices = [float(dollars(c[row : row + 1])[0]) for c in columns]
         start = self._midnight_ms(self._simulation.tape.day.plan.session.date)
         more = [float(totals.volume[row]), float(totals.vwap()[row]), float(totals.count[row])]
-        return bar_form([start, *prices, *more], stamp)
+        found = [start, *prices, *more]
+        for one in side.pending(row):
+            _spoil(found, one, float(totals.vwap_volume[row]))
+        return bar_form(found, stamp)
 
     def _previous(self, row: int) -> Event | None:
         daily = self._simulation.previous()
@@ -148,32 +155,40 @@ class Data:
             raise bad(f"invalid timeframe: {frame}")
         since_ns, until_ns = self._span(request)
         found: dict[str, list[Event]] = {}
-        for symbol, row in self._asked(request).items():
-            if frame in DAYS:
-                found[symbol] = self._days(row, since_ns, until_ns)
-            else:
-                found[symbol] = self._minutes(side, row, MINUTES[frame], since_ns, until_ns)
+        asked = self._asked(request)
+        if frame in DAYS:
+            found = self._days(asked, since_ns, until_ns)
+        else:
+            found = self._minutes(side, asked, MINUTES[frame], since_ns, until_ns)
         return self._paged(request, "bars", found)
 
     def _minutes(
-        self, side: Side, row: int, span: int, since_ns: int, until_ns: int
-    ) -> list[Event]:
-        grouped: dict[int, list[list[float]]] = {}
+        self, side: Side, asked: Rows, span: int, since_ns: int, until_ns: int
+    ) -> dict[str, list[Event]]:
+        symbols, rows = list(asked), np.array(list(asked.values()), np.int64)
+        grouped: dict[str, dict[int, list[list[float]]]] = {symbol: {} for symbol in symbols}
         for bars in side.totals.minute_bars():
-            found = bars.bar_of(row)
-            if found is not None and since_ns <= bars.start_ms * MS <= until_ns:
-                start = bars.start_ms // (span * 60_000) * span * 60_000
-                grouped.setdefault(start, []).append(found)
-        return [bar_form(_joined(start, bars), stamp) for start, bars in grouped.items()]
+            if not since_ns <= bars.start_ms * MS <= until_ns:
+                continue
+            start = bars.start_ms // (span * 60_000) * span * 60_000
+            for at, bar in _bars_of(bars, rows):
+                grouped[symbols[at]].setdefault(start, []).append(bar)
+        return {
+            symbol: [bar_form(_joined(start, bars), stamp) for start, bars in starts.items()]
+            for symbol, starts in grouped.items()
+        }
 
-    def _days(self, row: int, since_ns: int, until_ns: int) -> list[Event]:
+    def _days(self, asked: Rows, since_ns: int, until_ns: int) -> dict[str, list[Event]]:
         calendar = self._simulation.calendar
         first, last = calendar.date_of(since_ns), calendar.date_of(until_ns)
-        found = []
+        found: dict[str, list[Event]] = {symbol: [] for symbol in asked}
         for offset in range(min((last - first).days + 1, 1500)):
             daily = daily_on(self._simulation, first + dt.timedelta(days=offset))
-            if daily is not None and daily.volume[row] > 0:
-                found.append(self._day(daily, row))
+            if daily is None:
+                continue
+            for symbol, row in asked.items():
+                if daily.volume[row] > 0:
+                    found[symbol].append(self._day(daily, row))
         return found
 
     async def trades(self, request: Request) -> Response:
@@ -229,6 +244,36 @@ class Data:
         side = self._side(request)
         found = {s: self._minute(side, r) for s, r in self._asked(request).items()}
         return answer({"bars": {s: b for s, b in found.items() if b}})
+
+
+def _bars_of(bars: Closed, rows: Int64s) -> Iterator[tuple[int, list[float]]]:
+    """Yield (place in rows, bar) of those rows that have one, in the form of `Closed.bar_of`."""
+    if not len(bars.row):
+        return
+    at = np.minimum(np.searchsorted(bars.row, rows), len(bars.row) - 1)
+    there = np.flatnonzero(bars.row[at] == rows)
+    some = bars.take(at[there])
+    prices = [dollars(p.astype(np.int64)) for p in (some.open, some.high, some.low, some.close)]
+    columns = (*prices, some.volume, some.vwap(), some.count)
+    lines = zip(*(column.tolist() for column in columns), strict=True)
+    for place, line in zip(there.tolist(), lines, strict=True):
+        yield place, [float(bars.start_ms), *line]
+
+
+def _spoil(bar: list[float], one: Amended, shares: float) -> None:
+    """Let a day bar [start, o, h, l, c, v, vw, n] hold a print that is yet to be taken back."""
+    kind, price = int(one.trades.kind[one.at]), int(one.trades.price[one.at]) / TICKS
+    size, right = float(one.trades.size[one.at]), one.price / TICKS
+    if sales.COUNTS[kind] and not right:
+        bar[5] += size
+        bar[7] += 1
+    if sales.IS_EXTENDED[kind]:
+        return
+    if sales.MOVES_HIGH_LOW[kind]:
+        bar[2], bar[3] = max(bar[2], price), min(bar[3], price)
+    if sales.IN_VWAP[kind]:
+        more = 0.0 if right else size
+        bar[6] = round((bar[6] * shares + (price - right) * size) / (shares + more), 4)
 
 
 def _bare(event: Event) -> Event:

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from tapelight.feeds.simulator.alpaca.book import Book
 from tapelight.feeds.simulator.alpaca.data import Data
@@ -15,6 +17,7 @@ from tapelight.feeds.simulator.alpaca.stream import DataStream
 from tapelight.feeds.simulator.alpaca.trading import Trading
 from tapelight.feeds.simulator.alpaca.updates import Updates
 from tapelight.feeds.simulator.alpaca.venue import Venue
+from tapelight.feeds.simulator.rest import answer
 from tapelight.feeds.simulator.simulation import Simulation, Step
 from tapelight.model.clock import MarketClock
 
@@ -45,11 +48,18 @@ class Service:
         return [
             WebSocketRoute("/stream", self._updates.stream),
             WebSocketRoute("/v2/test", self._test.stream),
+            Route("/simulator/streams", self.drop, methods=["DELETE"]),
             *(WebSocketRoute(f"/v2/{name}", s.stream) for name, s in self._streams.items()),
             *self._data.routes(),
             *self._trading.routes(),
             *self._listed.routes(),
         ]
+
+    async def drop(self, _request: Request) -> Response:
+        """Break the connections of the data streams."""
+        for stream in (*self._streams.values(), self._test):
+            stream.close()
+        return answer({})
 
     def broadcast(self, step: Step) -> None:
         """Let a step of the market reach orders and streams."""

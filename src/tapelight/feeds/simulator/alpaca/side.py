@@ -1,7 +1,7 @@
 """What one data feed knows of the market: SIP all of it, IEX the prints of one exchange.
 
 Prints that the tape marks as bad are taken back five seconds later, every second of them by a
-correction to the bid. What REST tells, sums and bars, is without them from the start.
+correction to the bid. Sums and bars are kept without them.
 """
 
 import copy
@@ -102,6 +102,10 @@ class Side:
         truth = np.where(trades.truth == BAD, OK, trades.truth).astype(np.uint8)
         fixed = replace(trades, price=price, truth=truth).take(keep)
         return replace(window, trades=fixed), numbers[keep]
+
+    def pending(self, row: int) -> list[Amended]:
+        """Return the prints of a row that have been sent and not yet taken back."""
+        return [one for one in self._waiting if one.row == row]
 
     def _due(self, now_ms: int) -> list[Amended]:
         found = []
