@@ -8,7 +8,7 @@ import pytest
 
 from tapelight.app.questions import QuestionFiles
 from tapelight.app.scanfiles import ScanFiles
-from web.conftest import HOST, Site
+from web.conftest import HOST, Site, Town
 
 GOOD = "SELECT symbol, last FROM market WHERE last > 5 ORDER BY last DESC LIMIT 5"
 
@@ -75,6 +75,33 @@ async def test_a_text_is_checked(client: httpx.AsyncClient) -> None:
     assert (bad["ok"], bad["faults"][0]["line"], bad["faults"][0]["column"]) == (False, 1, 8)
     good = (await client.post("/api/scans/check", json={"text": GOOD})).json()
     assert (good["ok"], good["faults"], good["warnings"]) == (True, [], [])
+
+
+async def test_a_scan_is_changed_by_who_made_it_or_by_an_admin(town: Town, tmp_path: Path) -> None:
+    files = QuestionFiles(tmp_path / "questions")
+    (tmp_path / "questions").mkdir()
+    (tmp_path / "questions" / "byhand.sql").write_text(GOOD)
+    files.poll()
+    town.site.scans = ScanFiles(files)
+    town.site.gateway.close()
+    town.site.gateway = town.site.open()
+    ann, tess, root = [await town.enter(name) for name in ("ann", "tess", "root")]
+    anyone = {"if-match": "*"}
+    made = await ann.put("/api/scans/mine", json={"text": GOOD})
+    assert (made.status_code, made.json()["owner"]) == (200, "ann")
+    for name in ("mine", "byhand", "gainers"):
+        for answer in (
+            await tess.put(f"/api/scans/{name}", json={"text": GOOD}, headers=anyone),
+            await tess.delete(f"/api/scans/{name}", headers=anyone),
+        ):
+            assert (answer.status_code, "another name" in answer.json()["detail"]) == (403, True)
+    owners = {s["name"]: s["owner"] for s in (await tess.get("/api/scans")).json()}
+    assert (owners["mine"], owners["byhand"], owners["gainers"]) == ("ann", "", "")
+    changed = await root.put("/api/scans/mine", json={"text": GOOD + "0"}, headers=anyone)
+    assert (changed.status_code, changed.json()["owner"]) == (200, "ann")
+    assert (await ann.delete("/api/scans/mine", headers=anyone)).status_code == 200
+    taken = await tess.put("/api/scans/mine", json={"text": GOOD})
+    assert (taken.status_code, taken.json()["owner"]) == (200, "tess")
 
 
 async def test_a_replay_has_none(http: httpx.AsyncClient) -> None:

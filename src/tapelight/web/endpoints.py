@@ -83,6 +83,8 @@ class ScanRow(msgspec.Struct):
     fault: str
     header: dict[str, Json]
     cost_us: float | None = None
+    owner: str = ""
+    """Who made it, and may change it beside admins; empty where nobody did by the gateway."""
 
 
 class ScanText(msgspec.Struct, forbid_unknown_fields=True):

@@ -151,7 +151,7 @@ class Rest:
                 missing,
             ),
             *reason_endpoints(self._reasons, self._boards),
-            *scan_endpoints(self._scans),
+            *scan_endpoints(self._scans, self._documents),
             *record_endpoints(self._records),
             *self._users,
             *document_endpoints(LAYOUTS, self._documents),

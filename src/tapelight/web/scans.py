@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from tapelight.errors import Unavailable
-from tapelight.ports import Json, Scans
+from tapelight.errors import Missing, Unavailable
+from tapelight.ports import Document, Documents, Json, Scans
+from tapelight.web.documents import version_of
 from tapelight.web.endpoints import (
     Arguments,
     Checked,
@@ -15,6 +16,8 @@ from tapelight.web.endpoints import (
     ScanText,
     reply,
 )
+from tapelight.web.problems import Refused
+from tapelight.web.who import Who
 
 SCAN = Param("name", "A scan's name: a letter, then letters, digits and _.", place="path", most=64)
 IF_MATCH = Param(
@@ -26,9 +29,13 @@ IF_MATCH = Param(
 )
 
 
-def scan_endpoints(scans: Scans | None) -> tuple[Endpoint, ...]:
+OWNED = "scan"
+"""The kind of document that says whose a scan is; its text is the file's."""
+
+
+def scan_endpoints(scans: Scans | None, documents: Documents | None = None) -> tuple[Endpoint, ...]:
     """Return the endpoints; without `scans` they say that there are none."""
-    rest = ScanRest(scans)
+    rest = ScanRest(scans, documents)
     path, changed = "/api/scans/{name}", (400, 404, 412, 413)
     return (
         Endpoint("/api/scans", "List boards and scans.", rest.list, list[ScanRow]),
@@ -50,10 +57,11 @@ def scan_endpoints(scans: Scans | None) -> tuple[Endpoint, ...]:
 
 
 class ScanRest:
-    """Answer the endpoints."""
+    """Answer the endpoints; a scan is changed by who made it, or by an admin."""
 
-    def __init__(self, scans: Scans | None) -> None:
+    def __init__(self, scans: Scans | None, documents: Documents | None = None) -> None:
         self._given = scans
+        self._documents = documents
 
     @property
     def _scans(self) -> Scans:
@@ -61,34 +69,60 @@ class ScanRest:
             raise Unavailable("A replay has no scans to edit: ask a scanner that runs.")
         return self._given
 
-    def list(self, _args: Arguments) -> Response:
-        """List all."""
-        return reply(list(self._scans.scans()))
+    async def list(self, _args: Arguments) -> Response:
+        """List all, with their owners."""
+        owners = await self._owners()
+        return reply([{**s, "owner": owners.get(s["name"], "")} for s in self._scans.scans()])
 
-    def show(self, args: Arguments) -> Response:
+    async def show(self, args: Arguments) -> Response:
         """Show one, with its ETag."""
-        return _tagged(self._scans.scan(args["name"]))
+        return await self._told(self._scans.scan(args["name"]))
 
     async def write(self, args: Arguments) -> Response:
-        """Write one."""
-        text, version = args["body"].text, _version(args["if_match"])
-        return _tagged(await self._scans.write(args["name"], text, version))
+        """Write one; a new one is then its writer's."""
+        name, who, version = args["name"], args["who"], version_of(args["if_match"])
+        is_new = await self._check_owner(name, who)
+        told = await self._scans.write(name, args["body"].text, version)
+        if is_new and self._documents is not None:
+            await self._documents.write(Document(OWNED, who.name, name, 0, {}, True), "*")
+        return await self._told(told)
 
     async def delete(self, args: Arguments) -> Response:
         """Delete one."""
-        return _tagged(await self._scans.write(args["name"], None, _version(args["if_match"])))
+        name, version = args["name"], version_of(args["if_match"])
+        await self._check_owner(name, args["who"])
+        told = await self._scans.write(name, None, version)
+        owner = (await self._owners()).get(name)
+        if owner is not None and self._documents is not None:
+            await self._documents.write(Document(OWNED, owner, name, 0, None), "*")
+        return await self._told(told)
+
+    async def _owners(self) -> dict[str, str]:
+        """Return whose each scan is, as far as it is known."""
+        if self._documents is None:
+            return {}
+        return {d.name: d.owner for d in await self._documents.list(OWNED, "")}
+
+    async def _check_owner(self, name: str, who: Who) -> bool:
+        """Tell whether a scan is new; raises Refused where it is another's, or came with the rest."""
+        try:
+            self._scans.scan(name)
+        except Missing:
+            return True
+        owner = (await self._owners()).get(name, "")
+        if who.name != owner and not who.may("admin", "scan"):
+            whose = f"{owner}'s" if owner else "everybody's"
+            raise Refused(
+                403, f"The scan {name} is {whose}: write yours under another name, or ask an admin."
+            )
+        return False
+
+    async def _told(self, told: Mapping[str, Json]) -> Response:
+        if "version" not in told:
+            return reply(told)
+        owner = (await self._owners()).get(told["name"], "")
+        return reply({**told, "owner": owner}, etag=f'"{told["version"]}"')
 
     def check(self, args: Arguments) -> Response:
         """Check a text."""
         return reply(self._scans.check(args["body"].name, args["body"].text))
-
-
-def _version(tag: str) -> str:
-    """Return the version in an ETag: RFC 9110 puts it in quotes."""
-    return tag.strip().removeprefix("W/").strip('"')
-
-
-def _tagged(told: Mapping[str, Json]) -> Response:
-    if "version" not in told:
-        return reply(told)
-    return reply(told, etag=f'"{told["version"]}"')
