@@ -9,6 +9,7 @@ from math import ceil
 from typing import Protocol
 
 import msgspec
+import structlog
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
@@ -31,6 +32,7 @@ from tapelight.web.quota import Quota
 from tapelight.web.who import NOBODY, ROLES, Who
 from tapelight.web.wire import quoted
 
+log = structlog.get_logger()
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")
 RESERVED = ("local", "guest", "nobody", "anonymous", "system")
 PASSWORD_CHARS = (10, 256)
@@ -153,6 +155,7 @@ class AuthRest:
             account = Account(user_name(given.name), "admin")
             check_password(given.password, given.name)
             await self.directory.write(account, given.password, new=True)
+        log.info("set up", user=account.name, address=client_of(scope))
         return await self._session(account, scope)
 
     async def log_in(self, args: Arguments) -> Response:
@@ -166,6 +169,7 @@ class AuthRest:
         who: Who = args["who"]
         if who.via == "session":
             await self.directory.end(who.name, who.token)
+            log.info("logged out", user=who.name)
         cookie = f"{_cookie_name(args['scope'])}=; Max-Age=0; {_cookie_rules(args['scope'])}"
         return reply(self._told(NOBODY, args["scope"], ""), 200, **{"set-cookie": cookie})
 
@@ -193,7 +197,11 @@ class AuthRest:
             raise Refused(429, f"Too many wrong passwords: try again in {ceil(wait_s)} s.")
         if len(password) > PASSWORD_CHARS[1]:
             raise Rejected(f"A password has up to {PASSWORD_CHARS[1]} characters.")
-        account = await self.directory.verify(name, password)
+        try:
+            account = await self.directory.verify(name, password)
+        except Rejected:
+            log.warning("a log-in failed", user=quoted(name), address=client_of(scope))
+            raise
         for key in keys:
             self._tries.forgive(key)
         return account
@@ -214,6 +222,7 @@ class AuthRest:
         expires_ns = time.time_ns() + SESSION_NS
         made = Credential("", account.name, "session", label, frozenset(), 0, expires_ns, 0)
         token = await self.directory.make(made)
+        log.info("logged in", user=account.name, address=client_of(scope))
         who = Who(account.name, account.role, "session", token=token.partition(".")[0])
         age_s = SESSION_NS // 10**9
         cookie = f"{_cookie_name(scope)}={token}; Max-Age={age_s}; {_cookie_rules(scope)}"

@@ -3,6 +3,7 @@
 import time
 
 import msgspec
+import structlog
 from starlette.responses import Response
 
 from tapelight.errors import Missing, Rejected
@@ -13,6 +14,7 @@ from tapelight.web.problems import Refused
 from tapelight.web.who import SCOPES, Who
 from tapelight.web.wire import quoted
 
+log = structlog.get_logger()
 USER = Param("name", "A user's name.", place="path", most=64)
 ID = Param("id", "The id of a session or key, as its list tells it.", place="path", most=64)
 DAY_NS = 86_400 * 10**9
@@ -136,7 +138,9 @@ class UserRest:
         given: NewUser = args["body"]
         check_password(given.password, given.name)
         account = Account(user_name(given.name), user_role(given.role))
-        return reply(_row(await self._auth.directory.write(account, given.password, new=True)))
+        made = await self._auth.directory.write(account, given.password, new=True)
+        log.info("a user was made", user=made.name, role=made.role, by=args["who"].name)
+        return reply(_row(made))
 
     async def change(self, args: Arguments) -> Response:
         """Change role, password or whether one may log in; the sessions end."""
@@ -149,12 +153,14 @@ class UserRest:
         account = Account(old.name, role, disabled, old.created_ns, old.subject)
         written = await self._auth.directory.write(account, given.password, new=False)
         me: Who = args["who"]
+        log.info("a user was changed", user=old.name, role=role, disabled=disabled, by=me.name)
         await self._auth.directory.end_sessions(old.name, me.token if me.name == old.name else "")
         return reply(_row(written))
 
     async def delete(self, args: Arguments) -> Response:
         """Delete one."""
         await self._auth.directory.delete(args["name"])
+        log.info("a user was deleted", user=args["name"], by=args["who"].name)
         return reply({"name": args["name"], "deleted": True})
 
     async def sessions(self, args: Arguments) -> Response:
@@ -177,6 +183,7 @@ class UserRest:
             now + given.days * DAY_NS, 0,
         )  # fmt: skip
         token = await self._auth.directory.make(wanted)
+        log.info("an API key was made", user=who.name, scopes=sorted(wanted.scopes))
         return reply({"key": token, "id": token.partition(".")[0]})
 
     async def end(self, args: Arguments) -> Response:

@@ -1,0 +1,155 @@
+"""From a mark to people: alerts of a real engine's signals and prices, and after a restart."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tapelight.app.control import Control
+from tapelight.buses.memory import MemoryBus
+from tapelight.config import Config
+from tapelight.engine import Cycle, Engine
+from tapelight.model.batch import Batch, trades_of
+from tapelight.model.records import CalendarChoice, FeedState, Mark, Questions, Symbols
+from tapelight.model.signals import Signal
+from tapelight.ports import Document, Json
+
+MS = 1_000_000
+NS = 1_000_000_000
+START = 1_795_185_000 * NS
+TEXTS = {
+    "up": '-- gate = "none"\n-- kind = "events"\nSELECT symbol, last FROM market WHERE last > 10'
+}
+
+
+class Desk:
+    """An engine of two symbols, and the alerting that listens to it."""
+
+    def __init__(self, data: Path) -> None:
+        self.told: list[tuple[str, Mapping[str, Json]]] = []
+        bus = MemoryBus()
+        bus.subscribe(lambda topic, state: self.told.append((topic, state)))
+        self.control = Control(data, Config(), bus)
+        self.alerting = self.control.alerting
+        self.engine = Engine()
+        for record in (CalendarChoice("XNYS"), Symbols(0, ["A", "B"]), Questions(TEXTS)):
+            self.engine.apply(record)
+
+    async def keep(self, kind: str, name: str, body: Mapping[str, Json]) -> None:
+        """Write a document of ann's and let the alerting see it."""
+        await self.control.documents.write(Document(kind, "ann", name, 0, dict(body)), "*")
+        await self.alerting.step()
+
+    def trade(self, row: int, price: float, ts_ns: int) -> None:
+        self.engine.apply(Batch(ts_ns, trades_of([row], [ts_ns], [price], [100.0], [0], [0], [0])))
+
+    async def mark(self, ts_ns: int, complete_ns: int | None = None) -> list[Signal]:
+        cycle = self.engine.apply(Mark(ts_ns, ts_ns if complete_ns is None else complete_ns))
+        assert isinstance(cycle, Cycle)
+        self.alerting.on_cycle(cycle, self.engine)
+        await self.alerting.step()
+        return cycle.signals
+
+    def texts(self) -> list[str]:
+        """Return the words of all alerts shown so far."""
+        return [alert["text"] for _, state in self.told for alert in state["alerts"]]
+
+
+@pytest.fixture
+async def desks(tmp_path: Path) -> AsyncIterator[Callable[[], Desk]]:
+    """Make desks over one data folder, one after the other."""
+    made: list[Desk] = []
+
+    def make() -> Desk:
+        made.append(Desk(tmp_path))
+        return made[-1]
+
+    yield make
+    await made[-1].control.close()
+
+
+async def test_a_signal_is_told_once_also_when_a_run_gives_it_again(
+    desks: Callable[[], Desk],
+) -> None:
+    desk = desks()
+    await desk.keep("alert", "ups", {"scans": ["up"]})
+    desk.trade(0, 10.5, START + MS)
+    signals = await desk.mark(START + 50 * MS)
+    assert [(s.symbol, s.state) for s in signals] == [("A", "fired")]
+    ((topic, state),) = desk.told
+    assert (topic, state["ts_ns"]) == ("alerts:ann", START + 50 * MS)
+    assert [(a["symbol"], a["scan"], a["rule"]) for a in state["alerts"]] == [("A", "up", "ups")]
+    await desk.control.close()
+
+    after = desks()
+    await after.alerting.load()
+    after.alerting.again(signals, after.engine)
+    await after.alerting.step()
+    assert after.told == []
+    assert len(await after.alerting.deliveries("ann", 10)) == 1
+
+
+async def test_a_kill_between_a_signal_and_its_alert_is_made_up_for(
+    desks: Callable[[], Desk],
+) -> None:
+    desk = desks()
+    await desk.keep("alert", "ups", {"scans": ["up"]})
+    desk.trade(0, 10.5, START + MS)
+    cycle = desk.engine.apply(Mark(START + 50 * MS, START + 50 * MS))
+    assert isinstance(cycle, Cycle)
+    desk.alerting.on_cycle(cycle, desk.engine)  # and no step: it is in memory alone
+    await desk.control.close()
+
+    after = desks()
+    await after.alerting.load()
+    after.alerting.again(cycle.signals, after.engine)
+    await after.alerting.step()
+    assert len(after.texts()) == 1
+
+
+async def test_a_level_is_reached_by_the_tables_last_price(desks: Callable[[], Desk]) -> None:
+    desk = desks()
+    await desk.keep("level", "ten", {"symbol": "B", "price": 10.0})
+    await desk.mark(START + 50 * MS)
+    desk.trade(1, 9.9, START + 60 * MS)
+    await desk.mark(START + 100 * MS)
+    assert desk.texts() == []
+    desk.trade(1, 10.05, START + 110 * MS)
+    await desk.mark(START + 150 * MS)
+    assert desk.texts() == ["B has crossed 10, last 10.05"]
+    desk.trade(1, 9.9, START + 160 * MS)
+    await desk.mark(START + 200 * MS)
+    assert len(desk.texts()) == 1
+    kept = await desk.control.documents.show("level", "ann", "ten")
+    assert (kept.version, kept.body["reached_ns"]) == (2, START + 150 * MS)
+
+
+async def test_an_old_or_provisional_price_reaches_nothing(desks: Callable[[], Desk]) -> None:
+    desk = desks()
+    await desk.keep("level", "ten", {"symbol": "B", "price": 10.0, "side": "above"})
+    desk.trade(1, 11.0, START + MS)
+    await desk.mark(START + 6 * NS, complete_ns=START + 50 * MS)
+    assert desk.texts() == []
+    desk.engine.apply(FeedState(START + 6 * NS, "f", "gap", "", True, START + 6 * NS))
+    await desk.mark(START + 7 * NS)
+    assert desk.texts() == []
+
+
+async def test_a_level_that_its_owner_moves_meanwhile_is_the_owners(
+    desks: Callable[[], Desk],
+) -> None:
+    desk = desks()
+    await desk.keep("level", "ten", {"symbol": "B", "price": 10.0, "side": "above"})
+    desk.trade(1, 11.0, START + MS)
+    cycle = desk.engine.apply(Mark(START + 50 * MS, START + 50 * MS))
+    assert isinstance(cycle, Cycle)
+    moved = {"symbol": "B", "price": 11.1, "side": "above"}
+    await desk.control.documents.write(Document("level", "ann", "ten", 0, moved), "*")
+    desk.alerting.on_cycle(cycle, desk.engine)
+    await desk.alerting.step()
+    assert desk.texts() == ["B is at or above 10, last 11"]
+    await desk.alerting.step()
+    assert desk.alerting.levels.count == 1
+    desk.trade(1, 11.2, START + 60 * MS)
+    await desk.mark(START + 100 * MS)
+    assert len(desk.texts()) == 2
