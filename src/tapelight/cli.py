@@ -295,13 +295,15 @@ def replay(
 
 
 @app.command
-def bench(*names: str, json: bool = False) -> None:
+def bench(*names: str, rate: float | None = None, json: bool = False) -> None:
     """Measure: decode, cycle, e2e; each figure with its baseline of the same run.
 
     Parameters
     ----------
     names
         Which; all when none is given.
+    rate
+        Of stampede: the rated load, trades a second; 100,000 when not given. Ten times it is sent.
     json
         One JSON object a line: name, value, unit, baseline, ratio.
     """
@@ -309,7 +311,7 @@ def bench(*names: str, json: bool = False) -> None:
     from tapelight.telemetry import log_to_stderr
 
     log_to_stderr()
-    for row in run_benches(names):
+    for row in run_benches(names, rate):
         print(jsonlib.dumps(row) if json else _bench_line(row), flush=True)
 
 

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from market.tape import Tape
-from tapelight.market.spill import LATE
+from tapelight.market.spill import CHANGED, LATE
 from tapelight.model.batch import Batch, quotes_of, trades_of
 from tapelight.model.records import Reference
 from tapelight.model.session import NS
@@ -149,6 +149,22 @@ def test_a_stamp_days_ahead_rolls_nothing_and_costs_only_itself() -> None:
     tape.mark("15:00:04")
     assert tape.many("last vol", "B") == [None, 0.0]
     assert (tape.table.rolls, tape.table.counters[LATE]) == (0, 2)
+
+
+def test_rows_that_change_before_and_after_the_roll_are_noted_once() -> None:
+    """Between two marks the list of changed rows has room for each row once."""
+    symbols = [f"S{i}" for i in range(40)]
+    tape = Tape(*symbols)
+    for days in (0, 3):
+        for symbol in symbols:
+            tape.trade(
+                "04:00:01" if days else "19:59:58", 10.0, 100.0, 12, symbol=symbol, days=days
+            )
+    assert tape.table.rolls == 1
+    assert tape.table.changed().tolist() == list(range(40))
+    assert tape.table.counters[CHANGED] == 40
+    tape.mark("04:00:02", days=3)
+    assert tape.table.changed().tolist() == []
 
 
 @pytest.mark.parametrize(("before_s", "rolls"), [(15, 1), (16, 0)])

@@ -31,10 +31,10 @@ def row(name: str, value: float, baseline: float, unit: str = "ms") -> Row:
     }
 
 
-def run_benches(names: Iterable[str] = ()) -> Iterator[Row]:
+def run_benches(names: Iterable[str] = (), rate: float | None = None) -> Iterator[Row]:
     """Yield the rows of the named benchmarks as they are measured; all when none is named.
 
-    Raises ConfigError for an unknown name before anything runs.
+    `rate` is the rated load of those that send one. Raises ConfigError for an unknown name before anything runs.
     """
     known = benches()
     chosen = list(names) or known
@@ -43,9 +43,10 @@ def run_benches(names: Iterable[str] = ()) -> Iterator[Row]:
             near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
             raise ConfigError(f"Unknown benchmark {name!r}: {hint}")
-    return _rows(chosen)
+    return _rows(chosen, rate)
 
 
-def _rows(names: list[str]) -> Iterator[Row]:
+def _rows(names: list[str], rate: float | None) -> Iterator[Row]:
     for name in names:
-        yield from importlib.import_module(f"{__name__}.{name}").run()
+        module = importlib.import_module(f"{__name__}.{name}")
+        yield from module.run(rate) if hasattr(module, "RATED") else module.run()

@@ -110,9 +110,9 @@ async def throughput(size: int, load: Load) -> list[dict[str, Any]]:
     """Return trades a second of CPU, with the journal's thread and without."""
     decode = 1e9 / decode_ns()
     with tempfile.TemporaryDirectory(prefix="tapelight-bench-") as folder:
-        async with _child("-m", "tapelight.bench.e2e", "--send", size) as child:
-            assert child.stdout is not None
-            port = int(await asyncio.wait_for(child.stdout.readline(), START_LIMIT_S))
+        async with child("-m", "tapelight.bench.e2e", "--send", size) as sender:
+            assert sender.stdout is not None
+            port = int(await asyncio.wait_for(sender.stdout.readline(), START_LIMIT_S))
             async with open_stream(f"ws://127.0.0.1:{port}", lambda: None) as stream:
                 core, journal, trades = await _measure(stream, Path(folder), load)
     return [
@@ -152,7 +152,7 @@ async def _measure(stream: Stream, folder: Path, load: Load) -> tuple[float, flo
     return end[0] - begin[0], end[1] - begin[1], end[2] - begin[2]
 
 
-def scanner_of(folder: Path) -> Scanner:
+def scanner_of(folder: Path, start_ns: int = START_NS) -> Scanner:
     """Return a scanner at work: its clock set, references known, 24 boards watched."""
     scanner = Scanner(folder, questions(scans=0), "XNYS")
     boards = EngineBoards(scanner.engine)
@@ -160,11 +160,11 @@ def scanner_of(folder: Path) -> Scanner:
     bus = MemoryBus()
     bus.subscribe(lambda _topic, _state: None)
     scanner.listeners.append(Publisher(boards, market, bus, scanner.status).on_cycle)
-    scanner.clock.set(START_NS)
+    scanner.clock.set(start_ns)
     symbols = sorted({e["sym"] for f in trade_frames(200) for e in msgspec.json.decode(f)})
     closes = [5.0 + sum(symbol.encode()) % 97 for symbol in symbols]
     scanner.put(References("2026-11-20", references(symbols, closes)))
-    scanner.put(FeedState(START_NS, "bench", "live"))
+    scanner.put(FeedState(start_ns, "bench", "live"))
     for board in scanner.engine.boards:
         bus.want(f"board:{board}", True)
     boards.engine = market.engine = scanner.engine
@@ -193,9 +193,9 @@ async def latency(load: Load) -> list[dict[str, Any]]:
             "--rate", load.rate, "--hold", "--start", "2026-11-20T09:30:05-05:00",
         )  # fmt: skip
         scanner = ("-m", "tapelight", "run", "--config", config, "--data", folder, "--port", port)
-        async with _child(*simulator), httpx.AsyncClient() as client:
+        async with child(*simulator), httpx.AsyncClient() as client:
             await _answers(client, f"http://127.0.0.1:{market}/simulator/clock")
-            async with _child(*scanner):
+            async with child(*scanner):
                 await _live(client, f"http://127.0.0.1:{port}/health")
                 offset = await _offset_ns(client, market)
                 await asyncio.sleep(load.settle_s)
@@ -292,7 +292,7 @@ def _lags(message: dict[str, Any], now_ns: int) -> list[float]:
 
 
 @contextlib.asynccontextmanager
-async def _child(*arguments: object) -> AsyncIterator[asyncio.subprocess.Process]:
+async def child(*arguments: object) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run Python with these arguments until the block ends."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, *map(str, arguments), stdout=asyncio.subprocess.PIPE,

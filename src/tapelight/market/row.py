@@ -95,7 +95,10 @@ WINDOW_SUMS = (
     "min_v min_tv tv20 v20"
 ).split()
 """What `market.windows` keeps in a row."""
-_OVER_THE_ROLL = {*_QUOTE, *WINDOW_SUMS, "prev_close", "quote_ns", "listing", "ssr_before"}
+_OVER_THE_ROLL = {
+    *_QUOTE, *WINDOW_SUMS, "prev_close", "quote_ns", "listing", "ssr_before", "changed",
+}  # fmt: skip
+"""A row that changed since the last mark stays on the list of these: it must not come on it twice."""
 _ZERO_FIRST = [
     name
     for name in ROW.names or ()
