@@ -8,6 +8,7 @@ need() { # command, package
     command -v "$1" >/dev/null || missing="$missing $2"
 }
 need chromium chromium
+need tmux tmux
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -19,6 +19,7 @@ from tapelight.commands.options import (
     named_folder,
 )
 from tapelight.commands.scan import scan
+from tapelight.commands.top import top
 from tapelight.commands.why import why
 from tapelight.errors import Bug, ConfigError, TapelightError
 
@@ -30,6 +31,7 @@ app = cyclopts.App(
 app.command(backtest)
 app.command(data_commands)
 app.command(scan)
+app.command(top)
 app.command(why)
 
 
