@@ -1,8 +1,9 @@
 """News: how fresh, how much, about what."""
 
 from tapelight.market.column import Column, column
+from tapelight.market.newsroom import Newsroom
 from tapelight.market.text import Text
-from tapelight.market.view import Moment, Newsroom
+from tapelight.market.view import Moment
 from tapelight.model.headline import DILUTION
 
 DAY_NS = 86_400_000_000_000
