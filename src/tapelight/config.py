@@ -25,11 +25,25 @@ class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Further origins whose pages may open the WebSocket."""
 
 
+class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[users.oidc]: a provider of OpenID Connect at which users sign in."""
+
+    issuer: str = ""
+    """As in https://id.example; empty: none."""
+    client_id: str = ""
+    client_secret: str = ""
+    redirect: str = ""
+    """This gateway's own https://HOST/api/oidc/callback, as the provider knows it."""
+    role: str = "viewer"
+    """That of who comes for the first time."""
+
+
 class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[users]: who may come in."""
 
     guests: bool = False
     """Let everybody read, within quotas: for a public demo. Never orders, nor what users keep."""
+    oidc: SignIn = SignIn()
 
 
 class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

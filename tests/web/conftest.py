@@ -16,6 +16,7 @@ from tapelight.app.scanfiles import ScanFiles
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
 from tapelight.ports import Account, Alerting, Documents
+from tapelight.web.oidc import Oidc
 from tapelight.web.server import Gateway, Users
 from web.by_hand import BoardsByHand, MarketByHand, PastByHand
 
@@ -33,6 +34,7 @@ class Site:
         self.documents: Documents | None = None
         self.users: Users | None = None
         self.guests = False
+        self.oidc: Oidc | None = None
         self.alerting: Alerting | None = None
         self.gateway = self.open()
 
@@ -40,7 +42,7 @@ class Site:
         return Gateway(
             self.boards, self.market, self.bus, port=0, epoch="e1", past=self.past,
             scans=self.scans, documents=self.documents, users=self.users, guests=self.guests,
-            code="c0de", alerting=self.alerting,
+            code="c0de", alerting=self.alerting, oidc=self.oidc,
         )  # fmt: skip
 
 

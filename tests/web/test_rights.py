@@ -41,6 +41,8 @@ RIGHTS: Mapping[str, tuple[str, str]] = {
     "POST /api/setup": ("nobody", PERSON),
     "POST /api/login": ("nobody", PERSON),
     "POST /api/logout": ("nobody", PERSON),
+    "GET /api/oidc/login": ("nobody", READ),
+    "GET /api/oidc/callback": ("nobody", READ),
     "POST /api/password": ("viewer", PERSON),
     "POST /api/ticket": ("viewer", READ),
     "GET /api/users": ("admin", PERSON),

@@ -8,17 +8,20 @@ import structlog
 from argon2 import PasswordHasher
 
 from tapelight.app.alerting import Alerting
-from tapelight.config import Config
+from tapelight.config import Config, SignIn
+from tapelight.errors import ConfigError
 from tapelight.ports import Bus
 from tapelight.stores import documents, users
 from tapelight.stores.database import OWNER_ONLY, Database
 from tapelight.stores.documents import DOCUMENTS, DocumentStore
 from tapelight.stores.users import HASHER, UserStore
 from tapelight.web.guard import is_loopback
+from tapelight.web.oidc import Oidc, Provider
 from tapelight.web.server import Gateway
 
 log = structlog.get_logger()
 FILE = "users.db"
+CALLBACK = "/api/oidc/callback"
 KEY_FILE = "gateway.key"
 """Holds an API key that reads, new at each start: for programs that may read the data folder."""
 
@@ -35,6 +38,7 @@ class Control:
         self.users = UserStore(self._database, hasher=hasher, belongings=(DOCUMENTS.c.owner,))
         self.users.touched = self.documents.touch
         self.alerting = Alerting(data, self.documents, config, bus)
+        self.oidc = _oidc(config.users.oidc)
         self.code = secrets.token_hex(4)
 
     def show(self, gateway: Gateway, host: str) -> None:
@@ -53,6 +57,29 @@ class Control:
         """Write what waits, and close the files."""
         await self.alerting.close()
         self._database.close()
+
+
+def _oidc(settings: SignIn) -> Oidc | None:
+    """Return the provider at which users sign in, if there is one; raises ConfigError."""
+    if not settings.issuer:
+        return None
+    if not settings.issuer.startswith("https://"):
+        raise ConfigError("[users.oidc] issuer: give it with https://, as the provider tells it.")
+    if not settings.client_id or not settings.redirect.endswith(CALLBACK):
+        raise ConfigError(
+            f"[users.oidc]: give client_id, and redirect as in https://HOST{CALLBACK}."
+        )
+    if settings.role not in ("viewer", "analyst", "trader"):
+        raise ConfigError("[users.oidc] role: use viewer, analyst or trader.")
+    return Oidc(
+        Provider(
+            settings.issuer,
+            settings.client_id,
+            settings.redirect,
+            settings.client_secret,
+            settings.role,
+        )
+    )
 
 
 def tables() -> sa.MetaData:

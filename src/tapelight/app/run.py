@@ -109,7 +109,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
         quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
-        code=control.code, alerting=control.alerting,
+        code=control.code, alerting=control.alerting, oidc=control.oidc,
     )  # fmt: skip
     control.show(gateway, web.host)
     parts = Parts(

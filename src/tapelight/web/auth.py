@@ -54,6 +54,8 @@ class Me(msgspec.Struct):
     csrf: str
     accounts: bool
     setup: bool
+    sign_in: str
+    """Where to go to sign in elsewhere; empty where there is no provider."""
 
 
 class SetUp(msgspec.Struct, forbid_unknown_fields=True):
@@ -97,11 +99,13 @@ class AuthRest:
         directory: Directory | None,
         gate: Gate,
         code: str = "",
+        sign_in: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._given = directory
         self._gate = gate
         self._code = code
+        self._sign_in = sign_in
         self._setting_up = asyncio.Lock()
         self._tries = Quota(LOGINS_A_MINUTE, LOGINS_AT_ONCE, clock)
 
@@ -170,7 +174,7 @@ class AuthRest:
         if who.via == "session":
             await self.directory.end(who.name, who.token)
             log.info("logged out", user=who.name)
-        cookie = f"{_cookie_name(args['scope'])}=; Max-Age=0; {_cookie_rules(args['scope'])}"
+        cookie = _cookie("", secure=_is_secure(args["scope"]))
         return reply(self._told(NOBODY, args["scope"], ""), 200, **{"set-cookie": cookie})
 
     async def password(self, args: Arguments) -> Response:
@@ -218,15 +222,22 @@ class AuthRest:
 
     async def _session(self, account: Account, scope: Scope) -> Response:
         """Return who has logged in, with the cookie of a new session."""
+        token = await self._token(account, scope)
+        who = Who(account.name, account.role, "session", token=token.partition(".")[0])
+        cookie = _cookie(token, secure=_is_secure(scope))
+        return reply(self._told(who, scope, token), 200, **{"set-cookie": cookie})
+
+    async def session_cookie(self, account: Account, scope: Scope, *, secure: bool) -> str:
+        """Make a session and return its cookie."""
+        return _cookie(await self._token(account, scope), secure=secure)
+
+    async def _token(self, account: Account, scope: Scope) -> str:
         label = Headers(scope=scope).get("user-agent", "")[:120]
         expires_ns = time.time_ns() + SESSION_NS
         made = Credential("", account.name, "session", label, frozenset(), 0, expires_ns, 0)
         token = await self.directory.make(made)
         log.info("logged in", user=account.name, address=client_of(scope))
-        who = Who(account.name, account.role, "session", token=token.partition(".")[0])
-        age_s = SESSION_NS // 10**9
-        cookie = f"{_cookie_name(scope)}={token}; Max-Age={age_s}; {_cookie_rules(scope)}"
-        return reply(self._told(who, scope, token), 200, **{"set-cookie": cookie})
+        return token
 
     def _told(self, who: Who, scope: Scope, token: str) -> Json:
         accounts = self._gate.has_accounts
@@ -238,6 +249,7 @@ class AuthRest:
             csrf_of(token) if who.via == "session" else "",
             accounts,
             not accounts and self._given is not None and (is_here(scope) or bool(self._code)),
+            self._sign_in,
         )
 
 
@@ -274,9 +286,8 @@ def _is_secure(scope: Scope) -> bool:
     return scope.get("scheme") == "https" or origin.lower().startswith("https://")
 
 
-def _cookie_name(scope: Scope) -> str:
-    return SECURE_COOKIE if _is_secure(scope) else COOKIE
-
-
-def _cookie_rules(scope: Scope) -> str:
-    return "Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if _is_secure(scope) else "")
+def _cookie(token: str, *, secure: bool) -> str:
+    """Return a session's cookie; without a token, the one that takes it away."""
+    name, rules = (SECURE_COOKIE, "; Secure") if secure else (COOKIE, "")
+    age_s = SESSION_NS // 10**9 if token else 0
+    return f"{name}={token}; Max-Age={age_s}; Path=/; HttpOnly; SameSite=Strict{rules}"

@@ -33,10 +33,12 @@ from tapelight.ports import (
     Scans,
 )
 from tapelight.web.auth import AuthRest, Directory
+from tapelight.web.auth_oidc import SIGN_IN, oidc_endpoints
 from tapelight.web.auth_users import UserRest
 from tapelight.web.files import Dashboard
 from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
+from tapelight.web.oidc import Oidc
 from tapelight.web.problems import Refused, on_error, on_http, problem
 from tapelight.web.quarantine import quarantine_endpoints
 from tapelight.web.rest import Rest
@@ -100,6 +102,7 @@ class Gateway:
         guests: bool = False,
         code: str = "",
         alerting: Alerting | None = None,
+        oidc: Oidc | None = None,
     ) -> None:
         self._listener = listener or bind(host, port)
         self.port: int = self._listener.getsockname()[1]
@@ -107,8 +110,13 @@ class Gateway:
             boards, market, bus, epoch=epoch or secrets.token_hex(4), limits=limits
         )
         self.gate = Gate(users, guests=guests)
-        auth = AuthRest(users, self.gate, code)
-        more = (*auth.endpoints(), *UserRest(auth).endpoints(), *quarantine_endpoints(quarantine))
+        auth = AuthRest(users, self.gate, code, SIGN_IN if oidc is not None else "")
+        more = (
+            *auth.endpoints(),
+            *UserRest(auth).endpoints(),
+            *oidc_endpoints(auth, oidc),
+            *quarantine_endpoints(quarantine),
+        )
         rest = Rest(
             boards, market, self._figures, past, scans, reasons, records, documents, more, alerting
         )
