@@ -466,8 +466,8 @@ class KillSwitch(Protocol):
     def trip(self, killed: Killed) -> None:
         """Keep it on until a person arms; raises Unavailable when it can't be kept."""
 
-    def clear(self) -> None:
-        """Forget what was asked for: the desk has a person's word to arm in its log."""
+    def clear(self, asked: Killed | Armed) -> None:
+        """Forget what was asked for, unless something else was asked since. Raises Unavailable."""
 
 
 class Prices(Protocol):

@@ -9,6 +9,8 @@ PURE_BUT = {
     "tapelight.model.clock": "the one clock of a process",
     "tapelight.market.warm": "a command of the set-up, not part of a cycle",
 }
+MAY_AWAIT = ("tapelight.orders.desk", "tapelight.orders.inquiry")
+"""Of orders/ these two wait; whatever they wait for is a port."""
 MAY_PRINT = ("cli", "commands", "bench")
 MAX_BROAD_EXCEPTS = 1
 """The supervisor's."""
@@ -25,6 +27,18 @@ def test_nothing_between_batch_and_signal_reads_the_world(sources: rules.Sources
         for module, tree in sources.items()
         if rules.part(module) in PURE and module not in PURE_BUT
         for line, what in rules.impurities(tree)
+    ]
+    assert found == []
+
+
+def test_orders_touch_the_world_through_their_ports_alone(sources: rules.Sources) -> None:
+    """So that one seed drives them: no clock, dice, disk, network, thread or id of their own."""
+    found = [
+        f"{module}:{line}: {what}"
+        for module, tree in sources.items()
+        if rules.part(module) == "orders"
+        for line, what in rules.impurities(tree)
+        if module not in MAY_AWAIT or what not in {"await", "import of asyncio"}
     ]
     assert found == []
 

@@ -410,13 +410,49 @@ def test_a_second_trader_ends_the_first(tmp_path: Path) -> None:
     play(tmp_path, act)
 
 
+def test_a_stop_that_fills_twice_is_turned_back(tmp_path: Path) -> None:
+    """A venue that fills both halves of an OCO leaves us short: nothing else may add to it."""
+
+    async def act(on: Stage) -> None:
+        on.take()
+        await on.settle(2)
+        stop = next(o for o in on.venue.orders if o.request.kind == "stop")
+        on.quotes["AAA"] = (19.7, 19.72)
+        await on.settle(1)
+        assert held(on) == 0
+        on.venue.fill_again(stop, Decimal("19.70"))
+        on.quotes["AAA"] = (19.75, 19.77)
+        await on.settle(10)
+        assert held(on) == 0
+        assert on.desk.book.positions["AAA"].sold == 996
+        assert on.venue.orders[-1].request.side == "buy"
+        assert on.resting() == []
+
+    play(tmp_path, act)
+
+
+def test_a_rejected_stop_ends_the_position(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        on.take()
+        await asyncio.sleep(0)
+        on.venue.reject_share = 1.0
+        on.venue.advance()
+        await on.settle(0.3)
+        on.venue.reject_share = 0.0
+        await on.settle(5)
+        assert held(on) == 0
+        why = [o.request.purpose for o in on.venue.orders]
+        assert why == ["entry", "stop", "exit"]
+
+    play(tmp_path, act)
+
+
 def test_outside_regular_hours_entries_are_refused_and_stops_are_held(tmp_path: Path) -> None:
     async def act(on: Stage) -> None:
         on.take()
         await on.settle(2)
         assert SESSION is not None
         on.at_ns = SESSION.close_ns + 60 * NS
-        on.venue.stops_active = False
         assert on.take().startswith("refused hours: outside regular hours")
         on.quotes["AAA"] = (19.7, 19.72)
         await on.settle(4)

@@ -115,8 +115,39 @@ def test_the_switch_stays_until_a_person_arms(tmp_path: Path) -> None:
     assert KillFile(tmp_path).read() == Killed(1, "enough", "a person", flatten=True)
     switch.arm(Armed(2, "a person"))
     assert switch.read() == Armed(2, "a person")
-    switch.clear()
-    switch.clear()
+    switch.clear(Armed(2, "a person"))
+    switch.clear(Armed(2, "a person"))
+    assert switch.read() is None
+
+
+def test_arming_takes_away_no_kill_that_came_meanwhile(tmp_path: Path) -> None:
+    switch = KillFile(tmp_path)
+    switch.trip(Killed(2, "a second one", "another person"))
+    switch.clear(Killed(1, "the first one", "a person"))
+    assert switch.read() == Killed(2, "a second one", "another person")
+    switch.clear(Killed(2, "a second one", "another person"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_crash_while_arming_leaves_it_on(tmp_path: Path) -> None:
+    switch, killed = KillFile(tmp_path), Killed(1, "enough", "a person")
+    switch.trip(killed)
+    switch.path.rename(tmp_path / "KILL.taken")
+    assert switch.read() == killed
+    switch.clear(killed)
+    assert switch.read() is None
+    switch.trip(killed)
+    switch.path.rename(tmp_path / "KILL.taken")
+    switch.arm(Armed(2, "a person"))
+    assert switch.read() == Armed(2, "a person")
+
+
+def test_an_empty_file_can_be_armed(tmp_path: Path) -> None:
+    switch = KillFile(tmp_path)
+    switch.path.touch()
+    asked = switch.read()
+    assert asked is not None
+    switch.clear(asked)
     assert switch.read() is None
 
 

@@ -142,11 +142,15 @@ class Desk:
         return works
 
     def arm(self, by: str) -> bool:
-        """Let entries go again, because a person says so; tell whether that came about."""
+        """Let entries go again, because a person says so; tell whether that came about.
+
+        What is asked for meanwhile holds: only the kill that stood when the person armed is over.
+        """
+        asked = self.world.switch.read()
         if not self.ledger.write([Armed(self.world.now_ns(), by)]):
             return False
         self._unkept = None
-        return self._clear()
+        return asked is None or self._clear(asked)
 
     def hear(self, report: Report) -> None:
         """Take the venue's word on an order in."""
@@ -323,11 +327,11 @@ class Desk:
         if isinstance(asked, Killed):
             self._kill(asked)
         elif isinstance(asked, Armed) and (self.book.killed is None or self.ledger.write([asked])):
-            self._clear()
+            self._clear(asked)
 
-    def _clear(self) -> bool:
+    def _clear(self, asked: Killed | Armed) -> bool:
         try:
-            self.world.switch.clear()
+            self.world.switch.clear(asked)
         except Unavailable as error:
             self.ledger.fault = str(error)
             return False

@@ -150,6 +150,11 @@ class Venue:
             if price is not None:
                 self._fill(order, price)
 
+    def fill_again(self, order: Resting, price: Decimal) -> None:
+        """Fill an order that is filled already: both halves of an OCO, as a slow venue may."""
+        self._book(order, order.request.quantity, price)
+        self._tell(order)
+
     def expire(self, order: Resting) -> None:
         """End a working order as at the end of its day."""
         if order in self._open:
@@ -162,6 +167,13 @@ class Venue:
             if self._rng.random() >= self.part_share
             else Decimal(self._rng.randint(1, int(left)))
         )
+        self._book(order, part, price)
+        if order.filled == order.request.quantity:
+            self._end(order, "filled")
+        else:
+            self._tell(order)
+
+    def _book(self, order: Resting, part: Decimal, price: Decimal) -> None:
         order.filled += part
         order.cost += part * price
         order.fee += part * FEE
@@ -169,10 +181,6 @@ class Venue:
         self.cash -= part * FEE
         signed = part if order.request.side == BUY else -part
         self._hold(order.request.symbol, signed, price)
-        if order.filled == order.request.quantity:
-            self._end(order, "filled")
-        else:
-            self._tell(order)
 
     def _hold(self, symbol: str, signed: Decimal, price: Decimal) -> None:
         before = self.holdings.get(symbol, ZERO)

@@ -137,7 +137,8 @@ class SimSwitch:
             raise Unavailable("KILL can't be written: No space left on device.")
         self.disk.kill = killed
 
-    def clear(self) -> None:
-        """Forget what was asked for."""
+    def clear(self, asked: Killed | Armed) -> None:
+        """Forget what was asked for, unless something else was asked since."""
         self.life.at("kill file: clear")
-        self.disk.kill = None
+        if self.disk.kill == asked:
+            self.disk.kill = None

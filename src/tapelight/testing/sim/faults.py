@@ -12,7 +12,7 @@ from tapelight.model.order_log import Intended, Killed, OrderRecord, Reported, S
 from tapelight.model.orders import ZERO, Approved, Fill, Order, OrderRequest, Report, Statement
 from tapelight.orders import book, due, entries, inquiry, ledger, reconcile, risk, rules
 from tapelight.orders.desk import Desk
-from tapelight.testing.sim.disk import SimLog
+from tapelight.testing.sim.disk import SimLog, SimSwitch
 from tapelight.testing.sim.life import Died
 
 Patch = tuple[object, str, object]
@@ -215,7 +215,9 @@ def _adopt_at_once(self: inquiry.Inquiry, statement: Statement, _begun: int, now
 
 
 async def _armed_by_restart(desk: Desk) -> None:
-    desk.world.switch.clear()
+    asked = desk.world.switch.read()
+    if asked is not None:
+        desk.world.switch.clear(asked)
     desk.ledger.begin = _begin_armed(desk.ledger)  # type: ignore[method-assign]
     await _run(desk)
 
@@ -235,6 +237,11 @@ def _begin_unpaced(self: ledger.Ledger) -> None:
 
 _run = Desk.run
 _begin = ledger.Ledger.begin
+
+
+def _clear_whatever(self: SimSwitch, _asked: object) -> None:
+    self.life.at("kill file: clear")
+    self.disk.kill = None
 
 
 def _never_over(scene: due.Scene, _: OrderRequest) -> str:
@@ -290,6 +297,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("kill_not_asked", "the kill switch is not asked right before the send",
           ((Desk, "_stopped", _no),), 5),
     Fault("armed_by_restart", "a restart arms", ((Desk, "run", _armed_by_restart),)),
+    Fault("arming_forgets", "arming takes away a kill that was asked for meanwhile",
+          ((SimSwitch, "clear", _clear_whatever),), 81),
     Fault("no_fence", "an earlier trader may go on to write and send",
           ((SimLog, "fence", _nothing), (SimLog, "held", _hold)), 2),
     Fault("fill_counted_whole", "a cumulative figure is booked as if it were one fill",
