@@ -54,8 +54,8 @@ def broken(questions: dict[str, str], missing: tuple[int, ...] = ()) -> Iterator
           (("lost", LOST), ("told", TOLD), ("back", BACK), ("healed", HEALED))}  # fmt: skip
     lost: list[Trades] = []
     states = [
-        (at["told"], FeedState(at["told"], "tape", "gap", "mute", True, at["lost"])),
-        (at["back"], FeedState(at["back"], "tape", "healing", "", True, at["lost"])),
+        (at["told"], FeedState(at["told"], "tape", "gap", "mute", True, at["lost"], True)),
+        (at["back"], FeedState(at["back"], "tape", "healing", "", True, at["lost"], True)),
         (at["back"], snapshot(at["back"])),
     ]
     for record in unbroken(questions):
@@ -186,3 +186,14 @@ def test_without_what_was_before_the_trades_are_late_ones() -> None:
     done = live(broken(BOTH), None, Engine())
     assert not done.engine.table.live["provisional"].any()
     assert done.engine.table.gap_since_ns == 0
+
+
+def test_a_hole_without_any_trade_is_healed() -> None:
+    nothing = (r if not isinstance(r, Healed) else emptied(r) for r in broken(BOTH))
+    done = played(nothing)
+    assert not done.engine.table.live["provisional"].any()
+    assert done.engine.table.gap_since_ns == 0
+
+
+def emptied(healed: Healed) -> Healed:
+    return replace(healed, trades=picked(healed.trades, np.zeros(0, np.int64)))

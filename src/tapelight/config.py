@@ -72,6 +72,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: str = "data"
     use_feed: str = "massive"
     """The feed to run: a module of feeds/ and the name of its table [feed.NAME]."""
+    fallback: str = ""
+    """What serves while the feed's stream is gone: a module of feeds/ that can poll, such as massive."""
     calendar: str = AUTO
     """XNYS, XNSE, XBOM, 24x7, or auto: as the feed says."""
     questions: str = "questions"

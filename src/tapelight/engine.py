@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from tapelight.healing import Course, Healing, corrections
+from tapelight.healing import Course, Healing
 from tapelight.market.intake import take
 from tapelight.market.table import Table
 from tapelight.market.view import View
@@ -135,10 +135,8 @@ class Engine:
         if healing is None:
             take(self.table, healed)
             return
-        new, course = healing.finish(), self.course
-        told = (s for s in course.told if s.mark > healed.since_ns)
-        course.late += corrections(told, healing.signals, healed)
-        course.base = None
+        new = healing.finish()
+        self.course.correct(healed, healing.signals)
         self._take_over(new)
 
     def _take_over(self, new: "Engine") -> None:
@@ -162,10 +160,12 @@ class Engine:
         base = self.course.base
         if base is None or self.store is None or base.begun_ns > healed.since_ns:
             return None
-        new = self.store[1](base.state)
+        new = self.store[1](base.copied())
         self._narrow(new)
-        healing = Healing(new, healed)
-        for record in base.records:
+        records = base.records[:-1]  # the last is the healing's own
+        before = [r for r in records if isinstance(r, Healed)]
+        healing = Healing(new, healed, before)
+        for record in records:
             healing.take(record)
         return healing
 

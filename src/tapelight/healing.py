@@ -7,13 +7,13 @@ is told late. Pure, like the engine: a replay heals with the same records, and g
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from tapelight.market.row import GAP
 from tapelight.market.table import Table
@@ -53,35 +53,36 @@ M = TypeVar("M", bound=Machine)
 
 
 class Healing(Generic[M]):
-    """Take the course from before a hole anew: `take` each record since, then read what came out."""
+    """Take the course from before a hole anew: `take` each record since, then read what came out.
 
-    def __init__(self, machine: M, healed: Healed) -> None:
-        """Begin with an engine as of a mark at or before the hole's beginning; it changes here."""
+    Holes that were healed in between, or overlap, are healed with it: their records among those
+    that are taken say where each ended.
+    """
+
+    def __init__(self, machine: M, healed: Healed, before: Sequence[Healed] = ()) -> None:
+        """Begin with an engine as of a mark at or before the first hole; it changes here."""
         self.machine = machine
         self.signals: list[Signal] = []
-        """What the course gave since the hole's beginning."""
-        self._healed = healed
-        self._missing = set(healed.missing.tolist())
-        order, times = _arrivals(healed.trades)
-        self._trades = _picked(healed.trades, order)
-        self._times = np.maximum(times, healed.since_ns)
-        self._at = 0
+        """What the course gave since the last hole's beginning."""
+        self._holes = [*before, healed]
+        self._number = 0
+        """The hole that is open, or comes next."""
         self._open = False
+        self._trades, self._times = _arrivals(self._holes)
+        self._at = 0
         self._group: list[Batch] = []
         """Batches since the last other record: a journal keeps them as one."""
+
+    @property
+    def _hole(self) -> Healed:
+        return self._holes[min(self._number, len(self._holes) - 1)]
 
     def take(self, record: Record) -> None:
         """Take the next record that followed."""
         if isinstance(record, Batch):
             self._group.append(record)
             return
-        if self._group and self._group[-1].ts_recv_ns <= self._healed.since_ns:
-            self._release()
-        if isinstance(record, Mark):
-            self._fill(record.ts_ns, record.ts_ns - 1)
-        elif self._group:
-            self._fill(self._group[-1].ts_recv_ns, self._group[-1].ts_recv_ns)
-        self._release()
+        self._release_before(record)
         match record:
             case Mark():
                 self._take_mark(record)
@@ -89,14 +90,26 @@ class Healing(Generic[M]):
                 pass
             case Snapshot() if self._open:
                 self.machine.apply(self._unhealed(record))
+            case Healed():
+                self._number, self._open = self._number + 1, False
             case _:
                 self.machine.apply(record)
 
     def finish(self) -> M:
         """Bring what is left of the missed trades, and return the engine."""
-        self._fill(self._healed.until_ns + 1, self.machine.last_mark_ns)
+        self._fill(self._holes[-1].until_ns + 1, self.machine.last_mark_ns)
         self._release()
         return self.machine
+
+    def _release_before(self, record: Record) -> None:
+        """Apply the batches before `record`, and before them the missed trades that are older."""
+        if self._group and self._group[-1].ts_recv_ns <= self._hole.since_ns:
+            self._release()
+        if isinstance(record, Mark):
+            self._fill(record.ts_ns, record.ts_ns - 1)
+        elif self._group:
+            self._fill(self._group[-1].ts_recv_ns, self._group[-1].ts_recv_ns)
+        self._release()
 
     def _release(self) -> None:
         """Apply the batches that the stream brought."""
@@ -105,21 +118,22 @@ class Healing(Generic[M]):
         self._group.clear()
 
     def _take_mark(self, mark: Mark) -> None:
-        healed = self._healed
-        if healed.since_ns < mark.ts_ns <= healed.until_ns:
-            mark = Mark(mark.ts_ns, mark.ts_ns)
+        if mark.ts_ns > self._holes[0].since_ns:
+            known_ns = min(mark.ts_ns, self._holes[-1].until_ns)
+            mark = Mark(mark.ts_ns, max(mark.complete_ns, known_ns))
         self._mark(mark)
 
     def _mark(self, mark: Mark) -> None:
         cycle = self.machine.apply(mark)
-        if mark.ts_ns > self._healed.since_ns:
+        if mark.ts_ns > self._holes[-1].since_ns:
             self.signals += cycle.signals
 
     def _of_hole(self, state: FeedState) -> bool:
-        """Tell whether a state is of the hole; its first one makes those provisional that stay so."""
-        if state.provisional and not self._open and state.ts_ns >= self._healed.since_ns:
+        """Tell whether a state is of a hole; its first one makes those provisional that stay so."""
+        hole = self._hole
+        if state.provisional and not self._open and state.ts_ns >= hole.since_ns:
             self._open = True
-            rows = [row for row in self._missing if row < self.machine.table.n]
+            rows = hole.missing[hole.missing < self.machine.table.n]
             self.machine.table.live["provisional"][rows] |= GAP
         return self._open
 
@@ -136,18 +150,18 @@ class Healing(Generic[M]):
 
     def _unhealed(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot, older than anything for the rows that need none of its figures."""
-        missing = np.isin(snapshot.row, self._healed.missing)
+        missing = np.isin(snapshot.row, self._hole.missing)
         return replace(snapshot, updated_ns=np.where(missing, snapshot.updated_ns, 0))
 
     def _once(self, batch: Batch) -> Batch:
         """Return the batch without the trades that the missed ones bring too and no number tells."""
-        trades, healed = batch.trades, self._healed
-        if not self._open or trades is None:
+        trades = batch.trades
+        if trades is None or trades.seq.all():
             return batch
-        twice = (trades.seq == 0) & (trades.ts_ns > healed.since_ns)
-        twice &= (trades.ts_ns <= healed.until_ns) & ~np.isin(trades.row, healed.missing)
-        if not twice.any():
-            return batch
+        twice = np.zeros(len(trades.row), np.bool_)
+        for hole in self._holes:
+            inside = (trades.ts_ns > hole.since_ns) & (trades.ts_ns <= hole.until_ns)
+            twice |= inside & (trades.seq == 0) & ~np.isin(trades.row, hole.missing)
         quotes = batch.quotes
         if quotes is not None:
             arrived = np.concatenate(([0], np.cumsum(~twice))).astype(np.int32)
@@ -155,19 +169,25 @@ class Healing(Generic[M]):
         return replace(batch, trades=_picked(trades, ~twice), quotes=quotes)
 
 
-def _arrivals(trades: Trades) -> tuple[npt.NDArray[np.intp], Int64s]:
-    """Return the order in which trades came, and when.
+def _arrivals(holes: Sequence[Healed]) -> tuple[Trades, Int64s]:
+    """Return the missed trades of all holes in the order in which they came, and when.
 
-    That is by their time, but within a row by their number: a print stamped late came with the
-    one before it.
+    That is by their time, not before their hole, but within a row by their number: a print
+    stamped late came with the one before it.
     """
-    by_row = np.lexsort((trades.ts_ns, trades.seq, trades.row))
-    times = trades.ts_ns[by_row].copy()
-    starts = np.flatnonzero(np.diff(trades.row[by_row], prepend=-1))
-    for begin, end in zip(starts, [*starts[1:], len(times)], strict=True):
+    parts = [hole.trades for hole in holes]
+    trades = Trades(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Trades)))
+    times = np.concatenate([np.maximum(h.trades.ts_ns, h.since_ns) for h in holes])
+    by_row = np.lexsort((times, trades.seq, trades.row))
+    row, seq = trades.row[by_row], trades.seq[by_row]
+    twice = (np.diff(row, prepend=-1) == 0) & (np.diff(seq, prepend=-1) == 0) & (seq > 0)
+    by_row = by_row[~twice]  # fetched for two holes: it came with the first
+    times = times[by_row]
+    bounds = [*np.flatnonzero(np.diff(trades.row[by_row], prepend=-1)), len(times)]
+    for begin, end in pairwise(bounds):
         np.maximum.accumulate(times[begin:end], out=times[begin:end])
     order = np.argsort(times, kind="stable")
-    return by_row[order], times[order]
+    return _picked(trades, by_row[order]), times[order]
 
 
 def _picked(trades: Trades, at: Any) -> Trades:
@@ -229,6 +249,13 @@ class Base:
     opened: bool = False
     """Whether the hole has been told."""
 
+    def copied(self) -> dict[str, Any]:
+        """Return the state for an engine to live in; another hole may need it again."""
+        return {
+            name: value.copy() if isinstance(value, np.ndarray) else value
+            for name, value in self.state.items()
+        }
+
 
 class Course:
     """Keep what the healing of a hole needs: a part of the engine.
@@ -247,8 +274,15 @@ class Course:
 
     def note(self, record: Record) -> None:
         """Keep a record that the engine is about to apply, while a hole may need it."""
-        if self.base is not None and not isinstance(record, Healed):
+        if self.base is not None:
             self.base.records.append(record)
+
+    def correct(self, healed: Healed, true: list[Signal]) -> None:
+        """Owe the corrections of a healed hole; what is true counts as told from now on."""
+        told = [s for s in self.told if s.mark > healed.since_ns]
+        self.late += corrections(told, true, healed)
+        sure = [s for s in self.told if s.mark <= healed.since_ns]
+        self.told = deque([*sure, *true], MOST_TOLD)
 
     def tell(self, now_ns: int) -> list[Signal]:
         """Return the corrections as of a mark; each keeps the mark at which it became true."""
@@ -273,12 +307,17 @@ class Course:
                 self.base = Base(freeze(), begun_ns)
 
     def _drop(self, table: Table, now: int) -> None:
-        """Let the kept state go where the hole has ended, or lasts too long."""
+        """Let the kept state go where the hole has ended and no other has begun, or lasts too long."""
         base = self.base
         if base is None:
             return
-        base.opened = base.opened or table.gap_since_ns > 0
-        if (base.opened and not table.gap_since_ns) or now - base.begun_ns > LONGEST_NS:
+        if table.gap_since_ns:
+            base.opened = True
+            while self.foreseen and self.foreseen[0] <= table.gap_since_ns:
+                self.foreseen.popleft()
+        begun = bool(self.foreseen) and self.foreseen[0] <= now
+        ended = base.opened and not table.gap_since_ns and not begun
+        if ended or now - base.begun_ns > LONGEST_NS:
             self.base = None
 
     def freeze(self) -> dict[str, Any]:

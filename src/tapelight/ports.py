@@ -10,7 +10,7 @@ from tapelight.model.order_log import Armed, Killed, OrderRecord
 from tapelight.model.orders import Order, OrderRequest, Picture, Report, Statement
 from tapelight.model.outcomes import ScanRecord
 from tapelight.model.past import DayBars, Told
-from tapelight.model.records import Record
+from tapelight.model.records import Record, Snapshot
 from tapelight.model.session import Session
 from tapelight.model.signals import Signal
 from tapelight.model.universe import Universe
@@ -119,6 +119,31 @@ class ReferenceFeed(Protocol):
 
         `tell(what, done, of)` hears how far it is.
         """
+
+
+@runtime_checkable
+class Reconnects(Protocol):
+    """A feed that can be told that its connection brings nothing."""
+
+    watched: bool
+    """Whether somebody else looks for silence: its own watchdog then rests."""
+
+    def reconnect(self, why: str) -> None:
+        """Drop the connection and open another."""
+
+
+class Poller(Protocol):
+    """What serves while a stream is gone: the market by REST, one picture a call."""
+
+    name: str
+    newest_ns: int
+    """Time of the newest print that the last picture knew; 0 where it can't tell."""
+
+    async def poll(self, sink: Sink) -> Snapshot:
+        """Return the day so far, rows by the sink's universe; raises Unavailable or Rejected."""
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
 
 
 class Boards(Protocol):

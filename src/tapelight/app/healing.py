@@ -1,6 +1,7 @@
 """Healing in a running scanner: beside the loop, so that reading and folding go on."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -8,6 +9,7 @@ import structlog
 from tapelight.app.recording import Recording
 from tapelight.app.rewind import from_journal
 from tapelight.engine import Engine
+from tapelight.errors import TapelightError
 from tapelight.healing import Healing
 from tapelight.model.records import FeedState, Healed, Record
 
@@ -30,6 +32,7 @@ class Healer:
         self._since: list[Record] | None = None
         """What came since the journal was read, while a hole is being healed."""
         self._after: list[FeedState] = []
+        self._waiting: deque[Healed] = deque()
         self._task: asyncio.Task[None] | None = None
         self.healed = 0
         """Holes healed."""
@@ -37,7 +40,7 @@ class Healer:
     @property
     def busy(self) -> bool:
         """Tell whether a hole is being healed."""
-        return self._since is not None
+        return self._since is not None or bool(self._waiting)
 
     def note(self, record: Record) -> None:
         """Note a record that the engine takes."""
@@ -52,35 +55,41 @@ class Healer:
         return True
 
     def heal(self, healed: Healed) -> None:
-        """Heal a hole: beside the loop where one runs, at once otherwise."""
-        writer = self._recording.writer
-        writer.tick(force=True)
+        """Heal a hole: beside the loop where one runs, at once otherwise; one after another."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._finish(healed, self._read(healed, writer.seq))
+            self._recording.writer.tick(force=True)
+            self._finish(healed, self._read(healed, self._recording.writer.seq))
             return
-        if self._task is not None:
-            self._task.cancel()
-        self._since = []
-        self._task = loop.create_task(self._beside(healed, writer.seq), name="healing")
+        self._waiting.append(healed)
+        if self._task is None or self._task.done():
+            self._task = loop.create_task(self._beside(), name="healing")
 
-    async def _beside(self, healed: Healed, seq: int) -> None:
-        healing = await asyncio.to_thread(self._read, healed, seq)
-        while healing is not None and self._since is not None and len(self._since) > FEW:
-            came, self._since = self._since, []
-            await asyncio.to_thread(_take_all, healing, came)
-        came, self._since = self._since or [], None
-        if healing is not None:
-            _take_all(healing, came)
-        self._finish(healed, healing)
+    async def _beside(self) -> None:
+        while self._waiting:
+            healed, writer = self._waiting.popleft(), self._recording.writer
+            writer.tick(force=True)
+            self._since = []
+            healing = await asyncio.to_thread(self._read, healed, writer.seq)
+            while healing is not None and len(self._since) > FEW:
+                came, self._since = self._since, []
+                await asyncio.to_thread(_take_all, healing, came)
+            came, self._since = self._since, None
+            if healing is not None:
+                _take_all(healing, came)
+            self._finish(healed, healing)
 
     def _read(self, healed: Healed, seq: int) -> Healing[Engine] | None:
         """Read the journal up to record `seq`; on a thread."""
         writer = self._recording.writer
         if not writer.wait_for(seq, WRITE_S):
             return None
-        return from_journal(writer.folder, healed, seq)
+        try:
+            return from_journal(writer.folder, healed, seq)
+        except TapelightError as error:
+            log.exception("the journal does not give the time before a hole", reason=str(error))
+            return None
 
     def _finish(self, healed: Healed, healing: Healing[Engine] | None) -> None:
         """Journal the healing and take over what it gave."""
@@ -89,7 +98,7 @@ class Healer:
         self._take(healed)
         self.healed += healing is not None
         states, self._after = self._after, []
-        for state in states:
+        for state in states if not self._waiting else ():
             self._take(state)
         tell = log.info if healing is not None else log.warning
         tell(

@@ -1,6 +1,6 @@
 """Rewind: the time of a hole is reckoned anew from a run's snapshots and journal."""
 
-from functools import partial
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tapelight.app.frozen import thaw
 from tapelight.engine import Engine
 from tapelight.errors import Rejected
 from tapelight.healing import Healing
-from tapelight.model.records import Healed
+from tapelight.model.records import Healed, Record
 from tapelight.stores.journal.segments import read_records
 from tapelight.stores.journal.snapshots import places, read_snapshot
 
@@ -16,20 +16,33 @@ from tapelight.stores.journal.snapshots import places, read_snapshot
 def from_journal(folder: Path, healed: Healed, until: int | None = None) -> Healing[Engine] | None:
     """Return the course since before the hole, by a run's records up to number `until`.
 
-    Without it they go up to the healing's own record. None where no state before the hole is left.
+    Without it they go up to the healing's own record. Holes healed between are healed with it, so
+    the state must lie before the first of them. None where no such state is left.
     """
-    begun = _before(folder, healed.since_ns)
-    if begun is None:
-        return None
-    engine, seq = begun
-    engine.rewind = partial(from_journal, folder)
-    healing = Healing(engine, healed)
+    since_ns, before = healed.since_ns, list[Healed]()
+    while True:
+        begun = _before(folder, since_ns)
+        if begun is None:
+            return None
+        engine, seq = begun
+        before = [r for r in _records(folder, seq, healed, until) if isinstance(r, Healed)]
+        first_ns = min((hole.since_ns for hole in before), default=since_ns)
+        if first_ns >= engine.last_mark_ns:
+            break
+        since_ns = first_ns
+    healing = Healing(engine, healed, before)
+    for record in _records(folder, seq, healed, until):
+        healing.take(record)
+    return healing
+
+
+def _records(folder: Path, seq: int, healed: Healed, until: int | None) -> Iterator[Record]:
+    """Yield the records after number `seq` and before the healing."""
     records = read_records(folder, seq)
     for record in records if until is None else islice(records, max(until - seq, 0)):
         if isinstance(record, Healed) and record.ts_recv_ns == healed.ts_recv_ns:
-            break
-        healing.take(record)
-    return healing
+            return
+        yield record
 
 
 def _before(folder: Path, since_ns: int) -> tuple[Engine, int] | None:

@@ -29,10 +29,12 @@ from tapelight.app.workers import Workers
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import AUTO, Config, JournalLimits, convert
 from tapelight.engine import Engine
+from tapelight.errors import ConfigError
+from tapelight.feeds.failover import Failover
 from tapelight.market.warm import compile_loops
 from tapelight.model.records import Disabled, Pin
 from tapelight.plugins import load
-from tapelight.ports import Feed, OptionFeed, ReferenceFeed
+from tapelight.ports import Feed, OptionFeed, Poller, ReferenceFeed
 from tapelight.scan.tiers import BENCHMARKS
 from tapelight.stores.cold.store import ColdStore
 from tapelight.stores.journal.retention import prune
@@ -79,7 +81,19 @@ def open_feed(config: Config, name: str | None = None) -> Feed:
     module = load("feeds", chosen)
     settings = convert(config.feed.get(chosen, {}), module.Config, f"[feed.{chosen}]")
     feed: Feed = module.open(settings)
-    return feed
+    return Failover(feed, open_poller(config)) if config.fallback else feed
+
+
+def open_poller(config: Config) -> Poller:
+    """Return what serves while the stream is gone; raises ConfigError for a feed that can't poll."""
+    module = load("feeds", config.fallback)
+    if not hasattr(module, "pictures"):
+        raise ConfigError(
+            f"fallback = {config.fallback!r}: that feed can't poll; massive and alpaca can."
+        )
+    table = config.feed.get(config.fallback, {})
+    poller: Poller = module.pictures(convert(table, module.Config, f"[feed.{config.fallback}]"))
+    return poller
 
 
 def assemble(config: Config, feed: Feed, data: Path) -> Parts:

@@ -262,7 +262,7 @@ class Scanner:
         self.feed_state = state
         tell = log.warning if state.provisional or state.state == "connecting" else log.info
         tell("feed", name=state.feed, state=state.state, detail=state.detail)
-        if state.provisional and state.state != "healing":
+        if state.provisional and state.state == "gap":
             self.figures.gaps += 1
             session = self.engine.table.session
             self._holed = session.date if session else None

@@ -285,7 +285,7 @@ def take_feed_state(table: Table, state: rec.FeedState) -> None:
     A hole that closes without a snapshot leaves rows that do not know their whole day.
     """
     table.feed = state.feed
-    table.healing = state.state == "healing"
+    table.healing = state.provisional and state.heals
     if state.provisional:
         table.gap_since_ns = table.gap_since_ns or state.since_ns or state.ts_ns
         table.live["provisional"] |= GAP

@@ -66,7 +66,7 @@ class Table:
         self.feed = ""
         self.gap_since_ns = 0
         self.healing = False
-        """Whether the hole's trades are being fetched: a snapshot does not end it."""
+        """Whether the hole's trades will be fetched: a snapshot does not end it."""
         self.rolls = 0
         self._symbol_rank: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 

@@ -171,7 +171,7 @@ class View:
 def _turned(view: View) -> npt.NDArray[np.int64]:
     """Return the rows' words as (fields, rows): one pass over the table serves all fields."""
     rows = view.table.live
-    return np.ascontiguousarray(rows.view(np.int64).reshape(len(rows), -1).T)
+    return np.ascontiguousarray(rows.view(np.int64).reshape(len(rows), rows.dtype.itemsize // 8).T)
 
 
 def _asked_once(ask: Ask, view: View) -> Column:

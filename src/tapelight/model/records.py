@@ -119,9 +119,9 @@ class Disabled(msgspec.Struct, frozen=True, tag="disabled"):
 
 
 class FeedState(msgspec.Struct, frozen=True, tag="feed"):
-    """Say that a feed's state changed: connecting, live, gap (a hole opened), healing, closed.
+    """Say that a feed's state changed.
 
-    While it is healing the missed trades are fetched: a snapshot does not end the hole.
+    connecting, live, gap (a hole opened), polling (another source serves), healing, closed.
     """
 
     ts_ns: int
@@ -131,6 +131,8 @@ class FeedState(msgspec.Struct, frozen=True, tag="feed"):
     provisional: bool = False
     """Whether rows may lack events since `since_ns`, until a snapshot closes the hole."""
     since_ns: int = 0
+    heals: bool = False
+    """Whether the missed trades will be fetched: a snapshot does not end the hole then."""
 
 
 class Halt(msgspec.Struct, frozen=True, tag="halt"):

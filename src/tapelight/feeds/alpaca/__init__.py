@@ -2,6 +2,7 @@
 
 from tapelight.feeds.alpaca.config import AlpacaConfig
 from tapelight.feeds.alpaca.feed import AlpacaFeed
+from tapelight.feeds.alpaca.pictures import AlpacaPictures
 from tapelight.feeds.alpaca.poller import AlpacaPoller
 
 Config = AlpacaConfig
@@ -17,4 +18,18 @@ def poller(config: AlpacaConfig) -> AlpacaPoller:
     return AlpacaPoller(config)
 
 
-__all__ = ["AlpacaConfig", "AlpacaFeed", "AlpacaPoller", "Config", "open", "poller"]
+def pictures(config: AlpacaConfig) -> AlpacaPictures:
+    """Return what brings one picture a call, for while another feed's stream is gone."""
+    return AlpacaPictures(config)
+
+
+__all__ = [
+    "AlpacaConfig",
+    "AlpacaFeed",
+    "AlpacaPictures",
+    "AlpacaPoller",
+    "Config",
+    "open",
+    "pictures",
+    "poller",
+]

@@ -117,8 +117,8 @@ class AlpacaFeed:
         hole_ns = self._hole_ns
         if (state, detail, hole_ns) != self._said:
             self._said = (state, detail, hole_ns)
-            now_ns = self._sink.clock.now_ns()
-            self._sink.put(FeedState(now_ns, self.name, state, detail, hole_ns > 0, hole_ns))
+            now_ns, heals = self._sink.clock.now_ns(), self._can_heal()
+            self._sink.put(FeedState(now_ns, self.name, state, detail, hole_ns > 0, hole_ns, heals))
 
     async def _survived(self, step: Callable[[], Awaitable[None]]) -> bool:
         """Do a step; after `Unavailable` say so, wait the back-off and return False."""

@@ -2,6 +2,7 @@
 
 from tapelight.feeds.massive.config import MassiveConfig, Secret
 from tapelight.feeds.massive.feed import MassiveFeed
+from tapelight.feeds.massive.pictures import MassivePictures
 
 Config = MassiveConfig
 
@@ -11,4 +12,17 @@ def open(config: MassiveConfig) -> MassiveFeed:  # noqa: A001 - the name that ev
     return MassiveFeed(config=config)
 
 
-__all__ = ["Config", "MassiveConfig", "MassiveFeed", "Secret", "open"]
+def pictures(config: MassiveConfig) -> MassivePictures:
+    """Return what asks for the whole market by REST, by the settings in [feed.massive]."""
+    return MassivePictures(config)
+
+
+__all__ = [
+    "Config",
+    "MassiveConfig",
+    "MassiveFeed",
+    "MassivePictures",
+    "Secret",
+    "open",
+    "pictures",
+]

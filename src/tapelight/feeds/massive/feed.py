@@ -46,6 +46,8 @@ class MassiveFeed:
         self._backoff = backoff or Backoff()
         self._run: Run | None = None
         self._cold: Cold | None = None
+        self.watched = False
+        """Whether somebody else looks for silence, who can ask another source."""
 
     def keep_in(self, cold: Cold) -> None:
         """Keep reference data in `cold`, and ask for no past day that is there."""
@@ -64,6 +66,7 @@ class MassiveFeed:
         """Feed `sink` until cancelled; raises ConfigError for a key or plan that cannot do."""
         rest = Rest(self._config.rest, Secret(self._config.api_key))
         self._run = run = Run(self._config, sink, rest, self._backoff, self._cold)
+        run.watched = self.watched
         try:
             async with beside() as tasks:
                 tasks.create_task(run.connections(), name="massive stream")
@@ -73,6 +76,11 @@ class MassiveFeed:
             self._run = None
             run.say("closed", "")
             await rest.close()
+
+    def reconnect(self, why: str) -> None:
+        """Drop the connection and open another; the hole begins with the last frame."""
+        if self._run is not None:
+            self._run.reconnect(why)
 
     @property
     def coverage(self) -> str:

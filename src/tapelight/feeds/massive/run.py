@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._tasks import beside
-from tapelight.feeds._websocket import Backoff, Closed, Stream, open_stream
+from tapelight.feeds._websocket import Backoff, Closed, Silent, Stream, open_stream
 from tapelight.feeds.massive.almanac import Almanac
 from tapelight.feeds.massive.backfill import Backfill
 from tapelight.feeds.massive.chains import Chains
@@ -38,10 +38,12 @@ POLICY_VIOLATION = 1008
 PROVED_S = 10.0
 """A connection that lived so long was a good one: the next wait is short again."""
 SNAPSHOT_S = 20.0
-AGAIN_S = 30.0
-"""Between tries for a snapshot that failed, while the stream goes on."""
+AGAIN_S, AGAIN_MOST_S = 2.0, 30.0
+"""After a snapshot that failed, while the stream goes on: twice as long each time."""
 LONGEST_NS = 30 * MINUTE_NS
 """A longer hole is not healed: its rows have the snapshot's day."""
+SURE_S = 0.5
+"""A clock that took longer to tell the time is not believed any more."""
 SETTLE_S = 0.2
 """How long the service may take to know the newest prints itself."""
 CLOCK_SLACK_NS = 50_000_000
@@ -63,6 +65,7 @@ class Run:
         """Set once the first connection is live."""
         self.filled = asyncio.Event()
         """Set once the active symbols have their minute bars: the deep pass may begin."""
+        self.watched = False
         self._config = config
         self._sink = sink
         self._rest = rest
@@ -80,6 +83,7 @@ class Run:
         self.chains = Chains(rest, sink, self._calendar)
         self.newsroom = Newsroom(self._library, sink, self._calendar, config.news_s)
         self._backfill: Backfill | None = None
+        self._stream: Stream | None = None
         self._connections = 0
         self._expired = 0
         """Events that waited for a snapshot when their connection broke."""
@@ -103,13 +107,18 @@ class Run:
         hole_ns = self._hole_ns
         if (state, detail, hole_ns) != self._said:
             self._said = (state, detail, hole_ns)
-            now_ns = self._sink.clock.now_ns()
-            self._sink.put(FeedState(now_ns, "massive", state, detail, hole_ns > 0, hole_ns))
+            now_ns, heals = self._sink.clock.now_ns(), self._can_heal()
+            self._sink.put(FeedState(now_ns, "massive", state, detail, hole_ns > 0, hole_ns, heals))
 
     async def history(self, symbol: str) -> None:
         """Fetch the bars of one symbol if a connection is live."""
         if self._backfill is not None:
             await self._backfill.symbol(symbol)
+
+    def reconnect(self, why: str) -> None:
+        """Give up the connection, which brings nothing."""
+        if self._stream is not None:
+            self._stream.ended(Silent(why))
 
     async def connections(self) -> None:
         """Prepare, then hold one connection after another until cancelled."""
@@ -146,16 +155,24 @@ class Run:
         config = self._config
         async with open_stream(config.url, self._silence_s) as stream:
             self._connections += 1
+            self._stream = stream
             line = Line(stream, self._decoder, self._sink)
             try:
                 await line.authenticate(self._key)
                 granted = await line.subscribe(config.channels, config.symbols, config.canary)
                 await self._follow(stream, line, granted)
+            except Unavailable as error:
+                self._lose(line, error)  # at once: a close may take a second
+                raise
             finally:
-                self._backfill = None
+                self._backfill = self._stream = None
                 self._expired += line.held_events
-                if self.live.is_set() and not self._hole_ns:
-                    self._hole_ns = line.last_ns
+
+    def _lose(self, line: Line, error: Unavailable) -> None:
+        """Say that the stream is lost; a hole begins with its last frame."""
+        if self.live.is_set() and not self._hole_ns:
+            self._hole_ns = line.last_ns
+        self.say("gap" if self._hole_ns else "connecting", str(error))
 
     async def _follow(self, stream: Stream, line: Line, granted: Granted) -> None:
         """Read on while the snapshot is fetched; put it, then what was held; read on for good."""
@@ -163,6 +180,7 @@ class Run:
             now_ns = self._sink.clock.now_ns()
             session = latest_session(self._calendar, now_ns)
             self._backfill = backfill = Backfill(self._library, self._sink, session)
+            again_s = AGAIN_S
             picture: asyncio.Task[Picture | str] | None
             picture = tasks.create_task(self._picture(stream, line, 0.0), name="snapshot")
             while True:
@@ -172,7 +190,8 @@ class Run:
                 found, picture = picture.result(), None
                 if isinstance(found, str):
                     self.filled.set()
-                    again = self._picture(stream, line, AGAIN_S)
+                    again = self._picture(stream, line, again_s)
+                    again_s = min(2.0 * again_s, AGAIN_MOST_S)
                     picture = tasks.create_task(again, name="snapshot again")
                     line.release()
                     self._say_live(granted, found)
@@ -261,7 +280,7 @@ class Run:
         session = self._session
         if session is None or not session.start_ns <= now_ns < session.end_ns:
             session = self._session = session_at(self._calendar, now_ns)
-        if session is None or rate <= 0:
+        if session is None or rate <= 0 or self.watched:
             return None
         limit_s = self._config.silence_s
         if session.phase(now_ns) != REGULAR:
@@ -280,6 +299,8 @@ class Run:
             rate = found.rate
             now_ns = found.now_ns + int((loop.time() - began) / 2 * rate * NS)
         off = abs(now_ns - clock.now_ns())
+        if self._timed and loop.time() - began > SURE_S:
+            return
         if not self._timed or rate != clock.rate or off > CLOCK_SLACK_NS * max(rate, 1.0):
             self._timed = True
             clock.set(now_ns, rate)

@@ -1,0 +1,54 @@
+"""Fault trials: whatever breaks, the day ends as if nothing had."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faults.trial import KINDS, Market, Verdict, fault_of, run, trial
+
+FIRST = {kind: next(s for s in range(100) if fault_of(s).kind == kind) for kind in KINDS}
+HOUR_S = 3600
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_of_each_kind(kind: str) -> None:
+    assert trial(FIRST[kind], markets=1).faults == ()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_hundred() -> None:
+    done = [trial(seed) for seed in range(100)]
+    assert {v.seed: v.faults for v in done if v.faults} == {}
+    assert sum(v.retracted for v in done) > 50
+    assert sum(v.late for v in done) > 500
+    assert most(done) <= 2.0
+
+
+def most(done: list[Verdict]) -> float:
+    return max(v.detected_s for v in done)
+
+
+def morning(seconds: int) -> Market:
+    """Return a quiet pre-market: three symbols that print now and then, silent for up to a minute."""
+    draw = np.random.default_rng(5)
+    ts = np.cumsum(draw.exponential(9.0, seconds // 9)) * 1000.0
+    ts = (np.minimum(ts, seconds * 1000.0 - 1000.0) // 10 * 10 + 5).astype(np.int64)
+    row = draw.integers(0, 3, len(ts))
+    price = np.round(20.0 + draw.normal(0, 0.02, len(ts)), 2)
+    return Market(("AAA", "BBB", "CCC"), ts, row, price, np.full(len(ts), 100))
+
+
+@pytest.mark.parametrize(
+    "hours", [0.25, pytest.param(5.5, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+def test_a_quiet_morning_switches_nothing(hours: float) -> None:
+    seconds = int(hours * HOUR_S)
+    with tempfile.TemporaryDirectory() as folder:
+        seen = run(morning(seconds), None, 1, Path(folder), "04:00", seconds)
+    assert seen.counts["switches"] == seen.counts["mute"] == 0
+    assert seen.counts["polls"] >= 1, "silences were asked about"
+    assert seen.counts["connections"] == 1
+    assert [s.state for s in seen.states] == ["connecting", "live", "closed"]
