@@ -1,4 +1,5 @@
-"""Conformance: what a component must do whatever it is for. `check_strategy` is for strategies.
+"""Conformance: what a component must do whatever it is for. `check_strategy` is for strategies,
+`testing.feeds.check_feed` for feeds.
 
 def test_mine() -> None:
     check_strategy(Mine)

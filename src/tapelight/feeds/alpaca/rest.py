@@ -86,7 +86,7 @@ class Rest:
             response = await self._client.get(path, params=params)
         except httpx.TransportError as error:
             host = self._client.base_url.host
-            raise _Busy(f"{host}{path} gives no answer ({type(error).__name__}).") from error
+            raise _Busy(f"{host} gives no answer ({type(error).__name__}).") from error
         status = response.status_code
         if status == 200:
             return response.content
