@@ -10,6 +10,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from tapelight.commands.backtest import backtest
+from tapelight.commands.compare import compare
 from tapelight.commands.data import data as data_commands
 from tapelight.commands.options import (
     ConfigFile,
@@ -29,6 +30,7 @@ app = cyclopts.App(
     version_flags=["--version"],
 )
 app.command(backtest)
+app.command(compare)
 app.command(data_commands)
 app.command(scan)
 app.command(top)
