@@ -250,6 +250,7 @@ def replay(
     speed: str = "max",
     verify: bool = False,
     daily: Path | None = None,
+    reference: str | None = None,
     sql: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     at: str | None = None,
     calendar: str = "auto",
@@ -271,6 +272,8 @@ def replay(
         Recompute every answer and compare the digests that the live run left.
     daily
         Parquet of daily bars (symbol, date, o, h, l, c, v): previous closes and baselines.
+    reference
+        Instead: the kept days of an origin (massive-sip), as known before each session.
     sql
         A query over the table at the end, or at --at; may be given more than once.
     at
@@ -287,7 +290,7 @@ def replay(
 
     settings = load(config)
     options = ReplayOptions(
-        source=source, data=data_folder(data, settings.data), verify=verify, daily=daily,
+        source=source, data=data_folder(data, settings.data), verify=verify, daily=daily, reference=reference,
         sql=sql, at=at, calendar=calendar, json=json,
     )  # fmt: skip
     with trusting(Trust(options.data, Path(settings.strategies), trust_strategies)):

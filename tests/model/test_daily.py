@@ -164,3 +164,16 @@ def test_runner_days_close_thirty_percent_up() -> None:
     found = levels(fold)["A"]
     assert found["runner_days_1y"] == 2
     assert found["best_day_1y_pct"] == pytest.approx((15.7 / 12 - 1) * 100)
+
+
+def test_without_the_last_session_its_levels_are_not_known() -> None:
+    days = walk(30)
+    dates = [START + dt.timedelta(days=i) for i in range(30)]
+    columns = [(date, day_bars([day]), True) for date, day in zip(dates, days, strict=True)]
+    session = dates[-1] + dt.timedelta(days=1)
+    whole = levels(fold_days(columns, [], session, dates[-1]))["A"]
+    behind = levels(fold_days(columns[:-1], [], session, dates[-1]))["A"]
+    assert whole["prev_close"] == days[-1].c
+    names = "prev_close prev_high prev_low prev_volume prev_chg_pct w52_high w52_low".split()
+    assert [behind[name] for name in names] == [None] * 7
+    assert behind["adv20"] == pytest.approx(np.mean([d.v for d in days[-21:-1]]))

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
+from tapelight.app.data.kept import Kept
 from tapelight.app.publish import Publisher
 from tapelight.app.questions import read_questions
 from tapelight.app.runs import find_run, journal_date, open_journal
@@ -42,6 +43,8 @@ class ReplayOptions:
     data: Path
     verify: bool = False
     daily: Path | None = None
+    reference: str | None = None
+    """The origin whose kept days tell of the past, instead of `daily`."""
     sql: tuple[str, ...] = ()
     at: str | None = None
     calendar: str = "auto"
@@ -96,12 +99,18 @@ def open_records(options: ReplayOptions, questions: Questions | None) -> Opened:
     source = replay.open_source(path, options.calendar)
     if source.rejected:
         sys.stderr.write(f"{path}: {source.rejected:,} rows without a sound price are left out.\n")
-    return Opened(_file_records(source, options.daily, questions), session=source.last_session())
+    return Opened(
+        _file_records(source, _before(source, options), questions), session=source.last_session()
+    )
 
 
 def _refuse_for_a_journal(options: ReplayOptions) -> None:
     """Refuse what a journal has in itself; raises ConfigError."""
-    given = {"--daily": options.daily is not None, "--calendar": options.calendar != "auto"}
+    given = {
+        "--daily": options.daily is not None,
+        "--reference": options.reference is not None,
+        "--calendar": options.calendar != "auto",
+    }
     for name in (name for name, is_given in given.items() if is_given):
         raise ConfigError(
             f"{name} is for Parquet files, a journal brings its own: leave it out for "
@@ -109,10 +118,21 @@ def _refuse_for_a_journal(options: ReplayOptions) -> None:
         )
 
 
+def _before(source: replay.Source, options: ReplayOptions) -> replay.Before | None:
+    """Return what tells of past days; raises ConfigError where two do."""
+    if options.reference is not None:
+        if options.daily is not None:
+            raise ConfigError("--daily and --reference both tell of past days: give one of them.")
+        return Kept(options.data, options.reference).open(frozenset(source.symbols)).before
+    if options.daily is not None:
+        return replay.daily_before(options.daily, source.symbols, source.calendar)
+    return None
+
+
 def _file_records(
-    source: replay.Source, daily: Path | None, questions: Questions | None
+    source: replay.Source, before: replay.Before | None, questions: Questions | None
 ) -> Iterator[Record]:
-    for i, record in enumerate(replay.records(source, daily)):
+    for i, record in enumerate(replay.records(source, before)):
         yield record
         if i == 0:
             yield market_curve()

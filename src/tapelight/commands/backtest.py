@@ -15,6 +15,13 @@ DailyFile = Annotated[
     Path | None,
     Parameter(help="Parquet of daily bars for --parquet: previous closes and baselines."),
 ]
+Reference = Annotated[
+    str | None,
+    Parameter(
+        help="For --parquet: the kept days of an origin (massive-sip), as known before each session."
+    ),
+]
+SqlFile = Annotated[Path | None, Parameter(help="A file with the scan, instead of a name.")]
 HalfSpread = Annotated[
     float, Parameter(help="Half a spread in basis points where no quote is recorded.")
 ]
@@ -32,7 +39,8 @@ def backtest(
     last: int | None = None,
     parquet: TapeFile = None,
     daily: DailyFile = None,
-    sql: Path | None = None,
+    reference: Reference = None,
+    sql: SqlFile = None,
     by: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     side: str = "long",
     half_spread_bps: HalfSpread = 5.0,
@@ -55,8 +63,6 @@ def backtest(
         Sessions A..B (or one day), both included; all when neither this nor --last is given.
     last
         The newest N sessions.
-    sql
-        A file with the scan, instead of a name.
     by
         Split the figures by a column, as in gap_pct; may be given more than once.
     side
@@ -78,8 +84,8 @@ def backtest(
     files = Files(Path(settings.questions), Path(settings.strategies), settings.strategy)
     options = BacktestOptions(
         name=scan, sql=sql, data=data_folder(data, settings.data), files=files,
-        span=read_span(days, last), parquet=parquet, daily=daily, by=by, side=side,
-        half_spread_bps=half_spread_bps, workers=workers, out=out, json=json,
+        span=read_span(days, last), parquet=parquet, daily=daily, reference=reference, by=by,
+        side=side, half_spread_bps=half_spread_bps, workers=workers, out=out, json=json,
     )  # fmt: skip
     with trusting(Trust(options.data, files.strategies, trust_strategies)):
         told, code = answer(options, scoreboard=scoreboard, check=check)

@@ -1,7 +1,7 @@
 """Replay of Parquet files: trades or minute bars as the records of a market, in time order."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,19 +123,23 @@ def calendar_of(symbols: list[str]) -> str:
     return "24x7" if all(v.isalpha() and len(v) >= 3 for v in venues) else "XNYS"
 
 
-def records(source: Source, daily: Path | None = None) -> Iterator[Record]:
+Before = Callable[[Session, Mapping[str, int]], Iterable[Record]]
+"""What is known before a session of the symbols that have these rows."""
+
+
+def records(source: Source, before: Before | None = None) -> Iterator[Record]:
     """Yield the records of the whole file: one batch a second (or bar end), then its mark."""
     yield CalendarChoice(source.calendar.name)
     yield Symbols(0, source.symbols)
     first = int(source.frame["at"][0])
     yield FeedState(first, f"replay {source.name}", "live")
-    days = daily_bars(daily, source.symbols) if daily is not None else None
+    rows = {symbol: i for i, symbol in enumerate(source.symbols)}
     known: dt.date | None = None
     for batch, end_ns in _batches(source):
         session = latest_session(source.calendar, batch.ts_recv_ns - 1)
-        if days is not None and session.date != known:
+        if before is not None and session.date != known:
             known = session.date
-            yield References(known.isoformat(), references_before(days, known, source.calendar))
+            yield from before(session, rows)
         yield batch
         yield Mark(end_ns, end_ns)
 
@@ -207,6 +211,17 @@ def _bar_columns(frame: pl.DataFrame, row: Any, at: Any) -> list[Any]:
     prices = [column(c) for c in ("o", "h", "l", "c", "v", "vw", "trades")]
     unknown = np.full(n, np.nan)
     return [row, at, np.full(n, 60, np.int32), *prices, unknown, unknown]
+
+
+def daily_before(path: Path, symbols: list[str], cal: Calendar) -> Before:
+    """Return what a Parquet file of daily bars tells before each session."""
+    days = daily_bars(path, symbols)
+
+    def before(session: Session, rows: Mapping[str, int]) -> Iterable[Record]:
+        found = references_before(days, session.date, cal)
+        return [References(session.date.isoformat(), [r for r in found if r.symbol in rows])]
+
+    return before
 
 
 def daily_bars(path: Path, symbols: list[str]) -> list[tuple[dt.date, list[DayBar]]]:

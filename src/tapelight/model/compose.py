@@ -12,13 +12,13 @@ def compose(
 ) -> list[Reference]:
     """Return a reference for each listed symbol, or of all with a day where no list is known.
 
-    `fold` holds the days before `session` in its shares; each level is adjusted there, once.
+    With `wanted`, of those that are listed or have a day. `fold` holds the days before `session` in its shares; each level is adjusted there, once.
     One pass, no I/O.
     """
     known, values = levels(fold), values_by_symbol(told.facts)
     moves, splits = SectorMoves(fold), split_today(told.splits, session)
     listed = symbols_listed(told.facts) or set(fold.index)
-    chosen = sorted(listed if wanted is None else listed & wanted)
+    chosen = sorted(listed if wanted is None else (listed | set(fold.index)) & wanted)
     found: list[Reference] = []
     for symbol in chosen:
         said = values.get(symbol, {})

@@ -30,6 +30,8 @@ CONTAINED = 0.5
 """Of a split's log factor: a smaller jump says that the bars before contain the split already."""
 TELLING = math.log(1.25)
 """A split whose log factor is smaller moves prices no more than a night may: it proves nothing."""
+OF_THE_LAST = "prev_close prev_high prev_low prev_volume prev_chg_pct w52_high w52_low".split()
+"""Figures that the last session changes: without it they are not known."""
 PRICES = ("high", "low", "close", "close_before", "_atr", "_year_high", "_year_low")
 SYMBOL_COLUMNS = (*PRICES, "volume", "_best")
 
@@ -57,6 +59,8 @@ class DailyFold:
         """Closes by session, whoever traded: what returns of two symbols are compared by."""
         self._first_full = np.zeros(0, np.int64)
         self._runners = np.zeros(0, np.int64)
+        self.behind = False
+        """Whether the session before the one asked for is missing: its levels are not known."""
         self.adjusted: list[Adjusted] = []
         """Each split that was crossed, and what was done."""
         nothing = np.zeros(0)
@@ -225,13 +229,17 @@ def fold_days(
     days: Iterable[tuple[dt.date, DayBars, bool]],
     splits: Iterable[Split],
     session: dt.date,
-    *,
-    deep: bool = True,
+    last: dt.date | None = None,
 ) -> DailyFold:
-    """Return the raw days before `session` folded in its shares: (date, bars, full), oldest first."""
-    fold = DailyFold(year_before(session), deep=deep)
+    """Return the raw days before `session` folded in its shares: (date, bars, full), oldest first.
+
+    `last` is the date of the session before it: where its day is missing the fold says so.
+    """
+    fold = DailyFold(year_before(session), deep=True)
+    fold.behind = last is not None
     crossing = Crossing(fold, splits, session)
     for date, bars, full in days:
+        fold.behind = last is not None and date < last
         crossing.reach(date, bars)
         fold.add_day(date, bars, full=full)
     crossing.end()
@@ -286,6 +294,9 @@ def levels(fold: DailyFold) -> dict[str, dict[str, float | int | None]]:
             "sma200d": fold.sma(200),
             "best_day_1y_pct": best,
         }
+    for name in OF_THE_LAST if fold.behind else ():
+        if name in columns:
+            columns[name] = np.full(len(fold.index), np.nan)
     listed = [[_known(x) for x in column.tolist()] for column in columns.values()]
     if fold.deep:
         listed.append([n if b == b else None for n, b in zip(runners.tolist(), best, strict=True)])

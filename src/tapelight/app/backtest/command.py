@@ -26,6 +26,7 @@ from tapelight.app.backtest.tapes import (
 )
 from tapelight.app.backtest.tell import told, told_scoreboard
 from tapelight.app.backtest.work import default_workers, play
+from tapelight.app.data.kept import Kept
 from tapelight.errors import ConfigError
 from tapelight.model.session import calendar
 
@@ -53,6 +54,8 @@ class BacktestOptions:
     span: Span = ALL_DAYS
     parquet: Path | None = None
     daily: Path | None = None
+    reference: str | None = None
+    """The origin whose kept days tell of the past, instead of `daily`."""
     by: tuple[str, ...] = ()
     side: str = "long"
     half_spread_bps: float = Costs().half_bps
@@ -149,6 +152,11 @@ def _check(options: BacktestOptions) -> None:
     """Refuse what contradicts itself; raises ConfigError."""
     if options.daily is not None and options.parquet is None:
         raise ConfigError("--daily goes with --parquet FILE: a journal brings its own references.")
+    if options.reference is not None and (options.parquet is None or options.daily is not None):
+        raise ConfigError(
+            "--reference goes with --parquet FILE, instead of --daily: a journal brings its own "
+            "references."
+        )
     if options.side not in SIDES:
         raise ConfigError(f"--side is {options.side!r}: give long or short.")
     if not options.half_spread_bps >= 0:
@@ -160,5 +168,9 @@ def _check(options: BacktestOptions) -> None:
 def find_tapes(options: BacktestOptions, parts: int) -> list[Tape]:
     """Return the tapes of the chosen days, oldest first; raises ConfigError when there are none."""
     if options.parquet is not None:
-        return list(file_tapes(options.parquet, options.daily, options.span, parts))
+        return list(file_tapes(options.parquet, options.daily, options.span, parts, _kept(options)))
     return list(journals(options.data, options.span))
+
+
+def _kept(options: BacktestOptions) -> Kept | None:
+    return None if options.reference is None else Kept(options.data, options.reference)

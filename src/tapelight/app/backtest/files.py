@@ -9,14 +9,15 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from tapelight.app.data.kept import Kept
 from tapelight.errors import ConfigError
 from tapelight.feeds.replay import (
+    Before,
     Source,
     calendar_of,
-    daily_bars,
+    daily_before,
     kind_of,
     read_source,
-    references_before,
     session_records,
 )
 from tapelight.market.baseline import market_curve
@@ -43,9 +44,18 @@ class TapeFile:
     calendar: str
     sessions: tuple[Session, ...]
     daily: Path | None = None
+    kept: Kept | None = None
+
+    def before(self) -> Before | None:
+        """Return what tells of past days before each session; None where nothing does."""
+        if self.kept is not None:
+            return self.kept.open(frozenset(_symbols(self))).before
+        if self.daily is not None:
+            return daily_before(self.daily, _symbols(self), calendar(self.calendar))
+        return None
 
 
-def survey(path: Path, daily: Path | None = None) -> TapeFile:
+def survey(path: Path, daily: Path | None = None, kept: Kept | None = None) -> TapeFile:
     """Find a file's kind, calendar and sessions; raises ConfigError for what is no tape."""
     try:
         frame = pl.scan_parquet(path)
@@ -61,7 +71,7 @@ def survey(path: Path, daily: Path | None = None) -> TapeFile:
     found = {s.date: s for s in (latest_session(cal, t + 3599 * NS) for t in stamps)}
     if not found:
         raise ConfigError(f"{path} holds no rows: there is nothing to backtest.")
-    return TapeFile(path, kind, cal.name, tuple(found.values()), daily)
+    return TapeFile(path, kind, cal.name, tuple(found.values()), daily, kept)
 
 
 def _stamp(kind: str) -> pl.Expr:
@@ -129,7 +139,7 @@ def tape_records(
     if warm is not None and left:
         yield Symbols(0, list(rows))
         yield References(warm.date.isoformat(), left)
-    days = daily_bars(tape.daily, _symbols(tape)) if tape.daily is not None else None
+    before = tape.before()
     for session in (warm, *asked):
         if session is None:
             continue
@@ -141,9 +151,8 @@ def tape_records(
         fresh = [s for s in source.symbols if s not in rows]
         yield Symbols(len(rows), fresh)
         rows |= {s: len(rows) + i for i, s in enumerate(fresh)}
-        if days is not None:
-            known = [r for r in references_before(days, session.date, cal) if r.symbol in rows]
-            yield References(session.date.isoformat(), known)
+        if before is not None:
+            yield from before(session, rows)
         yield from session_records(source, rows)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapelight.app.backtest.files import TapeFile, survey, tape_records
+from tapelight.app.data.kept import Kept
 from tapelight.app.runs import open_journal, runs_of, without_workers
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError
@@ -143,9 +144,11 @@ def journals(data: Path, span: "Span") -> list[Journal]:
     return found
 
 
-def file_tapes(path: Path, daily: Path | None, span: "Span", parts: int) -> list[FileSessions]:
+def file_tapes(
+    path: Path, daily: Path | None, span: "Span", parts: int, kept: Kept | None = None
+) -> list[FileSessions]:
     """Return a file's sessions of `span` in at most `parts` runs of consecutive ones."""
-    tape = survey(path, daily)
+    tape = survey(path, daily, kept)
     by_date = {s.date.isoformat(): s for s in tape.sessions}
     chosen = [by_date[d] for d in span.of(sorted(by_date))]
     if not chosen:

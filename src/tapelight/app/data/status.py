@@ -13,7 +13,6 @@ from tapelight.errors import ConfigError
 from tapelight.model.compose import compose
 from tapelight.model.daily import BENCHMARK, DailyFold, fold_days
 from tapelight.model.past import DayBars, Fact, Told
-from tapelight.model.records import Reference
 from tapelight.model.sectors import SECTOR_FUNDS
 from tapelight.model.session import (
     NEW_YORK,
@@ -65,12 +64,8 @@ def fold_as_of(
 ) -> DailyFold:
     """Return an origin's days before a session, as known then, in that session's shares."""
     splits = store.told(at.date, at.known_ns).splits
-    return fold_days(_days(store, origin, at, only), splits, at.date)
-
-
-def references_as_of(store: ColdStore, origin: str, at: AsOf) -> list[Reference]:
-    """Return what was known of each symbol before a session: nothing that became known later."""
-    return compose(store.told(at.date, at.known_ns), fold_as_of(store, origin, at), at.date)
+    last = session_before(calendar("XNYS"), at.session).date
+    return fold_days(_days(store, origin, at, only), splits, at.date, last)
 
 
 def overview(data: Path) -> Iterator[Row]:

@@ -30,6 +30,7 @@ A_RECORD = 500
 AHEAD_NS = 15 * MINUTE_NS
 """How long before a session its references are read."""
 JITTER_NS = 5 * MINUTE_NS
+AGAIN_NS = 10 * MINUTE_NS
 AT_ONCE = 8
 PAGE_NS = 30 * 24 * 60 * MINUTE_NS
 IDLE_RATIO = 6.0
@@ -91,9 +92,23 @@ class Almanac:
         await begin.wait()
         while True:
             await self._read_year()
+            await self._read_again()
             coming = session_after(self._calendar, self.session.start_ns)
-            await self._until(coming.start_ns - AHEAD_NS + secrets.randbelow(JITTER_NS))
+            await self._until(self._moment(coming))
             await self._read(coming)
+
+    async def _read_again(self) -> None:
+        """Where the last day could not be had yet, ask again shortly before the session, and in it."""
+        while self._fold.behind and self._sink.clock.now_ns() < self.session.open_ns:
+            again_ns = self._sink.clock.now_ns() + AGAIN_NS
+            await self._until(max(again_ns, self._moment(self.session)))
+            await self._read(self.session)
+            await self._read_year()
+
+    @staticmethod
+    def _moment(session: Session) -> int:
+        """Return when a session's references are read: not all scanners ask at once."""
+        return session.start_ns - AHEAD_NS + secrets.randbelow(JITTER_NS)
 
     async def learn(self, pages: Mapping[str, Details]) -> None:
         """Put again the references of which a ticker page told more."""

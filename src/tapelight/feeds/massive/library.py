@@ -169,6 +169,7 @@ class Library:
         async with contextlib.aclosing(self.days(past.sessions, at_once)) as days:
             async for one, bars in days:
                 began = loop.time()
+                fold.behind = bars is None
                 if bars is not None:  # a day that could not be had is left out, not one of no trade
                     crossing.reach(one.date, bars)
                     fold.add_day(one.date, bars, full=not one.half_day)

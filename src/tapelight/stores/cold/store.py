@@ -89,7 +89,11 @@ class ColdStore:
     def day(self, origin: str, date: dt.date, known_ns: int) -> DayBars | None:
         """Return a session's bars as traded, as they were known at a time; None where unknown."""
         found = self.catalog.files(DAYS, origin, date.isoformat(), known_ns)
-        return _day_of(self._read(found[-1], DAY_SCHEMA)) if found else None
+        return self.bars_in(found[-1]) if found else None
+
+    def bars_in(self, file: FileRow) -> DayBars:
+        """Return the bars of a file of days; raises Rejected when it is none."""
+        return _day_of(self._read(file, DAY_SCHEMA))
 
     def keep_day(
         self,
