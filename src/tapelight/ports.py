@@ -122,6 +122,14 @@ class ReferenceFeed(Protocol):
 
 
 @runtime_checkable
+class Keyed(Protocol):
+    """A feed whose key one process alone may use."""
+
+    def owns(self) -> str:
+        """Return what tells service and key apart from others; it is hashed, never shown."""
+
+
+@runtime_checkable
 class Reconnects(Protocol):
     """A feed that can be told that its connection brings nothing."""
 

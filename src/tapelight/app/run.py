@@ -11,6 +11,7 @@ from tapelight.app.asof import packed
 from tapelight.app.control import Control
 from tapelight.app.data.origin import origin_of
 from tapelight.app.dispatch import Dispatch
+from tapelight.app.lease import owning
 from tapelight.app.loop import collect_seldom
 from tapelight.app.past import Live, Past
 from tapelight.app.publish import Publisher
@@ -32,9 +33,9 @@ from tapelight.engine import Engine
 from tapelight.errors import ConfigError
 from tapelight.feeds.failover import Failover
 from tapelight.market.warm import compile_loops
-from tapelight.model.records import Disabled, Pin
+from tapelight.model.records import Disabled, FeedState, Pin
 from tapelight.plugins import load
-from tapelight.ports import Feed, OptionFeed, Poller, ReferenceFeed
+from tapelight.ports import Feed, Keyed, OptionFeed, Poller, ReferenceFeed
 from tapelight.scan.tiers import BENCHMARKS
 from tapelight.stores.cold.store import ColdStore
 from tapelight.stores.journal.retention import prune
@@ -278,6 +279,21 @@ def _fetched(parts: Parts, task: "asyncio.Task[None]") -> None:
         log.warning("no history", task=task.get_name(), reason=str(error))
 
 
+async def _feed(parts: Parts) -> None:
+    """Run the feed, once no other process uses its key."""
+    feed, scanner = parts.feed, parts.scanner
+
+    def waits(pid: int) -> None:
+        words = (
+            f"Another process (id {pid}) uses this key, which allows one connection: this one takes "
+            "over when that ends. Stop it, or give one of them a key of its own."
+        )
+        scanner.put(FeedState(scanner.clock.now_ns(), feed.name, "waiting", words))
+
+    async with owning(feed.owns() if isinstance(feed, Keyed) else "", waits):
+        await feed.run(scanner)
+
+
 async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
     """Run feed, marks and gateway until cancelled, or until `until` is set."""
     compile_loops()
@@ -295,7 +311,7 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
                 group.create_task(_follow_strategies(parts), name="strategies"),
                 group.create_task(_warm(parts.past), name="past"),
                 group.create_task(parts.workers.run(), name="tier workers"),
-                group.create_task(parts.feed.run(scanner), name="feed"),
+                group.create_task(_feed(parts), name="feed"),
                 group.create_task(parts.sources.run(scanner), name="sources"),
             ]
             if parts.rounds is not None:

@@ -15,6 +15,7 @@ from tapelight.app.baselines import profile_for
 from tapelight.app.figures import Figures, counted
 from tapelight.app.frozen import State
 from tapelight.app.healing import Healer
+from tapelight.app.label import Label
 from tapelight.app.recording import Recording
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError, Unavailable
@@ -92,6 +93,7 @@ class Scanner:
         self._known = 0
         self.recording: Recording | None = None
         self.healer: Healer | None = None
+        self._label = Label()
         self.on_roll: Callable[[Path], object] = lambda _running: None
         """Called on a thread with the folder of each new session's run."""
         self.kept: Callable[[], State] = dict
@@ -343,6 +345,7 @@ class Scanner:
                 "detail": feed.detail if feed else "",
                 "coverage": self.coverage(),
             },
+            "label": self._label.read(engine, feed, self.coverage(), self.origin()),
             "events_s": round(figures.events.per_second(), 1),
             "trades_s": round(figures.trades.per_second(), 1),
             "lag_ms": figures.lag_ms(),
@@ -352,6 +355,7 @@ class Scanner:
             "stale": table.n if age_ms > 5000 else 0,
             "gaps": figures.gaps,
             "gap_open": table.gap_since_ns > 0,
+            "healed": self.healer.healed if self.healer else 0,
             "provisional": int((rows["provisional"] > 0).sum()),
             "quarantined": counters["quarantined"],
             "quarantine": count_rulings(table),
@@ -359,15 +363,7 @@ class Scanner:
             "tiers": engine.tiers.status(),
             **self.signal_status(),
             "sources": dict(self.source_status()),
-            "questions": {
-                "count": len(self._questions.texts),
-                "faults": dict(self.question_faults()),
-            },
-            "strategies": {
-                "running": sum(not rule.fault for rule in engine.strategies.values()),
-                "off": {n: rule.fault for n, rule in engine.strategies.items() if rule.fault},
-                "faults": dict(self.strategy_faults()),
-            },
+            **self._asked_status(),
             "counters": {
                 **counters,
                 "events_in": figures.events_in,
@@ -381,4 +377,18 @@ class Scanner:
             "feed_counts": dict(self.feed_counts()),
             "journal": self.recording.status() if self.recording else closed,
             "digest": engine.digest,
+        }
+
+    def _asked_status(self) -> dict[str, Any]:
+        rules = self.engine.strategies
+        return {
+            "questions": {
+                "count": len(self._questions.texts),
+                "faults": dict(self.question_faults()),
+            },
+            "strategies": {
+                "running": sum(not rule.fault for rule in rules.values()),
+                "off": {name: rule.fault for name, rule in rules.items() if rule.fault},
+                "faults": dict(self.strategy_faults()),
+            },
         }

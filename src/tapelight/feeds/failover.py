@@ -16,7 +16,7 @@ from tapelight.model.clock import MarketClock
 from tapelight.model.records import FeedState, Record, Snapshot
 from tapelight.model.session import calendar, iso, session_at
 from tapelight.model.universe import Universe
-from tapelight.ports import Cold, Feed, OptionFeed, Poller, Reconnects, ReferenceFeed, Sink
+from tapelight.ports import Cold, Feed, Keyed, OptionFeed, Poller, Reconnects, ReferenceFeed, Sink
 
 NS = 1_000_000_000
 LOOK_S = 0.1
@@ -122,6 +122,10 @@ class Failover:
         """Fetch option chains through the stream's feed, where it knows options."""
         if isinstance(self._primary, OptionFeed):
             await self._primary.chains(symbols)
+
+    def owns(self) -> str:
+        """Return what the stream's feed alone may use."""
+        return self._primary.owns() if isinstance(self._primary, Keyed) else ""
 
     def keep_in(self, cold: Cold) -> None:
         """Let the stream's feed keep reference data, where it has any."""

@@ -82,6 +82,10 @@ class AlpacaFeed:
         """Return what share of the market the data are: SIP, IEX, delayed, synthetic."""
         return "synthetic" if self._synthetic else FEEDS[self._config.feed]
 
+    def owns(self) -> str:
+        """Return the stream's address and the key, which allows one connection."""
+        return f"{self._config.url} {self._config.key}"
+
     def counts(self) -> Mapping[str, int]:
         """Return the running totals of events, rejects, requests and connections."""
         if self._decoder is None or self._library is None:

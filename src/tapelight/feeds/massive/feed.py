@@ -77,6 +77,10 @@ class MassiveFeed:
             run.say("closed", "")
             await rest.close()
 
+    def owns(self) -> str:
+        """Return the stream's address and the key, which allows one connection."""
+        return f"{self._config.url} {self._config.api_key}"
+
     def reconnect(self, why: str) -> None:
         """Drop the connection and open another; the hole begins with the last frame."""
         if self._run is not None:

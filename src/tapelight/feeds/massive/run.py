@@ -39,7 +39,7 @@ PROVED_S = 10.0
 """A connection that lived so long was a good one: the next wait is short again."""
 SNAPSHOT_S = 20.0
 AGAIN_S, AGAIN_MOST_S = 2.0, 30.0
-"""After a snapshot that failed, while the stream goes on: twice as long each time."""
+"""After a snapshot that failed, while the stream goes on: half as long again each time."""
 LONGEST_NS = 30 * MINUTE_NS
 """A longer hole is not healed: its rows have the snapshot's day."""
 SURE_S = 0.5
@@ -191,7 +191,7 @@ class Run:
                 if isinstance(found, str):
                     self.filled.set()
                     again = self._picture(stream, line, again_s)
-                    again_s = min(2.0 * again_s, AGAIN_MOST_S)
+                    again_s = min(1.5 * again_s, AGAIN_MOST_S)
                     picture = tasks.create_task(again, name="snapshot again")
                     line.release()
                     self._say_live(granted, found)
