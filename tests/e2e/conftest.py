@@ -64,6 +64,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def _fault(message: ConsoleMessage) -> list[str]:
-    # A lost connection is told by the browser itself, and is what some tests are about.
-    expected = "WebSocket connection" in message.text or "ERR_" in message.text
+    # A lost connection and a refusal are told by the browser itself; some tests are about them.
+    told = ("WebSocket connection", "ERR_", "status of 404")
+    expected = any(text in message.text for text in told)
     return [message.text] if message.type == "error" and not expected else []

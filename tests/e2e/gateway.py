@@ -27,7 +27,7 @@ Json = Any
 STATIC = Path(__file__).parents[2] / "src" / "tapelight" / "web" / "static"
 POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    b"img-src 'self'; font-src 'self'; "
+    b"img-src 'self' data:; font-src 'self'; "
     b"connect-src 'self' ws:; base-uri 'none'; frame-ancestors 'none'"
 )
 HISTORY = 100
@@ -59,6 +59,14 @@ class FakeGateway:
         self.ts_ns = 1_763_735_400_000_000_000
         self.topics: dict[str, Topic] = {}
         self.requests: list[dict[str, Json]] = []
+        self.me: dict[str, Json] = {
+            "name": "local", "role": "admin", "via": "open", "csrf": "", "accounts": False,
+            "setup": True,
+        }  # fmt: skip
+        self.answers: dict[str, Json] = {}
+        """What REST answers, by path; what is not in it is a 404."""
+        self.asked_rest: list[tuple[str, str, Json]] = []
+        """Method, path with query, and body of each REST request."""
         self.refusing = False
         self._clients: set[Client] = set()
         self._lock = threading.RLock()
@@ -133,6 +141,9 @@ class FakeGateway:
         routes = [
             Route("/api/boards", self._list),
             Route("/api/me", self._me),
+            Route("/{path:path}", self._rest, methods=["POST", "PUT", "DELETE"]),
+            Route("/api/{path:path}", self._rest),
+            Route("/health", self._rest),
             WebSocketRoute("/ws", self._follow),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
         ]
@@ -142,8 +153,18 @@ class FakeGateway:
         return JSONResponse(self.boards)
 
     async def _me(self, request: Request) -> Response:
-        asked = {"name": "local", "role": "admin", "via": "local", "scopes": [], "csrf": ""}
-        return JSONResponse({**asked, "accounts": False, "setup": False})
+        return JSONResponse(self.me)
+
+    async def _rest(self, request: Request) -> Response:
+        path = request.url.path
+        body = await request.body()
+        target = f"{path}?{request.url.query}" if request.url.query else path
+        with self._lock:
+            told = json.loads(body) if body else None
+            self.asked_rest.append((request.method, target, told))
+            if path not in self.answers:
+                return JSONResponse({"status": 404, "detail": f"Nothing is at {path}."}, 404)
+            return JSONResponse(self.answers[path], headers={"etag": '"v1"'})
 
     async def _follow(self, websocket: WebSocket) -> None:
         if self.refusing:

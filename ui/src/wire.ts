@@ -61,6 +61,19 @@ export interface Signal {
   readonly hops?: { readonly text?: string } | null;
 }
 
+/** Something that a rule or a price level of the user told; `sound` names its tone. */
+export interface Alert {
+  readonly id: string;
+  readonly rule: string;
+  readonly kind: string;
+  readonly text: string;
+  readonly symbol: string;
+  readonly scan: string;
+  readonly ts_ns: number;
+  readonly sound: string;
+  readonly speak: boolean;
+}
+
 export interface Status {
   readonly phase?: string;
   readonly session?: string;
@@ -116,6 +129,7 @@ export type SymbolMessage = Envelope &
   (({ kind: 'snapshot' } & SymbolSnapshot) | { kind: 'diff'; values: Record<string, Cell> });
 export type BarsMessage = Envelope & { readonly bars: readonly Bar[] };
 export type SignalsMessage = Envelope & { readonly signals: readonly Signal[] };
+export type AlertsMessage = Envelope & { readonly alerts: readonly Alert[] };
 export type StatusMessage = Envelope & { readonly status: Status };
 
 export interface Fault {

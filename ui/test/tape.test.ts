@@ -35,7 +35,7 @@ describe('the reasons of a signal', () => {
       '? float_shares – ≤ 50,000,000',
       '✗ halted yes is no',
     ]);
-    expect(lines[2]).toMatchObject({ depth: 1, group: "gate" });
+    expect(lines[2]).toMatchObject({ depth: 1, group: 'gate, or 1', alternative: true });
   });
 
   it('says a plan in words', () => {

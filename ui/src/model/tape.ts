@@ -45,6 +45,8 @@ export interface LeafLine {
   readonly mark: '✓' | '✗' | '?';
   /** The group it stands in: gate, or1 ...; empty where it must hold by itself. */
   readonly group: string;
+  /** Whether another leaf of its group may hold instead. */
+  readonly alternative: boolean;
 }
 
 const OPERATORS: Readonly<Record<string, string>> = { '>=': '≥', '<=': '≤', '<>': '≠' };
@@ -53,12 +55,19 @@ const OPERATORS: Readonly<Record<string, string>> = { '>=': '≥', '<=': '≤', 
 export function leafLines(leaves: readonly Leaf[]): LeafLine[] {
   return leaves.map((leaf) => ({
     depth: Math.max(0, (leaf.within?.length ?? 0) - 1),
-    group: leaf.within?.[0] ?? '',
+    group: (leaf.within ?? []).map(groupName).filter(Boolean).join(', '),
+    alternative: (leaf.within ?? []).some((name) => name.startsWith('or')),
     name: leaf.name,
     value: cell(leaf.value),
     test: `${OPERATORS[leaf.op] ?? leaf.op} ${leaf.bound === null ? '' : cell(leaf.bound)}`.trim(),
     mark: leaf.true === null ? '?' : leaf.true ? '✓' : '✗',
   }));
+}
+
+/** or1 is the first group of which one must hold; and1 a group of which all must. */
+function groupName(name: string): string {
+  if (name.startsWith('and')) return '';
+  return name.startsWith('or') ? `or ${name.slice(2)}` : name;
 }
 
 /** Return a plan in words: long 10.26, stop 10.02 (−2.34%), targets 10.50, 10.74. */

@@ -3,6 +3,7 @@
 import type { Component } from 'svelte';
 
 import type { PanelView } from '../state/desk.svelte';
+import AlertPanel from './AlertPanel.svelte';
 import ArmedPanel from './ArmedPanel.svelte';
 import BoardPanel from './BoardPanel.svelte';
 import CardPanel from './CardPanel.svelte';
@@ -50,6 +51,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     linked: true,
     load: async () => (await import('./EditorPanel.svelte')).default,
   },
+  alerts: { title: 'Alerts', hint: 'Rules, price levels, channels with a test, receipts', linked: true, load: () => AlertPanel },
   feed: { title: 'Feeds and data', hint: 'What comes in, what is missing, what was refused', linked: false, load: () => FeedPanel },
   health: { title: 'System', hint: 'Latency, journal, tiers, questions, gateway', linked: false, load: () => HealthPanel },
 };

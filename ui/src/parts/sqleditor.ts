@@ -1,9 +1,9 @@
 /** The text editor of scans: completion, marks under what is wrong. */
 
 import { autocompletion, completionKeymap, type Completion, type CompletionContext } from '@codemirror/autocomplete';
-import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
+import { history, historyKeymap, standardKeymap } from '@codemirror/commands';
 import { HighlightStyle, StreamLanguage, syntaxHighlighting } from '@codemirror/language';
-import { lintGutter, setDiagnostics, type Diagnostic } from '@codemirror/lint';
+import { setDiagnostics, type Diagnostic } from '@codemirror/lint';
 import { EditorState } from '@codemirror/state';
 import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
@@ -120,11 +120,10 @@ export class SqlEditor {
           lineNumbers(),
           history(),
           drawSelection(),
-          lintGutter(),
           sql,
           syntaxHighlighting(COLOURS),
           autocompletion({ override: [complete], icons: false }),
-          keymap.of([...completionKeymap, ...historyKeymap, ...defaultKeymap]),
+          keymap.of([...completionKeymap, ...historyKeymap, ...standardKeymap]),
           THEME,
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({ 'aria-label': 'Text of the scan' }),

@@ -77,6 +77,9 @@ export class Desk {
   open(): void {
     if (this.account.shut || this.connected || this.#ended) return;
     this.connected = true;
+    const { me } = this.account;
+    // A guest has no alerts, and a paced replay no users.
+    if (me !== null && me.role !== 'guest') this.gateway.user = me.name;
     this.#ends.push(this.gateway.start());
   }
 

@@ -5,6 +5,8 @@ import { ask, told } from '../link/rest';
 import { MarketClock, timeOfDay } from '../model/clock';
 import { addSignals, armedNow } from '../model/tape';
 import type {
+  Alert,
+  AlertsMessage,
   BoardInfo,
   Envelope,
   Fault,
@@ -43,6 +45,11 @@ export class Gateway {
   time = $state<number | null>(null);
   /** Called with each new signal; sounds and notices hang on it. */
   heralds = new Set<(signal: Signal) => void>();
+
+  /** Called with each alert of the user's own rules and levels. */
+  alarms = new Set<(alert: Alert) => void>();
+  /** The user whose alerts are followed; empty for nobody's. */
+  user = '';
 
   #held = new Map<string, Held>();
   #painters = new Set<(now: number) => void>();
@@ -111,14 +118,12 @@ export class Gateway {
       this.#held.set(topic, held);
       this.#rewatch();
     }
-    return { source: held.source, release: () => this.#released(topic, held) };
+    return { source: held.source, release: () => this.#released(held) };
   }
 
-  #released(topic: string, held: Held): void {
+  #released(held: Held): void {
     held.uses -= 1;
-    if (held.uses > 0 || this.#held.get(topic) !== held) return;
-    this.#held.delete(topic);
-    this.#rewatch();
+    if (held.uses === 0) this.#rewatch();
   }
 
   /** Call `painter` at each paint until the returned function is called. */
@@ -151,10 +156,13 @@ export class Gateway {
     this.#watching = true;
     queueMicrotask(() => {
       this.#watching = false;
+      // Who lets go and takes up again within one turn keeps what is known: nothing is sent anew.
+      for (const [topic, held] of this.#held) if (held.uses === 0) this.#held.delete(topic);
       const topics = [...this.#held.keys()].filter(
         (topic) => !this.#paused || topic.startsWith('bars:'),
       );
-      this.#connection.watch(['status', 'signals', ...topics]);
+      const own = this.user === '' ? [] : [`alerts:${this.user}`];
+      this.#connection.watch(['status', 'signals', ...own, ...topics]);
       this.#dirty = true;
     });
   }
@@ -208,6 +216,7 @@ export class Gateway {
     if (message.recovered === false) this.say('The gap since the lost connection was not filled.');
     if (message.topic === 'signals') this.#showSignals(message as SignalsMessage);
     else if (message.topic === 'status') this.#showStatus(message as StatusMessage);
+    else if (message.topic.startsWith('alerts:')) this.#alarm(message as AlertsMessage);
     else this.#held.get(message.topic)?.source.apply(message);
   }
 
@@ -217,6 +226,11 @@ export class Gateway {
     this.signals = addSignals(kept, message.signals);
     this.armed = armedNow(message.kind === 'snapshot' ? [] : this.armed, message.signals);
     for (const signal of fresh) for (const herald of this.heralds) herald(signal);
+  }
+
+  #alarm(message: AlertsMessage): void {
+    if (message.kind === 'snapshot') return;
+    for (const alert of message.alerts) for (const alarm of this.alarms) alarm(alert);
   }
 
   #showStatus(message: StatusMessage): void {

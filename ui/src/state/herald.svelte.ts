@@ -1,7 +1,7 @@
 /** Signals that reach who looks away: a sound of its own per scan, speech, the browser's notice. */
 
 import { pitches } from '../model/sounds';
-import type { Signal } from '../wire';
+import type { Alert, Signal } from '../wire';
 import type { Gateway } from './gateway.svelte';
 import { preferences } from './preferences.svelte';
 
@@ -22,8 +22,13 @@ export class Herald {
 
   start(): () => void {
     const told = (signal: Signal): void => this.#tell(signal);
+    const alarmed = (alert: Alert): void => this.#alarm(alert);
     this.#gateway.heralds.add(told);
-    return () => void this.#gateway.heralds.delete(told);
+    this.#gateway.alarms.add(alarmed);
+    return () => {
+      this.#gateway.heralds.delete(told);
+      this.#gateway.alarms.delete(alarmed);
+    };
   }
 
   /** Open the sound, in answer to a click. */
@@ -56,6 +61,13 @@ export class Herald {
     if (document.hidden) notice(signal);
   }
 
+  #alarm(alert: Alert): void {
+    this.#gateway.say(`${alert.symbol} ${alert.text}`);
+    this.#play(alert.sound || alert.rule);
+    if (alert.speak) speak(alert);
+    if (document.hidden) notice(alert);
+  }
+
   #play(scan: string): void {
     const context = this.#context;
     if (context === null || context.state !== 'running') return;
@@ -75,13 +87,15 @@ export class Herald {
   }
 }
 
-function speak(signal: Signal): void {
+type Told = Pick<Alert, 'id' | 'symbol' | 'scan' | 'text'>;
+
+function speak(signal: Told): void {
   if (!('speechSynthesis' in globalThis) || speechSynthesis.speaking) return;
   const letters = [...signal.symbol].join(' ');
   speechSynthesis.speak(new SpeechSynthesisUtterance(`${letters}, ${signal.text || signal.scan}`));
 }
 
-function notice(signal: Signal): void {
+function notice(signal: Told): void {
   if (!('Notification' in globalThis) || Notification.permission !== 'granted') return;
   new Notification(`${signal.symbol}  ${signal.scan}`, { body: signal.text, tag: signal.id });
 }

@@ -1,6 +1,6 @@
 /** Time travel: every board and symbol on the page as of a recorded second. */
 
-import { ask, told } from '../link/rest';
+import { ask, Problem, told } from '../link/rest';
 import type { Cell, Column, Envelope, Signal } from '../wire';
 import type { Gateway } from './gateway.svelte';
 import type { Source } from './sources.svelte';
@@ -9,6 +9,10 @@ export const SPEEDS = [0.5, 1, 2, 5, 10, 30, 60] as const;
 const TICK_MS = 100;
 /** How many questions are under way at once; the gateway takes eight of all clients. */
 const AT_ONCE = 2;
+const ATTEMPTS = 6;
+const AGAIN_MS = 500;
+/** While it plays, what is shown may lag so much of the playing time (ms). */
+const LAG_MS = 2_000;
 
 interface PastBoard {
   readonly name: string;
@@ -42,6 +46,13 @@ export class Travel {
   /** The second asked for as the gateway reads it; undefined for now. */
   get iso(): string | undefined {
     return this.at === null ? undefined : new Date(this.at).toISOString();
+  }
+
+  /** Whether what is on the page is not of the second that the bar tells. */
+  get behind(): boolean {
+    if (this.at === null) return false;
+    const lag = this.playing ? LAG_MS * this.speed : 0;
+    return this.shown === null || Math.abs(this.shown - this.at) > lag;
   }
 
   /** Show the market as of `ms`; a second that has not been is now. */
@@ -136,13 +147,26 @@ export class Travel {
 
   async #one(topic: string, source: Source, at: string, round: number): Promise<void> {
     try {
-      const message = topic.startsWith('board:')
-        ? await pastBoard(topic, at)
-        : await pastSymbol(topic, at);
+      const message = await this.#patient(round, () =>
+        topic.startsWith('board:') ? pastBoard(topic, at) : pastSymbol(topic, at),
+      );
       if (round === this.#round && this.at !== null) source.apply(message);
     } catch (error) {
       this.fault = told(error);
       this.stop();
+    }
+  }
+
+  /** Ask again while the gateway is busy: its work goes on from where it stands. */
+  async #patient(round: number, question: () => Promise<Envelope>): Promise<Envelope> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await question();
+      } catch (error) {
+        const busy = error instanceof Problem && error.status === 503 && attempt < ATTEMPTS;
+        if (!busy || round !== this.#round) throw error;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
     }
   }
 

@@ -1,0 +1,155 @@
+/** The user's alerts: rules, price levels, channels and receipts, as the gateway keeps them. */
+
+import { ask, told } from '../link/rest';
+
+export interface Doc<T> {
+  readonly name: string;
+  readonly version: number;
+  readonly body: T;
+}
+
+export interface Rule {
+  readonly scans?: readonly string[];
+  readonly symbols?: readonly string[];
+  readonly watchlist?: string;
+  readonly phases?: readonly string[];
+  readonly channels?: readonly string[];
+  readonly new_only?: boolean;
+  readonly cooldown_s?: number;
+  readonly per_hour?: number;
+  readonly speak?: boolean;
+  readonly enabled?: boolean;
+  readonly snoozed_until_ns?: number;
+}
+
+export interface Level {
+  readonly symbol: string;
+  readonly price: number;
+  readonly side: string;
+  readonly channels?: readonly string[];
+  readonly note?: string;
+  readonly expires_ns?: number;
+  readonly reached_ns?: number;
+}
+
+export interface Channel {
+  readonly name: string;
+  readonly kind: string;
+  readonly own: boolean;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+export interface Delivery {
+  readonly id: string;
+  readonly channel: string;
+  readonly state: string;
+  readonly attempts: number;
+  readonly answer: string;
+  readonly created_ns: number;
+  readonly alert: { readonly text: string; readonly symbol: string; readonly rule: string };
+}
+
+/** What each kind of a user's own channels asks for. */
+export const SETTINGS: Readonly<Record<string, readonly string[]>> = {
+  webhook: ['url', 'secret'],
+  telegram: ['token', 'chat_id'],
+  discord: ['url'],
+  slack: ['url'],
+};
+
+interface Info {
+  readonly name: string;
+  readonly mine: boolean;
+}
+const ANY = { 'if-match': '*' };
+
+export class Alerting {
+  rules = $state.raw<readonly Doc<Rule>[]>([]);
+  levels = $state.raw<readonly Doc<Level>[]>([]);
+  channels = $state.raw<readonly Channel[]>([]);
+  deliveries = $state.raw<readonly Delivery[]>([]);
+  said = $state('');
+  failed = $state(false);
+
+  /** Read all of it. */
+  async load(): Promise<void> {
+    await this.#attempt(async () => {
+      const [rules, levels, channels] = await Promise.all([
+        documents<Rule>('alerts'),
+        documents<Level>('levels'),
+        ask<readonly Channel[]>('/api/channels'),
+      ]);
+      this.rules = rules;
+      this.levels = levels;
+      this.channels = channels;
+    });
+    await this.receipts();
+  }
+
+  async receipts(): Promise<void> {
+    await this.#attempt(async () => {
+      this.deliveries = await ask<readonly Delivery[]>('/api/deliveries', { limit: 50 });
+    });
+  }
+
+  async writeRule(name: string, rule: Rule): Promise<void> {
+    await this.#write(`/api/alerts/${encodeURIComponent(name)}`, rule);
+  }
+
+  async writeLevel(level: Level): Promise<void> {
+    const name = `${level.symbol} ${level.side} ${level.price}`.replaceAll('/', '-');
+    await this.#write(`/api/levels/${encodeURIComponent(name)}`, level);
+  }
+
+  async writeChannel(name: string, kind: string, settings: object): Promise<void> {
+    await this.#write(`/api/channels/${encodeURIComponent(name)}`, { kind, settings });
+  }
+
+  async remove(kind: 'alerts' | 'levels' | 'channels', name: string): Promise<void> {
+    await this.#attempt(async () => {
+      await ask(`/api/${kind}/${encodeURIComponent(name)}`, {}, { method: 'DELETE', headers: ANY });
+    });
+    if (!this.failed) await this.load();
+  }
+
+  async snooze(name: string, minutes: number): Promise<void> {
+    await this.#attempt(async () => {
+      const wish = { method: 'POST', body: { minutes } };
+      await ask(`/api/alerts/${encodeURIComponent(name)}/snooze`, {}, wish);
+    });
+    if (!this.failed) await this.load();
+  }
+
+  /** Send a test alert, and show the channel's own answer. */
+  async test(name: string): Promise<void> {
+    await this.#attempt(async () => {
+      const path = `/api/channels/${encodeURIComponent(name)}/test`;
+      const tested = await ask<{ ok: boolean; answer: string }>(path, {}, { method: 'POST', limitMs: 30_000 });
+      this.said = `${name}: ${tested.answer || (tested.ok ? 'sent' : 'no answer')}`;
+      this.failed = !tested.ok;
+    });
+  }
+
+  async #write(path: string, body: object): Promise<void> {
+    await this.#attempt(async () => {
+      await ask(path, {}, { method: 'PUT', body, headers: ANY });
+      this.said = '';
+    });
+    if (!this.failed) await this.load();
+  }
+
+  async #attempt(act: () => Promise<void>): Promise<void> {
+    try {
+      this.failed = false;
+      await act();
+    } catch (error) {
+      this.said = told(error);
+      this.failed = true;
+    }
+  }
+}
+
+async function documents<T>(kind: string): Promise<readonly Doc<T>[]> {
+  const mine = (await ask<readonly Info[]>(`/api/${kind}`)).filter((info) => info.mine);
+  return Promise.all(mine.map(({ name }) => ask<Doc<T>>(`/api/${kind}/${encodeURIComponent(name)}`)));
+}
