@@ -185,7 +185,7 @@ def test_what_is_not_recorded_is_told(gateway: FakeGateway, page: Page) -> None:
     page.get_by_role("button", name="Time", exact=True).click()
     page.get_by_label("Go to a time").fill("09:00")
     page.keyboard.press("Enter")
-    expect(page.get_by_test_id("travel")).to_contain_text("Nothing is at /api/boards/")
+    expect(page.get_by_test_id("travel")).to_contain_text("Nothing is at /api/")
     page.get_by_role("button", name="LIVE").click()
     expect(page.get_by_test_id("travel")).to_have_count(0)
 
