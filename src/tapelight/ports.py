@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from tapelight.model.batch import Floats
 from tapelight.model.clock import MarketClock
 from tapelight.model.order_log import Armed, Killed, OrderRecord
 from tapelight.model.orders import Order, OrderRequest, Picture, Report, Statement
@@ -118,6 +119,14 @@ class ReferenceFeed(Protocol):
         """Bring lists and the last sessions into the cold store; return what could not be had.
 
         `tell(what, done, of)` hears how far it is.
+        """
+
+    def volumes(
+        self, symbols: Sequence[str], sessions: Sequence[Session]
+    ) -> AsyncIterator[tuple[str, Mapping[dt.date, Floats]]]:
+        """Yield for each symbol its shares by minute of each session, as traded, 960 elements.
+
+        A symbol that can't be had is yielded with nothing.
         """
 
 

@@ -55,6 +55,7 @@ def import_(
 def pull(
     *,
     sessions: int = 260,
+    minutes: int = 0,
     feed: str | None = None,
     data: Data = None,
     config: ConfigFile = None,
@@ -66,6 +67,8 @@ def pull(
     ----------
     sessions
         How many past sessions: 260 are a year.
+    minutes
+        Of how many symbols, the most traded first, the minute volumes of the last 20 sessions.
     feed
         The feed to ask, instead of the configured one.
     json
@@ -80,7 +83,7 @@ def pull(
     settings = load(config)
     folder = data_folder(data, settings.data)
     with bars_of_steps() as tell:
-        found = asyncio.run(run_pull(settings, feed, folder, sessions, tell))
+        found = asyncio.run(run_pull(settings, feed, folder, sessions, minutes, tell))
     print(jsonlib.dumps(found) if json else _pulled(found))
     if found["missing"]:
         raise SystemExit(1)

@@ -7,14 +7,15 @@ is asked before the stream is given up, so that a quiet morning switches nothing
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from tapelight.errors import Rejected, Unavailable
-from tapelight.model.batch import Batch
+from tapelight.model.batch import Batch, Floats
 from tapelight.model.clock import MarketClock
 from tapelight.model.records import FeedState, Record, Snapshot
-from tapelight.model.session import calendar, iso, session_at
+from tapelight.model.session import Session, calendar, iso, session_at
 from tapelight.model.universe import Universe
 from tapelight.ports import Cold, Feed, Keyed, OptionFeed, Poller, Reconnects, ReferenceFeed, Sink
 
@@ -137,6 +138,14 @@ class Failover:
         if isinstance(self._primary, ReferenceFeed):
             return await self._primary.pull(sessions, tell)
         return [f"{self.name} knows of no past days"]
+
+    async def volumes(
+        self, symbols: Sequence[str], sessions: Sequence[Session]
+    ) -> AsyncIterator[tuple[str, Mapping[dt.date, Floats]]]:
+        """Bring minute volumes through the stream's feed, where it has any."""
+        if isinstance(self._primary, ReferenceFeed):
+            async for found in self._primary.volumes(symbols, sessions):
+                yield found
 
     def counts(self) -> Mapping[str, int]:
         """Return the totals of the stream's feed, and of switches, polls and mute streams found."""

@@ -1,14 +1,18 @@
 """The Massive feed: reference data, then the stream, then what closes its holes."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from tapelight.feeds._tasks import beside
 from tapelight.feeds._websocket import Backoff
 from tapelight.feeds.massive.config import MassiveConfig, Secret, check
 from tapelight.feeds.massive.library import Library
-from tapelight.feeds.massive.pull import pull
+from tapelight.feeds.massive.pull import pull, volumes
 from tapelight.feeds.massive.rest import Rest
 from tapelight.feeds.massive.run import Run
+from tapelight.model.batch import Floats
+from tapelight.model.session import Session
 from tapelight.ports import Cold, Sink
 
 
@@ -59,6 +63,18 @@ class MassiveFeed:
         rest = Rest(self._config.rest, Secret(self._config.api_key))
         try:
             return await pull(Library(rest, self._cold), self._cold, sessions, tell)
+        finally:
+            await rest.close()
+
+    async def volumes(
+        self, symbols: Sequence[str], sessions: Sequence[Session]
+    ) -> AsyncIterator[tuple[str, Mapping[dt.date, Floats]]]:
+        """Yield for each symbol its shares by minute of each session, as traded."""
+        rest = Rest(self._config.rest, Secret(self._config.api_key))
+        try:
+            async with contextlib.aclosing(volumes(Library(rest), symbols, sessions)) as found:
+                async for one in found:
+                    yield one
         finally:
             await rest.close()
 

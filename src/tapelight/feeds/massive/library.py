@@ -191,9 +191,15 @@ class Library:
 
     async def minutes(self, symbol: str, session: Session, until_ns: int) -> list[MinuteBar]:
         """Return the minute bars of `symbol` from the session's start to `until_ns`."""
-        span = f"{session.start_ns // 1_000_000}/{until_ns // 1_000_000}"
+        return await self.minutes_between(symbol, session.start_ns, until_ns)
+
+    async def minutes_between(
+        self, symbol: str, from_ns: int, until_ns: int, *, adjusted: bool = True
+    ) -> list[MinuteBar]:
+        """Return the minute bars of `symbol` from a time to another."""
+        span = f"{from_ns // 1_000_000}/{until_ns // 1_000_000}"
         path = f"/v2/aggs/ticker/{quote(symbol, safe='')}/range/1/minute/{span}"
-        params: Params = {"adjusted": "true", "sort": "asc", "limit": 50_000}
+        params: Params = {"adjusted": str(adjusted).lower(), "sort": "asc", "limit": 50_000}
         return await self._rest.pages(path, MinuteBars, params)
 
     async def trades(self, symbol: str, from_ns: int, until_ns: int) -> list[PastTrade]:

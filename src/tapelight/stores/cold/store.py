@@ -125,12 +125,17 @@ class ColdStore:
         matrix: npt.NDArray[np.float32],
         source: str,
         now_ns: int,
+        *,
+        derived: bool = False,
     ) -> Kept:
-        """Keep a full session's shares by minute after 04:00, shape (symbols, 960)."""
+        """Keep a full session's shares by minute after 04:00, shape (symbols, 960).
+
+        `derived` ones are of some symbols only: those of a whole market replace them.
+        """
         rows = [row.tobytes() for row in np.ascontiguousarray(matrix, np.float32)]
         data = {"symbol": list(symbols), "volume": rows}
         frame = pl.DataFrame(data, schema=MINUTE_SCHEMA).sort("symbol")
-        return self._keep(MINUTES, origin, session, frame, source, now_ns, derived=False)
+        return self._keep(MINUTES, origin, session, frame, source, now_ns, derived)
 
     def usual_volumes(self, origin: str, session: dt.date, known_ns: int) -> UsualVolumes | None:
         """Return the mean minute volumes of up to 20 sessions before one, of one origin alone.
