@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 
 from tapelight.engine import Engine
 from tapelight.model.clock import MarketClock
-from tapelight.model.records import FeedState, Mark, Record, Symbols
+from tapelight.model.records import FeedState, Mark, Record, References, Symbols
 from tapelight.model.universe import Universe
 
 NS = 1_000_000_000
@@ -176,6 +176,9 @@ class Market:
         self._news = asyncio.Event()
 
     def put(self, record: Record) -> None:
+        if isinstance(record, References):
+            for reference in record.references:
+                self.universe.add(reference.symbol)
         known = self.engine.table.n
         if len(self.universe) > known:
             self.engine.apply(Symbols(known, self.universe.symbols[known:]))

@@ -1,8 +1,10 @@
 """Collect what a venue's frames bring, event by event, and make one batch of it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,10 @@ from tapelight.errors import Rejected
 from tapelight.model.batch import MAX_AHEAD_NS, Batch, Quotes, Trades, quotes_of, trades_of
 from tapelight.model.universe import Universe
 
+FAULTS = (
+    msgspec.MsgspecError, ValueError, LookupError, OverflowError, TypeError, RecursionError, Rejected,
+)  # fmt: skip
+"""What a malformed frame may raise: counted, with a sample."""
 MOST = 1e15
 """No price or size of a market is above this."""
 MOST_NUMBER = 2**63
@@ -28,6 +34,9 @@ class Prints:
     rejected: list[tuple[str, bytes | str]] = field(default_factory=list)
     """(kind, sample) of each event, or frame, that cannot be."""
 
+    repeated: int = 0
+    """Trades that came before."""
+
     def trade(self, symbol: str, ts_ns: int, price: float, size: float, number: int) -> None:
         """Add a print; raises Rejected when its price, size, time or number cannot be."""
         if not (0.0 < price < MOST and 0.0 <= size < MOST):
@@ -35,6 +44,13 @@ class Prints:
         if not (0 < ts_ns < MOST_NUMBER and 0 <= number < MOST_NUMBER):
             raise Rejected(f"time {ts_ns}, number {number}")
         self.trades.append((symbol, ts_ns, price, size, number))
+
+    def each(self, raw: msgspec.Raw, add: Callable[[msgspec.Raw, "Prints"], None]) -> None:
+        """Add one of a frame's events; a malformed one rejects only itself."""
+        try:
+            add(raw, self)
+        except FAULTS as error:
+            self.rejected.append((type(error).__name__, bytes(raw)[:200]))
 
     def quote(
         self, symbol: str, ts_ns: int, bid: float, ask: float, bid_size: float, ask_size: float

@@ -13,11 +13,10 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 import numpy as np
 
-from tapelight.errors import ConfigError, Rejected, Unavailable
-from tapelight.feeds._prints import Prints
+from tapelight.errors import ConfigError, Unavailable
+from tapelight.feeds._prints import FAULTS, Prints
 from tapelight.feeds._websocket import Backoff, Stream, open_stream
 from tapelight.model.batch import Batch, size
 from tapelight.model.daily import DailyFold, levels
@@ -28,10 +27,6 @@ from tapelight.ports import Sink
 DAYS_AT_ONCE = 4
 REST_S = 10.0
 MAX_HELD = 1_000_000
-FAULTS = (
-    msgspec.MsgspecError, ValueError, LookupError, OverflowError, TypeError, RecursionError, Rejected,
-)  # fmt: skip
-"""What a malformed frame may raise: counted, with a sample."""
 
 
 @dataclass(slots=True)
@@ -68,20 +63,33 @@ class Venue(Protocol):
         """Return the last days, oldest first, the last one today's so far."""
 
 
+class Frames(Protocol):
+    """What a venue's frames come from: a WebSocket's stream, or a child process's lines."""
+
+    async def take(self) -> list[bytes]: ...
+
+    def wake(self) -> None: ...
+
+
+Connect = Callable[[], contextlib.AbstractAsyncContextManager[Frames]]
+
+
 class VenueFeed:
     """Feed the table from one venue's public stream."""
 
     coverage = "one venue"
     calendar = "24x7"
 
-    def __init__(self, venue: Venue, silence_s: float = 30.0) -> None:
+    def __init__(
+        self, venue: Venue, silence_s: float = 30.0, connect: Connect | None = None
+    ) -> None:
         self.name = venue.name
         self._venue = venue
-        self._silence_s = silence_s
+        self._connect = connect or (lambda: open_stream(venue.url, lambda: silence_s))
         self._calendar = calendar(self.calendar)
         self._sink: Sink
         self._backoff = Backoff()
-        self._counts = {"frames": 0, "events": 0, "trades": 0, "quotes": 0, "ignored": 0, "rejected": 0,
+        self._counts = {"frames": 0, "events": 0, "trades": 0, "quotes": 0, "superseded": 0, "ignored": 0, "rejected": 0,
                         "expired": 0, "connections": 0}  # fmt: skip
         self._hole_ns = 0
         self._last_ns = 0
@@ -126,17 +134,18 @@ class VenueFeed:
 
     async def _connection(self) -> None:
         """Hold one connection until it ends, which is always by an exception."""
-        async with open_stream(self._venue.url, lambda: self._silence_s) as stream:
+        async with self._connect() as stream:
             self._counts["connections"] += 1
-            for message in self._venue.hello():
-                await stream.send(message)
+            if isinstance(stream, Stream):
+                for message in self._venue.hello():
+                    await stream.send(message)
             try:
                 await self._follow(stream)
             finally:
                 if self._last_ns and not self._hole_ns:
                     self._hole_ns = self._last_ns
 
-    async def _follow(self, stream: Stream) -> None:
+    async def _follow(self, stream: Frames) -> None:
         """Hold batches back until today's bars are there; then read on for good."""
         held: list[Batch] = []
         picture = asyncio.create_task(self._days(), name=f"{self.name} today")
@@ -163,7 +172,7 @@ class VenueFeed:
             picture.cancel()
             await asyncio.wait({picture})
 
-    async def _read(self, stream: Stream) -> list[Batch]:
+    async def _read(self, stream: Frames) -> list[Batch]:
         """Return what waits as a batch, or nothing."""
         frames = await stream.take()
         self._sink.raw(frames)
@@ -180,7 +189,8 @@ class VenueFeed:
             self._decode(frame, prints)
         batch, lost = prints.batch(self._sink.universe, now)
         self._counts["frames"] += len(frames)
-        self._counts["events"] += len(prints.trades) + len(prints.quotes)
+        self._counts["events"] += len(prints.trades) + len(prints.quotes) + prints.repeated
+        self._counts["superseded"] += prints.repeated
         for kind, sample in prints.rejected:
             self._counts["events"] += 1
             self._reject(kind, sample)
@@ -194,7 +204,7 @@ class VenueFeed:
 
     def _decode(self, frame: bytes, prints: Prints) -> None:
         """Read one frame; one that brings nothing is counted as ignored."""
-        brought = len(prints.trades) + len(prints.quotes) + len(prints.rejected)
+        brought = _brought(prints)
         try:
             self._venue.decode(frame, prints)
         except FAULTS as error:
@@ -203,7 +213,7 @@ class VenueFeed:
             if not self._counts["trades"]:
                 raise
             prints.rejected.append(("refused by the venue", str(error)))
-        if brought == len(prints.trades) + len(prints.quotes) + len(prints.rejected):
+        if brought == _brought(prints):
             self._counts["events"] += 1
             self._counts["ignored"] += 1
 
@@ -261,6 +271,10 @@ class VenueFeed:
                 *(unknown.copy() for _ in range(6)),
             )
         )
+
+
+def _brought(prints: Prints) -> int:
+    return len(prints.trades) + len(prints.quotes) + len(prints.rejected) + prints.repeated
 
 
 def named(symbols: Sequence[str], suffix: str, table: str) -> list[str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from tapelight.errors import ConfigError
 from tapelight.feeds._prints import Prints
-from tapelight.feeds._venue import FAULTS, Day, VenueFeed, checked_url, named, utc_ns
+from tapelight.feeds._venue import Day, VenueFeed, checked_url, named, utc_ns
 
 DAY_MIN = 1440
 
@@ -85,7 +85,7 @@ class Kraken:
         message = self._decode(frame)
         if message.channel == "trade":
             for raw in self._each(message.data):
-                self._print(raw, prints)
+                prints.each(raw, self._print)
         elif not message.success:
             raise ConfigError(
                 f"Kraken refuses the subscription ({message.error}): "
@@ -93,12 +93,8 @@ class Kraken:
             )
 
     def _print(self, raw: msgspec.Raw, prints: Prints) -> None:
-        """Add one of a frame's prints; a malformed one rejects only itself."""
-        try:
-            t = self._trade(raw)
-            prints.trade(self._pairs[t.symbol], utc_ns(t.timestamp), t.price, t.qty, t.trade_id)
-        except FAULTS as error:
-            prints.rejected.append((type(error).__name__, bytes(raw)[:200]))
+        t = self._trade(raw)
+        prints.trade(self._pairs[t.symbol], utc_ns(t.timestamp), t.price, t.qty, t.trade_id)
 
     async def days(self, client: httpx.AsyncClient, symbol: str) -> list[Day]:
         """Return up to 720 daily bars: [time, open, high, low, close, vwap, volume, count]."""
