@@ -8,7 +8,7 @@ import pytest
 from tapelight.errors import ConfigError
 from tapelight.plugins import load, names
 
-SHIPPED = ["alpaca", "binance", "coinbase", "kite", "kraken", "massive"]
+SHIPPED = ["alpaca", "binance", "ccxt", "coinbase", "kite", "kraken", "massive"]
 LISTED = f"there are {', '.join(SHIPPED)}."
 
 
