@@ -21,6 +21,7 @@ from tapelight.commands.options import (
 )
 from tapelight.commands.scan import scan
 from tapelight.commands.top import top
+from tapelight.commands.user import user
 from tapelight.commands.why import why
 from tapelight.errors import Bug, ConfigError, TapelightError
 
@@ -34,6 +35,7 @@ app.command(compare)
 app.command(data_commands)
 app.command(scan)
 app.command(top)
+app.command(user)
 app.command(why)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tapelight.app.localkey import write_local_key
 from tapelight.app.past import Live, Past
 from tapelight.app.reasons import EngineReasons
 from tapelight.app.runs import restore
@@ -223,7 +224,13 @@ async def test_the_running_scanner_is_asked_first(
         assert near["title"] == "Hod momo"
         with pytest.raises(ConfigError, match="Did you mean ABC"):
             await asyncio.to_thread(why, WhyOptions("ABX", "hod_momo", data, url))
+        write_local_key(data, "not this gateway's")
+        with pytest.raises(ConfigError, match="isn't valid"):
+            await asyncio.to_thread(why, WhyOptions("ABC", "hod_momo", data, url))
+        write_local_key(data, gateway.gate.local_token)
+        assert (await asyncio.to_thread(asked, data, capsys, url=url))["source"] == url
     finally:
+        (data / "gateway.key").unlink(missing_ok=True)
         serving.cancel()
         await asyncio.wait({serving})
         past.close()

@@ -8,11 +8,12 @@ import structlog
 from argon2 import PasswordHasher
 
 from tapelight.app.alerting import Alerting
+from tapelight.app.localkey import write_local_key
 from tapelight.config import Config, SignIn
 from tapelight.errors import ConfigError
 from tapelight.ports import Bus
 from tapelight.stores import documents, users
-from tapelight.stores.database import OWNER_ONLY, Database
+from tapelight.stores.database import Database
 from tapelight.stores.documents import DOCUMENTS, DocumentStore
 from tapelight.stores.users import HASHER, UserStore
 from tapelight.web.guard import is_loopback
@@ -22,8 +23,6 @@ from tapelight.web.server import Gateway
 log = structlog.get_logger()
 FILE = "users.db"
 CALLBACK = "/api/oidc/callback"
-KEY_FILE = "gateway.key"
-"""Holds an API key that reads, new at each start: for programs that may read the data folder."""
 
 
 class Control:
@@ -43,10 +42,7 @@ class Control:
 
     def show(self, gateway: Gateway, host: str) -> None:
         """Write the key for local programs; say how to set up where others can reach the gateway."""
-        path = self._data / KEY_FILE
-        path.touch(OWNER_ONLY)
-        path.chmod(OWNER_ONLY)
-        path.write_text(gateway.gate.local_token + "\n", "utf-8")
+        write_local_key(self._data, gateway.gate.local_token)
         if not self.users.any() and not is_loopback(host) and host != "localhost":
             log.warning(
                 "no accounts yet: only this machine may read; set up the first admin at /",

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from tapelight.app.asof import AsOf, begin_of, recorded_days
+from tapelight.app.localkey import local_key
 from tapelight.app.reasons import GO_ON_S, NEAR, near_then, why_then
 from tapelight.app.runs import find_run, runs_of
 from tapelight.errors import ConfigError, Missing, Unavailable
@@ -66,7 +67,10 @@ def _running(options: WhyOptions) -> Mapping[str, Any] | None:
     asked = {"scan": options.scan, **({} if options.near else {"symbol": options.symbol})}
     timeout = httpx.Timeout(ASK_S, connect=CONNECT_S)
     try:
-        answer = httpx.get(f"{options.url}/api/why", params=asked, timeout=timeout)
+        key = local_key(options.data)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        url = f"{options.url}/api/why"
+        answer = httpx.get(url, params=asked, timeout=timeout, headers=headers)
         told: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError):
         return None

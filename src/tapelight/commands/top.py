@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tapelight.commands.options import ConfigFile
+from tapelight.commands.options import ConfigFile, Data, data_folder
 from tapelight.errors import ConfigError
 
 
@@ -14,6 +14,7 @@ def top(
     board: str = "gainers",
     key: Annotated[str, Parameter(env_var="TAPELIGHT_KEY")] = "",
     port: int | None = None,
+    data: Data = None,
     config: ConfigFile = None,
 ) -> None:
     """Show a running scanner in the terminal: boards, tape, a symbol, health.
@@ -27,7 +28,7 @@ def top(
     board
         The board to begin with.
     key
-        An API key of the scope read, for a scanner on another machine.
+        An API key of the scope read; that of the data folder where it is left out.
     port
         Of the scanner on this machine, instead of the configured one.
     """
@@ -39,10 +40,13 @@ def top(
         ) from error
     from difflib import get_close_matches
 
+    from tapelight.app.localkey import local_key
     from tapelight.config import load
     from tapelight.notebook.live import connect
 
-    web = load(config).web
+    settings = load(config)
+    web = settings.web
+    key = key or local_key(data_folder(data, settings.data))
     live = connect(url or f"http://{web.host}:{port or web.port}", key)
     names = live.boards()["name"].to_list()
     if board not in names:

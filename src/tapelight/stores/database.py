@@ -1,10 +1,11 @@
 """A SQLite file with one writing thread; who asks awaits it and the loop goes on."""
 
 import asyncio
+import fcntl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,19 +26,19 @@ class Database:
 
     def __init__(self, path: Path, metadata: sa.MetaData) -> None:
         self.path = path
+        self._held = _hold(path)
         self._engine = writer(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=path.stem)
         self._open(metadata)
 
     def _open(self, metadata: sa.MetaData) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch(OWNER_ONLY)
             self.path.chmod(OWNER_ONLY)
             with self._engine.begin() as connection:
                 metadata.create_all(connection)
         except (SQLAlchemyError, OSError) as error:
-            self._thread.shutdown()
+            self.close()
             raise ConfigError(
                 f"{self.path} can't be opened ({reason(error)}): give a writable --data, or move "
                 "the file away if it is damaged."
@@ -59,6 +60,26 @@ class Database:
         """End the thread when what waits is done, and close the file."""
         self._thread.shutdown()
         self._engine.dispose()
+        self._held.close()
+
+
+def _hold(path: Path) -> IO[bytes]:
+    """Return the open lock file of a database: one process writes it, whoever comes second is told."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = path.with_suffix(".lock").open("ab")
+    except OSError as error:
+        raise ConfigError(
+            f"{path} can't be opened ({error.strerror}): give a writable --data."
+        ) from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        held.close()
+        raise ConfigError(
+            f"{path} is in use by another Tapelight: stop that one, or give another --data."
+        ) from error
+    return held
 
 
 def writer(path: Path) -> sa.Engine:
