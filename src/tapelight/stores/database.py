@@ -2,10 +2,11 @@
 
 import asyncio
 import fcntl
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -60,14 +61,14 @@ class Database:
         """End the thread when what waits is done, and close the file."""
         self._thread.shutdown()
         self._engine.dispose()
-        self._held.close()
+        os.close(self._held)
 
 
-def _hold(path: Path) -> IO[bytes]:
-    """Return the open lock file of a database: one process writes it, whoever comes second is told."""
+def _hold(path: Path) -> int:
+    """Return the descriptor of the lock file of a database: one process writes it, whoever comes second is told."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        held = path.with_suffix(".lock").open("ab")
+        held = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
     except OSError as error:
         raise ConfigError(
             f"{path} can't be opened ({error.strerror}): give a writable --data."
@@ -75,7 +76,7 @@ def _hold(path: Path) -> IO[bytes]:
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        held.close()
+        os.close(held)
         raise ConfigError(
             f"{path} is in use by another Tapelight: stop that one, or give another --data."
         ) from error
