@@ -1,11 +1,15 @@
 """First-run set-up, log-in, sessions, keys, tickets and guests, over HTTP and the real store."""
 
 import asyncio
+import random
+import string
+import time
 from typing import Any
 
 import httpx
 import pytest
 
+from tapelight.ports import Credential
 from tapelight.web.gate import COOKIE, GUEST_BURST, SECURE_COOKIE
 from web.conftest import HOST, PASSWORD, Site, Socket, Town
 
@@ -157,7 +161,7 @@ async def test_keys_open_what_their_scopes_say_and_no_more(town: Town) -> None:
     assert (bad.status_code, "read, scan, alert, trade" in bad.json()["detail"]) == (400, True)
 
 
-async def test_forged_and_expired_tokens_open_nothing(town: Town) -> None:
+async def test_two_hundred_forged_tokens_open_nothing(town: Town) -> None:
     ann = await town.enter("ann")
     made = (await ann.post("/api/keys", json={"label": "x", "scopes": ["read"]})).json()
     id_, _, secret = made["key"].partition(".")
@@ -165,12 +169,36 @@ async def test_forged_and_expired_tokens_open_nothing(town: Town) -> None:
     forged = [id_, f"{id_}.", f"{id_}.{secret[:-1]}", f"{id_}.{secret}x", f".{secret}", ".", ""]
     forged += [f"{id_}.{secret[:n]}é{secret[n + 1 :]}" for n in range(20)]
     forged += [session, "eyJhbGciOiJub25lIn0.e30.", "local", "null"]
+    dice = random.Random(3)
+    letters = string.ascii_letters + string.digits + "-_"
+    for _ in range(200 - len(forged)):
+        at, letter = dice.randrange(len(secret)), dice.choice(letters)
+        if letter != secret[at]:
+            forged.append(f"{id_}.{secret[:at]}{letter}{secret[at + 1 :]}")
+    stranger = town.client("10.0.0.9")
     for token in forged:
         headers = {"authorization": f"Bearer {token}".encode()}
-        answer = await town.client("10.0.0.9").get("/api/boards", headers=headers)
+        answer = await stranger.get("/api/boards", headers=headers)
         assert answer.status_code == 401, token
     as_cookie = town.client("10.0.0.9", cookie=f"{COOKIE}={made['key']}")
     assert (await as_cookie.get("/api/boards")).status_code == 401
+
+
+async def test_what_has_expired_or_was_not_used_for_long_opens_nothing(town: Town) -> None:
+    now = [time.time_ns()]
+    users = town.control.users
+    users._now_ns = lambda: now[0]
+    day = 86_400 * 10**9
+    made = {
+        "key": Credential("", "vic", "key", "x", frozenset({"read"}), 0, now[0] + 3 * day, 0),
+        "session": Credential("", "vic", "session", "x", frozenset(), 0, now[0] + 3 * day, 0),
+    }
+    tokens = {kind: await users.make(credential) for kind, credential in made.items()}
+    alive = []
+    for hours in (0, 23, 23, 25, 2):
+        now[0] += hours * 3_600 * 10**9
+        alive.append([kind for kind, token in tokens.items() if await users.identify(token)])
+    assert alive == [["key", "session"]] * 3 + [["key"], []]
 
 
 async def test_a_ticket_opens_one_websocket(town: Town) -> None:

@@ -13,6 +13,7 @@ from tapelight.model.signals import Signal
 NS = 1_000_000_000
 HOUR_NS = 3_600 * NS
 WINDOW_S = 60
+ANY = ""
 OWNER_A_MINUTE = 120
 """Alerts for one person, by all rules: what comes beyond is counted."""
 
@@ -59,6 +60,8 @@ class Router:
         self.held: Counter[str] = Counter()
         self._rules: Mapping[Key, Rule] = {}
         self._symbols: Mapping[Key, frozenset[str]] = {}
+        self._by_scan: dict[str, list[Key]] = {}
+        """The rules that name a scan, and under `ANY` those that name none."""
         self._mutes: Mapping[Key, int] = {}
         """Until when (owner, symbol) is muted."""
         self._memory: dict[Key, Memory] = {}
@@ -73,6 +76,10 @@ class Router:
         """Take the rules, the symbols of those that name a watchlist, and the muted symbols."""
         self._rules, self._symbols, self._mutes = rules, symbols, mutes or {}
         self._memory = {key: self._memory.get(key) or Memory() for key in rules}
+        self._by_scan = {}
+        for key, rule in rules.items():
+            for scan in rule.scans or (ANY,):
+                self._by_scan.setdefault(scan, []).append(key)
 
     @property
     def count(self) -> int:
@@ -83,7 +90,8 @@ class Router:
         """Return the alerts that signals bring."""
         found: list[Alert] = []
         for signal in signals:
-            for key, rule in self._rules.items():
+            for key in (*self._by_scan.get(signal.scan, ()), *self._by_scan.get(ANY, ())):
+                rule = self._rules[key]
                 if rule.wants(signal, moment.phase, self._symbols.get(key)):
                     found += self._pass(key, rule, signal, moment)
         return found
