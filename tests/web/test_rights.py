@@ -194,6 +194,47 @@ async def test_a_websocket_opens_for_a_session_from_our_own_page_alone(
     assert opened == (origin == "own" and cookie == "valid")
 
 
+# --- the stream: who may watch what, by subscribe and by resume ---------------------------------
+
+TOPICS = {
+    "board:gainers": "guest",
+    "symbol:AAPL": "guest",
+    "bars:AAPL:1m": "guest",
+    "signals": "guest",
+    "status": "guest",
+    "alerts:{me}": "viewer",
+    "alerts:somebody": "nobody at all",
+    "alerts:": "nobody at all",
+    "orders": "nobody at all",
+}
+
+
+@pytest.mark.parametrize("op", ["subscribe", "resume"])
+@pytest.mark.parametrize("name", ["guest", *PEOPLE])
+async def test_topics_are_for_whom_they_are_for(town: Town, name: str, op: str) -> None:
+    town.site.guests = True
+    town.site.gateway.close()
+    town.site.gateway = town.site.open()
+    headers = {"host": HOST, "origin": f"http://{HOST}"}
+    if name != "guest":
+        client = await town.enter(name)
+        headers["cookie"] = f"tapelight={client.cookies['tapelight']}"
+    socket = Socket(town.site.gateway.app, headers, "10.0.0.9")
+    assert (await socket.open())["type"] == "websocket.accept"
+    allowed = {}
+    for topic in TOPICS:
+        asked = topic.replace("{me}", name)
+        topics = [asked] if op == "subscribe" else {asked: 0}
+        socket.send({"op": op, "epoch": "e1", "topics": topics})
+        answers = await socket.barrier()
+        allowed[topic] = not any(answer.get("op") == "error" for answer in answers)
+    assert allowed == {
+        topic: role == "guest" or (role == "viewer" and name != "guest")
+        for topic, role in TOPICS.items()
+    }
+    await socket.close()
+
+
 # --- what another site's page can send without being asked -------------------------------------
 
 FORMS = {

@@ -25,6 +25,8 @@ SLOW = 4008
 DISMISSED = 4401
 """Close code of a client whose session is over, or whose role has changed."""
 GUEST_TOPICS = 16
+FOR_GUESTS = frozenset({"board", "symbol", "bars", "signals", "status"})
+"""Kinds of topics for everybody where guests are let in; any other is for users."""
 
 
 class Op(msgspec.Struct):
@@ -151,8 +153,10 @@ class Session:
         return self._stream.resume(client, name, epoch, seq)
 
     def _check_room(self, client: Client, name: str) -> None:
-        mine = f"{ALERTS}:{self.who.name}"
-        if name.startswith(f"{ALERTS}:") and (name != mine or self.who.via == "guest"):
+        mine, kind = f"{ALERTS}:{self.who.name}", name.partition(":")[0]
+        if self.who.via == "guest" and kind not in FOR_GUESTS:
+            raise Rejected(f"Topic {quoted(name)} is for users: log in.")
+        if kind == ALERTS and name != mine:
             raise Rejected(f"Topic {quoted(name)} is another user's: yours is {quoted(mine)}.")
         if self.who.via == "guest" and len(client.topics) >= GUEST_TOPICS:
             raise Rejected(
