@@ -90,8 +90,8 @@ def test_an_ordinary_print_or_an_early_reopening_ends_no_halt(tape: Tape) -> Non
 
 def test_silence_of_a_busy_symbol_is_suspected_and_a_quiet_one_is_not() -> None:
     tape = Tape()
-    for i in range(240):
-        tape.trade(f"09:{40 + i // 60}:{i % 60:02}", 10.0, seq=i + 1)
+    for i in range(1_200):
+        tape.trade(f"09:{40 + i // 300}:{i // 5 % 60:02}", 10.0, seq=i + 1)
     tape.mark("09:44:20")
     assert tape.many("halt_suspected halted") == [False, False]
     tape.mark("10:20:00")
@@ -107,7 +107,7 @@ def test_silence_of_a_busy_symbol_is_suspected_and_a_quiet_one_is_not() -> None:
 
 def test_silence_of_the_feed_is_no_suspicion() -> None:
     tape = Tape()
-    for i in range(240):
-        tape.trade(f"09:{40 + i // 60}:{i % 60:02}", 10.0, seq=i + 1)
+    for i in range(1_200):
+        tape.trade(f"09:{40 + i // 300}:{i // 5 % 60:02}", 10.0, seq=i + 1)
     tape.mark("10:20:00", complete="09:44:00")
     assert tape.many("stale halt_suspected") == [True, False]

@@ -43,13 +43,20 @@ async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="tapelight-demo-") as scratch:
         data = options.data or Path(scratch)
         web = msgspec.structs.replace(config.web, port=options.port)
-        config = msgspec.structs.replace(config, web=web)
         port = free_port()
+        config = msgspec.structs.replace(
+            config, web=web, sources=("nasdaq_halts",), source=_halts(port)
+        )
         parts = run.assemble(config, _feed(port), data)
         over = Over(parts, options.duration_s) if options.duration_s is not None else None
         async with _simulator(options, port):
             await run.serve(parts, over.reached if over is not None else None)
         return over.status if over is not None else parts.scanner.status()
+
+
+def _halts(port: int) -> dict[str, dict[str, object]]:
+    """Return the settings of the source of halts: the simulator's own list, none of the real market."""
+    return {"nasdaq_halts": {"url": f"http://127.0.0.1:{port}/rss.aspx", "every_s": 1.0}}
 
 
 def _feed(port: int) -> Feed:

@@ -7,6 +7,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,12 +15,12 @@ from tapelight.errors import ConfigError, Rejected
 from tapelight.model.records import Halt
 from tapelight.model.session import NEW_YORK, NS, calendar, latest_session
 from tapelight.ports import Json, Sink
-from tapelight.sources._poll import Page, Standing, keep_asking
+from tapelight.sources._poll import LOOPBACK, Page, Standing, keep_asking
 from tapelight.sources._xml import Element, parse, text
 
 NAME = "nasdaq_halts"
 SPACE = "{http://www.nasdaqtrader.com/}"
-LEAST_S = 15.0
+LEAST_S, LOCAL_S = 15.0, 0.2
 LOOK_S = 1.0
 """Between looks at what has been announced to resume."""
 AHEAD_NS = 60 * NS
@@ -42,7 +43,8 @@ def open(config: Config) -> "NasdaqHalts":  # noqa: A001 - a plug-in's word
         raise ConfigError(
             f"source.nasdaq_halts.url is {config.url!r}: it must begin with https://."
         )
-    if config.every_s < LEAST_S:
+    local = urlsplit(config.url).hostname in LOOPBACK
+    if config.every_s < (LOCAL_S if local else LEAST_S):
         raise ConfigError(
             f"source.nasdaq_halts.every_s must be {LEAST_S:g} at the least: 60 is usual."
         )

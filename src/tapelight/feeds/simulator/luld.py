@@ -33,6 +33,8 @@ class Luld:
         self._limit_ms: Int64s = np.zeros(n, np.int64)
         self.halted_until: Int64s = np.zeros(n, np.int64)
         """ms since the epoch at which the pause ends; 0 while trading."""
+        self.pauses: list[tuple[int, int, int]] = []
+        """(row, begin, end in ms since the epoch) of each pause of the day."""
 
     @property
     def trading(self) -> npt.NDArray[np.bool_]:
@@ -97,6 +99,7 @@ class Luld:
         if ts_ms >= self._close_ms - 10 * 60_000:
             until = self._close_ms
         self.halted_until[paused] = until
+        self.pauses += [(int(row), ts_ms, until) for row in np.flatnonzero(paused)]
         self._limit_ms[paused] = 0
 
     def _lift(self, prices: Prices) -> None:

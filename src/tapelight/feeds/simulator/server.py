@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from tapelight.errors import ConfigError
 from tapelight.feeds.simulator.alpaca.service import Service
 from tapelight.feeds.simulator.faults import Unreliable
+from tapelight.feeds.simulator.halts import HaltList
 from tapelight.feeds.simulator.hub import Hub
 from tapelight.feeds.simulator.ledger import MAX_HELD, Ledger
 from tapelight.feeds.simulator.market import MS
@@ -138,7 +139,11 @@ def _server(simulation: Simulation, clock: MarketClock) -> tuple[_Server, Pace]:
         hub = Hub(simulation.frames, simulation.totals)
         pace = Pace(simulation, clock, begin, hub)
         routes = _massive(simulation, hub, pace.recent, begin)
-    app = Unreliable(Starlette(routes=[*routes, *Status(simulation, clock).routes()]))
+    app = Unreliable(
+        Starlette(
+            routes=[*routes, *Status(simulation, clock).routes(), *HaltList(simulation).routes()]
+        )
+    )
     return _Server(uvicorn.Config(
         app, ws="websockets-sansio", ws_per_message_deflate=False, ws_ping_interval=None,
         log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1,

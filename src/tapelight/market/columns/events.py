@@ -10,9 +10,9 @@ from tapelight.market.view import Moment, Ref, State
 from tapelight.model.session import REGULAR
 
 PAUSE_AFTER_S = 15.0
-SILENT_S, EXPECTED_PRINTS, SHORTEST_S = 60.0, 100.0, 600.0
+SILENT_S, EXPECTED_PRINTS, SHORTEST_S = 60.0, 100.0, 3600.0
 """Silence that makes a halt likely: so long, and so many prints missing at the
-pace since the open (of ten minutes at least)."""
+pace of the whole day so far (an hour at least), the quiet morning included."""
 
 
 def in_regular_hours(values: Column, moment: Moment) -> Column:
@@ -98,7 +98,7 @@ def halt_suspected(
     session = moment.session
     if session is None or moment.phase != REGULAR:
         return np.zeros_like(halted)
-    pace = trades / max((moment.now_ns - session.open_ns) / 1e9, SHORTEST_S)
+    pace = trades / max((moment.now_ns - session.start_ns) / 1e9, SHORTEST_S)
     pause = (limit_s >= PAUSE_AFTER_S) & (quiet_s >= PAUSE_AFTER_S)
     mute = (quiet_s >= SILENT_S) & (pace * quiet_s >= EXPECTED_PRINTS)
     return (pause | mute) & ~halted & ~stale
