@@ -13,8 +13,8 @@ from tapelight.errors import ConfigError
 from tapelight.feeds._parquet import kind_of_parquet, read_sessions, read_told
 from tapelight.feeds._sessions import SessionDay
 from tapelight.feeds.massive.flatfiles import ORIGIN, is_flat_file, read_flat_file
-from tapelight.model.records import Mark, Questions, Strategies
-from tapelight.model.session import Session
+from tapelight.model.records import FeedState, Mark, Questions, Strategies
+from tapelight.model.session import Session, iso
 from tapelight.stores.cold.store import ColdStore, check_origin
 
 Progress = Callable[[Path, int, int], object]
@@ -106,15 +106,7 @@ def _kept(path: Path, store: ColdStore, origin: str, day: SessionDay) -> Importe
 def _recording(path: Path, store: ColdStore, origin: str | None) -> Imported:
     """Play a recorded run to its end and keep its session, if it saw all of it."""
     run = find_run(path, path)
-    engine, records = open_journal(run)
-    first_ns = engine.last_mark_ns
-    engine.apply(Questions({}))
-    engine.apply(Strategies({}))
-    for record in records:
-        if isinstance(record, Mark):
-            first_ns = first_ns or record.ts_ns
-        if not isinstance(record, Questions | Strategies):
-            engine.apply(record)
+    engine, first_ns, hole_ns = _played(run)
     session = engine.table.session
     if session is None or engine.last_mark_ns < session.end_ns or first_ns == 0:
         raise ConfigError(f"{run} doesn't reach the end of a session: only whole ones are kept.")
@@ -122,8 +114,28 @@ def _recording(path: Path, store: ColdStore, origin: str | None) -> Imported:
         raise ConfigError(
             f"{run} begins after its session did, or is a half day: it is no baseline."
         )
+    if hole_ns >= session.start_ns:
+        raise ConfigError(f"{run} has a hole at {iso(hole_ns)}: it is no baseline.")
     named = origin or _origin_in(engine, run)
     return _kept_recording(run, store, named, engine, session)
+
+
+def _played(run: Path) -> tuple[Engine, int, int]:
+    """Return a run's engine at its end, the time of its first mark, and of its last hole or 0."""
+    engine, records = open_journal(run)
+    first_ns, hole_ns = engine.last_mark_ns, 0
+    engine.apply(Questions({}))
+    engine.apply(Strategies({}))
+    for record in records:
+        match record:
+            case Questions() | Strategies():
+                continue
+            case Mark():
+                first_ns = first_ns or record.ts_ns
+            case FeedState() if record.provisional:
+                hole_ns = record.ts_ns
+        engine.apply(record)
+    return engine, first_ns, hole_ns
 
 
 def _kept_recording(
