@@ -9,7 +9,7 @@ import datetime as dt
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO
@@ -28,7 +28,7 @@ from tapelight.feeds._sessions import (
 from tapelight.model.session import NEW_YORK, NS, Session, calendar, local_date
 
 ORIGIN = "massive-sip"
-PIECE = 48 << 20
+PIECE = 24 << 20
 """Bytes of text read at a time."""
 TRADES = ("ticker", "conditions", "correction", "price", "sequence_number", "sip_timestamp", "size")
 AGGREGATES = ("ticker", "volume", "open", "close", "high", "low", "window_start")
@@ -44,8 +44,9 @@ def read_flat_file(path: Path, progress: Progress = lambda _read: None) -> Sessi
     pieces = _pieces(path, progress)
     header = next(pieces).decode("utf-8", "replace").strip().replace('"', "").split(",")
     kind = _kind(header, path)
-    names = [h if header.count(h) == 1 else f"{h}.{i}" for i, h in enumerate(header)]
-    frames = (_text(piece, names, path) for piece in pieces)
+    names = [h if header.index(h) == i else f"{h}.{i}" for i, h in enumerate(header)]
+    wanted = TRADES if kind == "trades" else AGGREGATES
+    frames = (_text(piece, names, wanted, path) for piece in pieces)
     first = next(frames, None)
     if first is None:
         raise ConfigError(f"{path} has a header and no rows: download it again.")
@@ -92,13 +93,14 @@ def _opened(raw: IO[bytes], path: Path) -> IO[bytes]:
     return io.BufferedReader(raw)  # type: ignore[type-var]
 
 
-def _text(piece: bytes, names: list[str], path: Path) -> pl.DataFrame:
-    """Return a piece's rows as text: NA and NULL are tickers too."""
+def _text(piece: bytes, names: list[str], wanted: Sequence[str], path: Path) -> pl.DataFrame:
+    """Return a piece's rows as text, of the columns wanted: NA and NULL are tickers too."""
     try:
-        return pl.read_csv(
+        rows = pl.scan_csv(
             piece, has_header=False, new_columns=names, infer_schema=False, encoding="utf8-lossy",
             truncate_ragged_lines=True,
         )  # fmt: skip
+        return rows.select(wanted).collect()
     except pl.exceptions.PolarsError as error:
         raise ConfigError(f"{path} can't be read as CSV: {str(error).splitlines()[0]}.") from error
 
