@@ -6,6 +6,7 @@ A new endpoint without a line here fails. A role may what those before it may.
 import itertools
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -93,6 +94,20 @@ def title(endpoint: Endpoint) -> str:
 def test_every_route_has_its_line(town: Town) -> None:
     endpoints = town.site.gateway.endpoints
     assert {title(e): (e.least, e.scope) for e in endpoints} == RIGHTS
+
+
+def test_docs_tell_every_route_of_users_and_alerts() -> None:
+    folder = Path(__file__).parents[2] / "docs"
+    text = (folder / "users.md").read_text() + (folder / "alerts.md").read_text()
+    told = text.replace("NAME", "{name}").replace("SYMBOL", "{name}").replace("/ID", "/{id}")
+    told = told.replace("/api/layouts", "/api/watchlists").replace("/api/oidc/callback", "")
+    paths = {route.partition(" ")[2] for route, (_, scope) in RIGHTS.items() if scope != SCAN}
+    own = ("me", "setup", "log", "password", "ticket", "users", "sessions", "keys", "watchlists",
+           "alerts", "levels", "mutes", "channels", "deliveries")  # fmt: skip
+    mine = {path for path in paths if path.removeprefix("/api/").startswith(own)}
+    generic = {p for p in mine if p.startswith(("/api/alerts/{name}/", "/api/levels/"))}
+    lists = {"/api/alerts", "/api/levels", "/api/mutes", "/api/alerts/import", "/api/alerts/{name}"}
+    assert {path for path in mine - generic - lists if path not in told} == set()
 
 
 async def ask(client: httpx.AsyncClient, route: str) -> int:

@@ -48,12 +48,15 @@ async def test_rest_and_stream_share_one_port(site: Site) -> None:
             assert json.loads(await client.recv())["status"]["n"] == 1
 
 
-async def test_a_foreign_page_gets_403(site: Site) -> None:
+async def test_a_foreign_page_gets_403_and_no_line_in_the_log(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving(site) as port:
         with pytest.raises(websockets.InvalidStatus) as refusal:
             await websockets.connect(f"ws://127.0.0.1:{port}/ws", origin="http://evil.example")  # type: ignore[arg-type]
         assert refusal.value.response.status_code == 403
         assert b"origins under [web]" in refusal.value.response.body
+    assert caplog.messages == []
 
 
 async def test_a_large_message_closes_with_1009(site: Site) -> None:

@@ -98,6 +98,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.writable.set()
             self._abort_after(CLOSE_S)
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True  # else each refusal is a fault in uvicorn's log
 
     async def _send_text(self, text: str) -> None:
         await self.writable.wait()
