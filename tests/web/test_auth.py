@@ -53,6 +53,17 @@ async def test_without_accounts_nobody_else_may_read(
     assert (await there.post("/api/setup", json={**ADMIN, "code": "c0de"})).status_code == 200
 
 
+async def test_an_old_http_is_a_proxys(empty_town: Town) -> None:
+    app: Any = empty_town.site.gateway.app
+
+    async def as_nginx(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "http_version": "1.0"}, receive, send)
+
+    transport = httpx.ASGITransport(as_nginx, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as proxy:
+        assert (await proxy.get("/api/boards")).status_code == 401
+
+
 async def test_set_up_makes_the_first_admin_who_takes_over_what_was_kept(empty_town: Town) -> None:
     here = empty_town.client(origin=f"http://{HOST}")
     await here.put("/api/layouts/a", json={"body": {"format": 1, "n": 7}})

@@ -190,10 +190,14 @@ def session_token(headers: Headers) -> str:
 
 
 def is_here(scope: Scope) -> bool:
-    """Tell whether this machine itself asks, by a name of its own, with no proxy between."""
+    """Tell whether this machine itself asks, by a name of its own, with no proxy between.
+
+    A proxy that says nothing of itself often speaks HTTP/1.0: nginx, as it is installed.
+    """
     headers = Headers(scope=scope)
     return (
-        is_loopback(client_of(scope))
+        scope.get("http_version") != "1.0"
+        and is_loopback(client_of(scope))
         and host_name(headers.get("host", "")) in LOCAL
         and not any(name in headers for name in FORWARDED)
     )
