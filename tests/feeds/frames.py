@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from tapelight.app.accounts import accounts, unaccounted
 from tapelight.engine import Engine
 from tapelight.feeds import binance, coinbase, kraken
 from tapelight.feeds._venue import Venue, VenueFeed
+from tapelight.feeds.alpaca.decode import Decoder as AlpacaDecoder
 from tapelight.feeds.kite.config import KiteConfig
 from tapelight.feeds.kite.feed import KiteFeed
 from tapelight.feeds.massive.decode import Decoder
+from tapelight.feeds.simulator.alpaca.forms import packed
 from tapelight.market.spill import IN
 from tapelight.model.clock import MarketClock
 from tapelight.model.records import Mark, Record, Symbols
@@ -313,12 +317,61 @@ def _kite_frames() -> list[bytes]:
             frame(index[:28], ltp, ltp), b"\x00", text, b'{"type":"order","data":{"order_id":"1"}}']  # fmt: skip
 
 
+def alpaca(pack: bool) -> Adapter:
+    symbols = ["AAPL", "MSFT", *(f"S{i:03d}" for i in range(SYMBOLS - 2))]
+    sink = Bin(symbols)
+    decoder = AlpacaDecoder(sink.universe, pack, most_symbols=SYMBOLS)
+
+    def read(frames: list[bytes]) -> Sequence[Record]:
+        decoded = decoder.decode(frames, NOW_NS)
+        for kind, sample in decoded.rejected:
+            sink.reject(kind, sample)
+        batch = [] if decoded.batch is None else [decoded.batch]
+        return [*batch, *decoded.halts, *decoded.corrections]
+
+    counts = decoder.counts
+    return Adapter("alpaca", "XNYS", sink, _alpaca_frames(pack), read, lambda: asdict(counts))
+
+
+def _alpaca_frames(pack: bool) -> list[bytes]:
+    at = packed(NOW_NS) if pack else "2026-11-20T14:35:00.000000001Z"
+    trade = {"T": "t", "S": "AAPL", "i": 96921, "x": "D", "p": 126.55, "s": 1, "c": ["@", "I"],
+             "z": "C", "t": at}  # fmt: skip
+    quote = {"T": "q", "S": "MSFT", "bx": "U", "bp": 87.66, "bs": 1, "ax": "Q", "ap": 87.68,
+             "as": 4, "c": ["R"], "z": "C", "t": at}  # fmt: skip
+    bar = {"T": "b", "S": "S001", "o": 388.985, "h": 389.13, "l": 388.975, "c": 389.12,
+           "v": 49378, "n": 461, "vw": 389.062639, "t": at}  # fmt: skip
+    status = {
+        "T": "s",
+        "S": "AAPL",
+        "sc": "H",
+        "sm": "Trading Halt",
+        "rc": "T12",
+        "z": "C",
+        "t": at,
+    }
+    bands = {"T": "l", "S": "S002", "u": 3.24, "d": 2.65, "i": "B", "z": "C", "t": at}
+    cancel = {"T": "x", "S": "AAPL", "i": 96921, "x": "D", "p": 126.55, "s": 1, "a": "C", "z": "C",
+              "t": at}  # fmt: skip
+    correction = {"T": "c", "S": "AAPL", "x": "D", "oi": 96921, "op": 126.55, "os": 1,
+                  "oc": ["@", "I"], "ci": 96921, "cp": 125.5, "cs": 2, "cc": ["@"], "z": "C",
+                  "t": at}  # fmt: skip
+    said = {"T": "success", "msg": "connected"}
+    lists = [[trade], [quote], [bar], [{**bar, "T": "u"}], [status], [bands], [trade, correction],
+             [trade, quote, trade, cancel], [said], [{"T": "error", "code": 406, "msg": "x"}],
+             [{"T": "subscription", "trades": ["AAPL"]}], [{"T": "d"}, trade, quote]]  # fmt: skip
+    codec = msgspec.msgpack if pack else msgspec.json
+    return [codec.encode(events) for events in lists]
+
+
 ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "massive": massive,
     "coinbase": coinbase_,
     "kraken": kraken_,
     "binance": binance_,
     "kite": kite,
+    "alpaca": lambda: alpaca(pack=True),
+    "alpaca-json": lambda: alpaca(pack=False),
 }
 
 

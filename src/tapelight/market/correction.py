@@ -88,6 +88,8 @@ def _weigh(table: Table, row: int, state: Any, one: Print) -> Weighed:
 
 def _held_at(table: Table, row: int, one: Print) -> float | None:
     """Return the last price when a print was put in quarantine, None where it was not."""
+    if not table.rows["quarantined"][row]:
+        return None
     ring = table.spill.suspects
     found = (ring["row"] == row) & (ring["ts_ns"] == one.ts_ns)
     found &= (ring["price"] == one.price) & (ring["size"] == one.size)

@@ -20,7 +20,7 @@ from tapelight.model.session import calendar
 from tapelight.model.universe import Universe
 from tapelight.ports import Feed
 
-STATES = frozenset({"connecting", "live", "gap", "healing", "closed"})
+STATES = frozenset({"connecting", "live", "gap", "polling", "healing", "closed"})
 END_S = 5.0
 DTYPES = {
     "row": "i4", "ts_ns": "i8", "start_ns": "i8", "span_s": "i4", "before": "i4", "seq": "i8",

@@ -13,7 +13,7 @@ import numpy as np
 
 from tapelight.feeds._conflate import seen
 from tapelight.feeds._sip import EXCHANGES, mask_of_letters
-from tapelight.feeds._symbols import Rows
+from tapelight.feeds._symbols import MAX_SYMBOLS, Rows
 from tapelight.feeds.alpaca import events as ev
 from tapelight.feeds.alpaca.memory import Memory
 from tapelight.feeds.alpaca.moments import packed_ns, text_ns
@@ -52,9 +52,11 @@ class Decoded:
 
 @dataclass(slots=True)
 class Counts:
-    """Count what became of each event: those decoded are the sum of all but `frames`."""
+    """Count what became of each event: `events` is the sum of all but frames and controls."""
 
     frames: int = 0
+    events: int = 0
+    """Of the market, sound or not; a frame that is none counts one."""
     trades: int = 0
     quotes: int = 0
     superseded: int = 0
@@ -64,9 +66,10 @@ class Counts:
     statuses: int = 0
     corrections: int = 0
     unknown_corrections: int = 0
-    """Of trades that this process has not seen, or no longer remembers."""
+    """Of trades that this process has not seen, or no longer remembers: ignored ones."""
     controls: int = 0
     ignored: int = 0
+    """Of channels that nobody reads, or of unknown trades."""
     test_symbols: int = 0
     rejected: int = 0
 
@@ -85,9 +88,12 @@ class Lists:
 class Decoder:
     """Turn frames into batches for the rows of `universe`; never raises for what it reads."""
 
-    def __init__(self, universe: Universe, pack: bool = True, quote_lot: int = 1) -> None:
+    def __init__(
+        self, universe: Universe, pack: bool = True, quote_lot: int = 1,
+        most_symbols: int = MAX_SYMBOLS,
+    ) -> None:  # fmt: skip
         self.counts = Counts()
-        self.rows = Rows(universe)
+        self.rows = Rows(universe, most_symbols)
         self.memory = Memory()
         self._lot = float(quote_lot)
         self._symbols = universe.symbols
@@ -136,6 +142,7 @@ class Decoder:
         try:
             parts = self._parts.decode(frame)
         except FAULTS:
+            self.counts.events += 1
             found.rejected.append(("frame", ascii(frame[:SAMPLE_CHARS])))
             return []
         kept: list[Any] = []
@@ -143,11 +150,13 @@ class Decoder:
             try:
                 kept.append(self._part.decode(part))
             except FAULTS:
+                self.counts.events += 1
                 found.rejected.append(("event", ascii(bytes(part)[:SAMPLE_CHARS])))
         return kept
 
     def _one(self, event: Any, lists: Lists, found: Decoded) -> None:
         take = self._take.get(type(event))
+        self.counts.events += take != self._control
         if take is None:
             amends = isinstance(event, ev.CorrectionEvent | ev.CancelEvent)
             if amends:
@@ -212,7 +221,7 @@ class Decoder:
         ts_ns, row = self._time(e.t), self.rows[e.S]
         tape = "C" if e.z == "C" else ""
         halted, resumed = e.sc in HALTED[tape], e.sc in RESUMED[tape]
-        self.counts.statuses += 1
+        self.counts.statuses += row >= 0
         if row >= 0 and (halted or resumed):
             found.halts.append(Halt(ts_ns, e.S, halted, e.rc[:8], source="alpaca"))
 
@@ -231,9 +240,10 @@ class Decoder:
             place = self.memory.find(row, number, exchange)
             if place is None:
                 self.counts.unknown_corrections += 1
+                self.counts.ignored += 1
                 return
-            self.counts.corrections += 1
             found.corrections.append(self._correction(event, place, at_ns))
+            self.counts.corrections += 1
         except (ValueError, OverflowError):
             tag = str(event.__struct_config__.tag)
             found.rejected.append((tag, ascii(event)[:SAMPLE_CHARS]))

@@ -64,6 +64,11 @@ class AlpacaFeed:
         self._days = calendar(self.calendar)
         if config.feed == "test":
             self.calendar = "24x7"
+        self.watched = False
+        """Whether somebody else looks for silence: the feed's own watchdog then rests."""
+        self._stream: Stream | None = None
+        self._expired = 0
+        """Events that waited for a snapshot when their connection broke."""
         self._synthetic = False
         self._connections = 0
         self._hole_ns = 0
@@ -90,7 +95,10 @@ class AlpacaFeed:
         """Return the running totals of events, rejects, requests and connections."""
         if self._decoder is None or self._library is None:
             return {}
-        totals = {"connections": self._connections, "requests": self._library.calls}
+        totals = {
+            "connections": self._connections, "requests": self._library.calls,
+            "expired": self._expired,
+        }  # fmt: skip
         return asdict(self._decoder.counts) | totals
 
     async def run(self, sink: Sink) -> None:
@@ -133,10 +141,7 @@ class AlpacaFeed:
         except (Unavailable, Rejected) as error:
             if asyncio.get_running_loop().time() - began > PROVED_S:
                 self._backoff.succeeded()
-            words = str(error)
-            if not isinstance(error, Evicted):
-                words = f"{words} Check the network; trying again."
-            self.say("gap" if self._hole_ns else "connecting", words)
+            self._lose(error)
             stand_back = STAND_BACK_S if isinstance(error, Evicted) else 0.0
             await asyncio.sleep(self._backoff.delay_s(stand_back))
             return False
@@ -169,6 +174,7 @@ class AlpacaFeed:
         url = f"{config.url.rstrip('/')}/{path}"
         async with open_stream(url, self._silence_s, headers=headers) as stream:
             self._connections += 1
+            self._stream = stream
             line = Line(stream, self._decoder, self._sink, config)
             try:
                 await line.authenticate()
@@ -177,9 +183,21 @@ class AlpacaFeed:
                     symbols = [TEST_SYMBOL]
                 self._granted = await line.subscribe(config.channels, symbols)
                 await self._follow(stream, line)
-            finally:
+            except Unavailable as error:
                 if self._was_live and not self._hole_ns:
                     self._hole_ns = line.last_ns
+                self._lose(error)  # at once: a close may take a second
+                raise
+            finally:
+                self._stream = None
+                self._expired += line.held_events
+
+    def _lose(self, error: Exception) -> None:
+        """Say why there is no stream."""
+        words = str(error)
+        if not isinstance(error, Evicted):
+            words = f"{words} Check the network; trying again."
+        self.say("gap" if self._hole_ns else "connecting", words)
 
     async def _follow(self, stream: Stream, line: Line) -> None:
         """Read on while the snapshot is fetched; put it, then what was held; read on for good."""
@@ -300,7 +318,7 @@ class AlpacaFeed:
             return config.quiet_silence_s
         now_ns = clock.now_ns()
         session = session_at(self._days, now_ns)
-        if session is None or clock.rate <= 0:
+        if session is None or clock.rate <= 0 or self.watched:
             return None
         limit_s = config.silence_s
         if session.phase(now_ns) != REGULAR:

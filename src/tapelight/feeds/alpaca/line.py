@@ -56,6 +56,11 @@ class Line:
         self._held: list[Decoded] | None = []
         self._held_events = 0
 
+    @property
+    def held_events(self) -> int:
+        """Return how many events are held back."""
+        return 0 if self._held is None else self._held_events
+
     async def authenticate(self) -> None:
         """Go through the handshake; raises ConfigError when the keys are refused."""
         config = self._config
@@ -150,7 +155,7 @@ class Line:
         if found.batch is None and not found.halts and not found.corrections:
             return
         self._held.append(found)
-        self._held_events += _events_of(found.batch)
+        self._held_events += _events_of(found.batch) + len(found.corrections)
         if self._held_events > MAX_HELD_EVENTS:
             raise Unavailable(
                 "The snapshot took so long that the stream ran over; connecting anew."

@@ -9,6 +9,8 @@ from tapelight.model.records import Print
 from tapelight.model.session import MINUTE_NS
 
 KEPT = 1 << 20
+MOST_OF_A_MINUTE = 5_000
+"""Prints handed over with a correction: the busiest symbols have more only at the bell."""
 PRINT = np.dtype(
     [("row", "i4"), ("exchange", "u1"), ("id", "i8"), ("ts_ns", "i8"), ("price", "f8"),
      ("size", "f8"), ("conditions", "u8")]
@@ -59,7 +61,7 @@ class Memory:
         )  # fmt: skip
 
     def rest(self, place: int) -> tuple[Print, ...]:
-        """Return the other prints of a print's minute, in arrival order."""
+        """Return the other prints of a print's minute, in arrival order, the newest at the most."""
         ring, one = self._ring[: self._count], self._ring[place]
         same = (ring["row"] == one["row"]) & (
             ring["ts_ns"] // MINUTE_NS == one["ts_ns"] // MINUTE_NS
@@ -67,7 +69,7 @@ class Memory:
         same[place] = False
         places = np.flatnonzero(same)
         places = places[np.argsort(self._order(places), kind="stable")]
-        return tuple(self.print_at(int(at)) for at in places)
+        return tuple(self.print_at(int(at)) for at in places[-MOST_OF_A_MINUTE:])
 
     def forget(self, place: int) -> None:
         """Forget a print that was cancelled."""
