@@ -13,6 +13,7 @@ from msgspec.msgpack import Ext
 NAN = float("nan")
 Price = Annotated[float, Meta(gt=0, le=1e9)]
 Amount = Annotated[float, Meta(ge=0, le=1e13)]
+Count = Annotated[float, Meta(ge=0, le=1e9)]
 T = TypeVar("T", str, Ext)
 
 
@@ -61,7 +62,7 @@ class _Bar(Struct, Generic[T], gc=False, kw_only=True, tag_field="T"):
     l: Price  # noqa: E741 - the provider's name
     c: Price
     v: Amount
-    n: Amount = NAN
+    n: Count = NAN
     vw: Amount = 0.0
     t: T
 

@@ -14,6 +14,8 @@ from tapelight.model.records import Snapshot
 from tapelight.model.session import MINUTE_NS, NEW_YORK, REGULAR, Session, local_date
 
 NAN = float("nan")
+MAX_TRADES = 1e9
+"""Of one bar."""
 _QUOTE = LatestQuote()
 Lookup = Callable[[str], int]
 
@@ -120,7 +122,7 @@ def minute_columns(
     for bar in bars:
         start = _start_ns(bar)
         within = session.start_ns <= start <= until_ns - MINUTE_NS
-        if within and bar.h >= bar.l > 0 and bar.v >= 0:
+        if within and bar.h >= bar.l > 0 and bar.v >= 0 and not bar.n > MAX_TRADES:
             kept.append((start, bar.o, bar.h, bar.l, bar.c, bar.v, bar.vw or NAN, bar.n))
     if not kept:
         return None
