@@ -114,9 +114,18 @@ async def test_wrong_passwords_are_told_alike_and_slowed(town: Town) -> None:
         await there.post("/api/login", json={"name": "vic", "password": "wrong wrong"})
     late = await there.post("/api/login", json={"name": "vic", "password": PASSWORD})
     assert (late.status_code, "try again in" in late.json()["detail"]) == (429, True)
+    known = town.client("10.0.0.11")
+    assert (
+        await known.post("/api/login", json={"name": "vic", "password": PASSWORD})
+    ).status_code == 200, "the name is not locked out"
+    many = [
+        await town.client(f"10.1.0.{n}").post("/api/login", json={"name": "ann", "password": "x"})
+        for n in range(25)
+    ]
+    assert [m.status_code for m in many] == [400] * 20 + [429] * 5
     elsewhere = town.client("10.0.0.10")
     assert (
-        await elsewhere.post("/api/login", json={"name": "ann", "password": PASSWORD})
+        await elsewhere.post("/api/login", json={"name": "tess", "password": PASSWORD})
     ).status_code == 200
 
 

@@ -37,8 +37,9 @@ NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")
 RESERVED = ("local", "guest", "nobody", "anonymous", "system")
 PASSWORD_CHARS = (10, 256)
 SESSION_NS = 30 * 86_400 * 10**9
-LOGINS_A_MINUTE, LOGINS_AT_ONCE = 1.0, 5
-"""Wrong passwords for one address, and for one name."""
+ADDRESS_A_MINUTE, ADDRESS_AT_ONCE = 1.0, 5
+NAME_A_MINUTE, NAME_AT_ONCE = 10.0, 20
+"""Wrong passwords: few from one address; more for one name, or anybody could lock it out."""
 
 
 class Me(msgspec.Struct):
@@ -107,7 +108,8 @@ class AuthRest:
         self._code = code
         self._sign_in = sign_in
         self._setting_up = asyncio.Lock()
-        self._tries = Quota(LOGINS_A_MINUTE, LOGINS_AT_ONCE, clock)
+        self._by_address = Quota(ADDRESS_A_MINUTE, ADDRESS_AT_ONCE, clock)
+        self._by_name = Quota(NAME_A_MINUTE, NAME_AT_ONCE, clock)
 
     @property
     def directory(self) -> Directory:
@@ -195,8 +197,8 @@ class AuthRest:
 
     async def _verified(self, name: str, password: str, scope: Scope) -> Account:
         """Return whose password it is; wrong ones are slowed by address and by name."""
-        keys = (f"address {client_of(scope)}", f"name {name[:64]}")
-        wait_s = max([self._tries.take(key) for key in keys])
+        address, who = client_of(scope), name[:64]
+        wait_s = max(self._by_address.take(address), self._by_name.take(who))
         if wait_s > 0:
             raise Refused(429, f"Too many wrong passwords: try again in {ceil(wait_s)} s.")
         if len(password) > PASSWORD_CHARS[1]:
@@ -206,12 +208,12 @@ class AuthRest:
         except Rejected:
             log.warning("a log-in failed", user=quoted(name), address=client_of(scope))
             raise
-        for key in keys:
-            self._tries.forgive(key)
+        self._by_address.forgive(address)
+        self._by_name.forgive(who)
         return account
 
     def _check_code(self, code: str, scope: Scope) -> None:
-        if self._tries.take(f"address {client_of(scope)}") > 0:
+        if self._by_address.take(client_of(scope)) > 0:
             raise Refused(429, "Too many wrong codes: try again in a minute.")
         if not self._code or not secrets.compare_digest(code.encode(), self._code.encode()):
             raise Refused(
