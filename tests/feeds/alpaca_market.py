@@ -32,10 +32,10 @@ class Played:
         self.reader.wishes.change(Request(action="subscribe", **ALL))
         self.stream._reader = self.reader
         self.engine = Engine()
-        self.engine.apply(TierGate(where="last < 0"))
         self.decoder = Decoder(self.engine.table.universe, pack)
         self.known = 0
         self.records: list[Any] = []
+        self.apply(TierGate(where="last < 0"))
         self.frames: list[bytes] = []
 
     def apply(self, record: Any) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from feeds.alpaca_market import Played, both
+from tapelight.engine import Engine
 from tapelight.feeds._sip import letters_of, mask_of_letters
 from tapelight.feeds.alpaca.decode import Decoder
 from tapelight.feeds.alpaca.memory import Memory
@@ -15,6 +16,7 @@ from tapelight.feeds.alpaca.moments import packed_ns, rfc, text_ns
 from tapelight.feeds.simulator.alpaca.forms import packed
 from tapelight.feeds.simulator.tape import dollars
 from tapelight.model.batch import trades_of
+from tapelight.model.codec import decode, encode
 from tapelight.model.conditions import UNKNOWN, mask_of
 from tapelight.model.records import Correction, Halt, Print
 from tapelight.model.universe import Universe
@@ -141,6 +143,11 @@ def test_the_table_of_the_frames_is_the_market_without_what_was_taken_back(pack:
     sure = regular & ~quarantined
     for name, ticks in (("high", totals.high), ("low", totals.low)):
         np.testing.assert_array_equal(played.column(name)[sure], dollars(ticks)[sure])
+    again = Engine()
+    for record in played.records:
+        again.apply(decode(encode(record)))
+    assert again.digest == played.engine.digest
+    assert again.table.rows.tobytes() == played.engine.table.rows.tobytes()
     v, pv = played.column("v"), played.column("pv")
     np.testing.assert_allclose(pv[sure] / v[sure], totals.vwap()[sure], atol=6e-5)
 

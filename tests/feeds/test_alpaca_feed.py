@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -211,6 +213,26 @@ async def test_what_cannot_be_is_told_in_one_sentence() -> None:
         await sheet.until(lambda: len(sheet.of(FeedState)) > 1)
         assert "gives no answer" in sheet.of(FeedState)[-1].detail
         assert "Check the network" in sheet.of(FeedState)[-1].detail
+
+
+async def test_the_command_ends_with_the_sentence(tmp_path: Path) -> None:
+    async with running(protocol="alpaca", scenario="calm", hold=False) as port:
+        settings = "\n".join([
+            "[feed.alpaca]", 'key = "demo"', 'secret = "of last year"', 'feed = "sip"',
+            f'url = "ws://127.0.0.1:{port}"', f'rest = "http://127.0.0.1:{port}"',
+            f'broker = "http://127.0.0.1:{port}"',
+        ])  # fmt: skip
+        (tmp_path / "t.toml").write_text(f"workers = 0\n[web]\nport = {free_port()}\n{settings}\n")
+        command = ["run", "--feed", "alpaca", "--config", "t.toml", "--data", "data"]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tapelight", *command, cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(90):
+            _, said = await process.communicate()
+    last = said.decode().strip().splitlines()[-1]
+    assert process.returncode == 2, said.decode()
+    assert last.startswith("tapelight: Alpaca refuses the keys: check feed.alpaca.key")
 
 
 @pytest.mark.parametrize(
