@@ -2,6 +2,7 @@
 
 tools/simulate_orders.py --count 10000            the invariants on seeds 0 to 9,999
 tools/simulate_orders.py --seed 4711              one seed again, twice, with its digest
+tools/simulate_orders.py --unanswered --count 500  no submit is ever answered
 tools/simulate_orders.py --faults                 every planted fault: the first seed that finds it
 """
 
@@ -9,11 +10,12 @@ import argparse
 import hashlib
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 
 from tapelight.testing.sim.faults import FAULTS, Fault
-from tapelight.testing.sim.session import Outcome, play
+from tapelight.testing.sim.session import Outcome, play, play_unanswered
 
 SEEDS_MOST = 200
 """Within how many seeds a planted fault has to be found."""
@@ -27,13 +29,13 @@ def found_by(fault: Fault) -> int | None:
         return next((seed for seed in seeds if play(seed).violation), None)
 
 
-def run_seeds(first: int, count: int, workers: int) -> int:
+def run_seeds(how: Callable[[int], Outcome], first: int, count: int, workers: int) -> int:
     """Play seeds and print their sum; return the exit code."""
     kills = trips = orders = unanswered = violations = 0
     digest = hashlib.blake2b(digest_size=16)
     begun = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
-        for outcome in pool.map(play, range(first, first + count), chunksize=CHUNK):
+        for outcome in pool.map(how, range(first, first + count), chunksize=CHUNK):
             kills, orders = kills + outcome.kills, orders + outcome.orders
             trips, unanswered = trips + outcome.trips, unanswered + outcome.unanswered
             digest.update(outcome.digest.encode())
@@ -88,12 +90,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--faults", action="store_true")
+    parser.add_argument("--unanswered", action="store_true")
     asked = parser.parse_args()
     if asked.faults:
         return run_faults()
     if asked.seed is not None:
         return run_seed(asked.seed)
-    return run_seeds(asked.first, asked.count, asked.workers)
+    how = play_unanswered if asked.unanswered else play
+    return run_seeds(how, asked.first, asked.count, asked.workers)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ import pytest
 
 from orders.desks import NS, SESSION, Stage, play, trade
 from tapelight.errors import ConfigError, Conflict, Unavailable
-from tapelight.model.order_log import Armed, Killed
+from tapelight.model.order_log import Armed, Killed, Valued
 from tapelight.model.signals import Plan
 from tapelight.orders.positions import totals
+from tapelight.stores.orders import read
 
 HUNDREDTH = Decimal("0.01")
 
@@ -443,6 +444,25 @@ def test_a_rejected_stop_ends_the_position(tmp_path: Path) -> None:
         assert held(on) == 0
         why = [o.request.purpose for o in on.venue.orders]
         assert why == ["entry", "stop", "exit"]
+
+    play(tmp_path, act)
+
+
+def test_the_accounts_value_is_kept_each_minute_and_known_at_once(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        on.take()
+        for equity in range(100_000, 99_000, -50):
+            on.venue.equity = Decimal(equity)
+            await on.settle(5)
+        assert on.desk.book.valued is not None
+        assert on.desk.book.valued.account.equity < 99_200
+        kept = [r for _, r in read(on.folder) if isinstance(r, Valued)]
+        assert 2 <= len(kept) <= 3
+        on.venue.equity = Decimal(103_000)
+        await on.settle(6)
+        await on.stop()
+        await on.start()
+        assert on.desk.book.valued.peak == 103_000
 
     play(tmp_path, act)
 

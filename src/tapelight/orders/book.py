@@ -54,7 +54,7 @@ class Book:
         self.positions: dict[str, Position] = {}
         self.fills: list[Fill] = []
         self.entered: deque[tuple[int, OrderRequest]] = deque(maxlen=PACES_KEPT)
-        """Approved entries, by time."""
+        """Entries that were let go, by time: those that wait for a person when the person let them."""
         self.reduced: deque[tuple[int, OrderRequest]] = deque(maxlen=PACES_KEPT)
         """Approved orders that reduce, by time."""
         self.valued: Valued | None = None
@@ -165,15 +165,20 @@ class Book:
                 ts_ns=record.ts_ns,
             )
         )
-        if approved:
-            paces = self.reduced if request.reduces else self.entered
-            paces.append((record.ts_ns, request))
+        if isinstance(verdict, Approved) and not verdict.waits:
+            self._paced(record.ts_ns, request)
         if request.reduces:
             self.made.setdefault(request.symbol, []).append(request.id)
         self.cursor = max(self.cursor, record.cursor)
 
+    def _paced(self, ts_ns: int, request: OrderRequest) -> None:
+        paces = self.reduced if request.reduces else self.entered
+        paces.append((ts_ns, request))
+
     def _decided(self, record: Decided) -> None:
         order = self.orders[record.order]
+        if record.approved:
+            self._paced(record.ts_ns, order.request)
         state: State = "held" if record.approved else "declined"
         self._put(replace(order, state=state, reason=f"by {record.by}", ts_ns=record.ts_ns))
 

@@ -27,13 +27,15 @@ from tapelight.model.session import Session
 from tapelight.model.signals import Signal
 from tapelight.orders import risk
 from tapelight.orders.book import Book
-from tapelight.orders.case import Moment
-from tapelight.orders.due import ASK_AGAIN_NS, Cancel, Scene, Submit, due
+from tapelight.orders.case import NS, Moment
+from tapelight.orders.due import Cancel, Scene, Submit, due
 from tapelight.orders.entries import FIRED, VOID, entry_of
 from tapelight.orders.inquiry import Inquiry
 from tapelight.orders.ledger import Ledger
 from tapelight.ports import Broker, KillSwitch, OrderLog, Prices
 
+ASK_AGAIN_NS = 2 * NS
+"""A cancel that nothing came of is asked again after this."""
 BEAT_S = 0.05
 """How often the desk asks what is due and whether the kill switch is on, at least."""
 

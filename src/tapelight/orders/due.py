@@ -25,8 +25,6 @@ from tapelight.orders.book import Book
 from tapelight.orders.case import HUNDRED, NS, Moment
 from tapelight.orders.rules import breach
 
-ASK_AGAIN_NS = 2 * NS
-"""A cancel that nothing came of is asked again after this."""
 GATHER_NS = NS // 4
 """Fills of one entry that come within this share a stop."""
 STEP_NS = NS
@@ -100,7 +98,7 @@ def _held(scene: Scene, order: Order) -> Iterator[Action]:
 def _entry(scene: Scene, order: Order) -> Iterator[Action]:
     why = _over(scene, order.request)
     if why:
-        yield from _cancel(scene, order, why)
+        yield from _cancel(order, why)
 
 
 def _over(scene: Scene, entry: OrderRequest) -> str:
@@ -117,10 +115,12 @@ def _over(scene: Scene, entry: OrderRequest) -> str:
     return "time exit" if 0 < entry.exit_ns <= now_ns else ""
 
 
-def _cancel(scene: Scene, order: Order, why: str) -> Iterator[Action]:
-    """Yield the cancel of what works; what is unknown has to be found first."""
-    asked = order.cancel_ns and scene.now_ns - order.cancel_ns < ASK_AGAIN_NS
-    if order.state == "working" and not asked:
+def _cancel(order: Order, why: str) -> Iterator[Action]:
+    """Yield the cancel of what works; what is unknown has to be found first.
+
+    That one was asked is no reason not to: who wrote it down may have died before it went out.
+    """
+    if order.state == "working":
         yield Cancel(order, why)
 
 
@@ -146,21 +146,21 @@ def _protect(scene: Scene, symbol: str) -> Iterator[Action]:
     right = [o for o in resting if o.request.signed * ours < 0]
     for order in resting:
         if order not in right:
-            yield from _cancel(scene, order, "nothing is left that it would close")
+            yield from _cancel(order, "nothing is left that it would close")
     gap = abs(ours) - sum((order.left for order in right), ZERO)
     if gap < 0:
-        yield from _uncover(scene, right, -gap)
+        yield from _uncover(right, -gap)
     plan = book.plan_of(symbol)
     if gap > 0 and plan is not None and _quiet(scene, symbol, GATHER_NS):
         yield Submit(_stop(scene, plan, gap))
 
 
-def _uncover(scene: Scene, resting: list[Order], excess: Decimal) -> Iterator[Action]:
+def _uncover(resting: list[Order], excess: Decimal) -> Iterator[Action]:
     """Yield cancels, the newest first, until what rests covers no more than is held."""
     for order in reversed(resting):
         if excess <= 0:
             return
-        yield from _cancel(scene, order, "it covers more than is held")
+        yield from _cancel(order, "it covers more than is held")
         excess -= order.left
 
 
@@ -240,10 +240,10 @@ def _leave(scene: Scene, leaving: Leaving) -> Iterator[Action]:
     exits = [o for o in book.reducing(symbol) if o.request.cause == _cause(leaving)]
     others = [o for o in book.reducing(symbol) if o not in exits]
     for order in others:
-        yield from _cancel(scene, order, leaving.why)
+        yield from _cancel(order, leaving.why)
     for order in exits:
         if scene.now_ns - order.sent_ns >= STEP_NS and _trades(scene, symbol):
-            yield from _cancel(scene, order, "a new price")
+            yield from _cancel(order, "a new price")
     held = book.quantity(symbol) if leaving.whole else book.ours(symbol)
     if held and not exits and not others and _quiet(scene, symbol, STEP_NS):
         yield Submit(_exit(scene, leaving, held))

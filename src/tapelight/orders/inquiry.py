@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from tapelight.errors import Unavailable
 from tapelight.model.limits import Trade
+from tapelight.model.order_log import Valued
 from tapelight.model.orders import Report, Statement
 from tapelight.orders import reconcile
 from tapelight.orders.case import NS, Moment
@@ -42,6 +43,8 @@ class Inquiry:
         """When an unknown order was first not found, by its id: this process's own experience."""
         self._differences: Mapping[str, Decimal] = {}
         self._compared_ns = 0
+        self._kept: Valued | None = None
+        """The account's value as the log has it."""
 
     def hurry(self) -> None:
         """Ask as soon as may be: something is unknown."""
@@ -89,12 +92,22 @@ class Inquiry:
         for id_ in missing:
             self._not_found(id_, begun_ns)
         self._settle(statement, begun_ns, moment.now_ns)
-        account, book = statement.account, self.ledger.book
-        valued = reconcile.valued(book, account, moment.now_ns, moment.day_ns)
-        if valued is not None:
-            booked = self.ledger.write([valued]) and booked
+        booked = self._value(statement, moment) and booked
         # What the disk refused is not known after all: nothing goes before it was asked again.
         self.reconciled = self.reconciled and booked
+
+    def _value(self, statement: Statement, moment: Moment) -> bool:
+        """Take the account's value in; tell whether what the log needs of it is in the log."""
+        book, day_ns = self.ledger.book, moment.day_ns
+        new = reconcile.valued(book.valued, statement.account, moment.now_ns, day_ns)
+        if reconcile.worth_keeping(self._kept, new, day_ns):
+            if self.ledger.write([new]):
+                self._kept = new
+                return True
+            book.apply(new)
+            return False
+        book.apply(new)
+        return True
 
     def _pause_s(self) -> float:
         """Return how long after the last question the next one is due."""

@@ -19,11 +19,16 @@ from tapelight.model.orders import (
     Statement,
 )
 from tapelight.orders.book import Book
+from tapelight.orders.case import NS
 
 SAME_COST = Decimal("0.01")
 """By how much of the cost a split may seem to change it: venues round averages."""
 LEAST_SPLIT = Decimal("1.2")
 """Ratio from which on a change may be a split; 5 for 4 is the smallest usual one."""
+
+KEEP_NS = 60 * NS
+PEAK_GROWS = Decimal("1.0005")
+"""By how much the day's peak has to grow to be kept at once."""
 
 Differences = Mapping[str, Decimal]
 """Shares by symbol that the venue holds beyond the book."""
@@ -85,17 +90,21 @@ def adopt(
             yield Adopted(now_ns, fill, "the venue holds it, and no order of ours explains it")
 
 
-def valued(book: Book, account: Account, now_ns: int, day_ns: int) -> Valued | None:
-    """Return the account's value for the log, with the day's highest equity; None = nothing new."""
-    last = book.valued
+def valued(last: Valued | None, account: Account, now_ns: int, day_ns: int) -> Valued:
+    """Return the account's value now, with the day's highest equity."""
     if last is None or last.ts_ns < day_ns:
         return Valued(now_ns, account, account.equity)
-    peak = max(last.peak, account.equity)
-    old = last.account
-    same = (old.equity, old.buying_power, old.blocked, old.day_trades_left, last.peak) == (
-        account.equity, account.buying_power, account.blocked, account.day_trades_left, peak,
+    return Valued(now_ns, account, max(last.peak, account.equity))
+
+
+def worth_keeping(kept: Valued | None, new: Valued, day_ns: int) -> bool:
+    """Tell whether a value belongs into the log: it is asked anew at each start, but for the peak."""
+    if kept is None or kept.ts_ns < day_ns or new.ts_ns - kept.ts_ns >= KEEP_NS:
+        return True
+    grown = new.peak > kept.peak * PEAK_GROWS
+    return grown or (kept.account.blocked, kept.account.day_trades_left) != (
+        new.account.blocked, new.account.day_trades_left,
     )  # fmt: skip
-    return None if same else Valued(now_ns, account, peak)
 
 
 def _moves(

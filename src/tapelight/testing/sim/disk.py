@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tapelight.errors import Conflict, Unavailable
-from tapelight.model.order_log import Armed, Killed, OrderRecord, Started
+from tapelight.model.order_log import Armed, Intended, Killed, OrderRecord, Sent, Started
 from tapelight.stores.orders import FIRST_HASH, Row, records_of, rows_of
 from tapelight.testing.sim.life import Life
 
@@ -30,6 +30,10 @@ class Disk:
         self.acknowledged: tuple[int, str] = (0, FIRST_HASH)
         """The last row of which an append has returned, and its hash."""
         self.kill: Killed | Armed | None = None
+        self.intended: set[str] = set()
+        """Ids of orders whose intent is durable."""
+        self.sent: set[str] = set()
+        """Ids of orders of which it is durable that they are about to be sent."""
         self.switch: Killed | Armed | None = None
         """The newest durable record of either."""
         self.full = False
@@ -57,7 +61,11 @@ class Disk:
             self.durable += block.rows
             self.records += block.records
             for record in block.records:
-                if isinstance(record, Armed) or (isinstance(record, Killed) and not record.drill):
+                if isinstance(record, Intended):
+                    self.intended.add(record.request.id)
+                elif isinstance(record, Sent):
+                    self.sent.add(record.order)
+                elif isinstance(record, Armed) or (isinstance(record, Killed) and not record.drill):
                     self.switch = record
         self.cached = []
 

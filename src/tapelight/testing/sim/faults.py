@@ -188,9 +188,9 @@ def _one_stop(scene: due.Scene, symbol: str) -> Iterator[due.Action]:
 _protect = due._protect
 
 
-def _stops_stay(scene: due.Scene, order: Order, why: str) -> Iterator[due.Action]:
+def _stops_stay(order: Order, why: str) -> Iterator[due.Action]:
     if order.request.purpose != "stop":
-        yield from _cancel(scene, order, why)
+        yield from _cancel(order, why)
 
 
 _cancel = due._cancel
@@ -206,6 +206,11 @@ def _believe_cancel(desk: Desk, order: str, why: str) -> None:
 
 
 _ask_cancel = Desk._ask_cancel
+
+
+def _cancel_once(order: Order, why: str) -> Iterator[due.Action]:
+    if order.cancel_ns == 0:
+        yield from _cancel(order, why)
 
 
 def _adopt_at_once(self: inquiry.Inquiry, statement: Statement, _begun: int, now_ns: int) -> None:
@@ -310,6 +315,8 @@ FAULTS: tuple[Fault, ...] = (
           ((book, "_next", _last_word),), 1),
     Fault("cancel_believed", "an order counts as cancelled once that was asked",
           ((Desk, "_ask_cancel", _believe_cancel),)),
+    Fault("cancel_once", "a cancel that is in the log counts as sent",
+          ((due, "_cancel", _cancel_once),), 0),
     Fault("adopt_at_once", "one look that differs is believed",
           ((inquiry.Inquiry, "_settle", _adopt_at_once),), 36),
     Fault("exit_beside_stops", "a position is closed while its stop may still fill",

@@ -37,6 +37,8 @@ class Network:
         """Whether nothing passes."""
         self.unanswered = 0
         """Submits without an answer."""
+        self.mute = False
+        """Whether no submit is ever answered, and half of what the venue pushes is lost."""
         self._rng = rng
         self._streams: list[asyncio.Queue[Report | None]] = []
         venue.on_report = self._push
@@ -50,7 +52,7 @@ class Network:
         slow = self._rng.random() < self.trouble
         return self._rng.uniform(0.5, FLIGHT_MOST_S) if slow else self._rng.uniform(0.002, 0.04)
 
-    async def call(self, life: Life, act: Callable[[], T]) -> T:
+    async def call(self, life: Life, act: Callable[[], T], mute: bool = False) -> T:
         """Have the venue do something and return its answer, if both pass.
 
         What is lost is not answered, or answered by a connection that breaks.
@@ -72,7 +74,7 @@ class Network:
 
         def arrive() -> None:
             value = act()
-            if self.lost():
+            if mute or self.lost():
                 lose()
             else:
                 loop.call_later(self.delay_s(), reply, value)
@@ -88,7 +90,7 @@ class Network:
     def _push(self, report: Report) -> None:
         loop = asyncio.get_running_loop()
         for stream in self._streams:
-            if self.cut:
+            if self.cut or (self.mute and self._rng.random() < 0.5):
                 continue
             for _ in range(2 if self._rng.random() < self.trouble else 1):
                 loop.call_later(self.delay_s(), stream.put_nowait, report)
@@ -125,9 +127,10 @@ class SimBroker:
         """Send an order."""
         self.life.at("submit: before")
         self.witness.sending(request, self.life)
-        self.network.unanswered += 1
-        report = await self.network.call(self.life, lambda: self.network.venue.submit(request))
-        self.network.unanswered -= 1
+        network = self.network
+        network.unanswered += 1
+        report = await network.call(self.life, lambda: network.venue.submit(request), network.mute)
+        network.unanswered -= 1
         return report
 
     async def cancel(self, order: Order) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from tapelight.model.limits import Limits
-from tapelight.model.order_log import Adopted, Intended, Killed, OrderRecord, Reported, Sent, Split
+from tapelight.model.order_log import Adopted, Killed, OrderRecord, Reported, Split
 from tapelight.model.orders import BUY, ZERO, Order, OrderRequest, Statement
 from tapelight.orders.book import Book
 from tapelight.orders.case import HUNDRED, NS, NS_IN_MS
@@ -61,8 +61,7 @@ class Referee:
 
     def sending(self, request: OrderRequest, life: Life) -> None:
         """See an order on its way out."""
-        durable = {type(r) for r in self.disk.records if _order_of(r) == request.id}
-        if not {Intended, Sent} <= durable:
+        if request.id not in self.disk.intended or request.id not in self.disk.sent:
             self.say("I2 intent durable before send", f"{request.id} is not on the disk")
         if life.epoch != self.disk.newest_epoch():
             self.say("I7 one holder", f"epoch {life.epoch} sends, newest is another")
@@ -123,10 +122,9 @@ class Referee:
         while self._sent_ns[0] <= self.now_ns - 60 * NS:
             self._sent_ns.popleft()
         last = sum(ns > self.now_ns - NS for ns in self._sent_ns)
-        # What a person held back and let go late was counted when it was approved by risk.
-        if request.strategy == "auto" and last > self.limits.orders_per_s + 1:
+        if last > self.limits.orders_per_s:
             self.say("I5 limits", f"{last} entries in a second")
-        if len(self._sent_ns) > self.limits.orders_per_min + 1:
+        if len(self._sent_ns) > self.limits.orders_per_min:
             self.say("I5 limits", f"{len(self._sent_ns)} entries in a minute")
 
     def _open(self, request: OrderRequest) -> None:
@@ -281,9 +279,3 @@ class Referee:
         epochs = [row.epoch for row in self.disk.durable]
         if epochs != sorted(epochs):
             self.say("I11 epochs", "an older one wrote after a newer one")
-
-
-def _order_of(record: OrderRecord) -> str:
-    if isinstance(record, Intended):
-        return record.request.id
-    return record.order if isinstance(record, Sent) else ""

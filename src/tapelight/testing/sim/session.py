@@ -9,6 +9,8 @@ from decimal import Decimal
 from functools import partial
 from random import Random
 
+from msgspec.structs import replace
+
 from tapelight.errors import Conflict, Unavailable
 from tapelight.model.limits import Limits, Route, Trade
 from tapelight.model.order_log import Armed, Killed
@@ -43,6 +45,11 @@ PERSON_S = 0.25
 QUICK = 0.012
 CANCEL_S = 1.0
 """How soon after the kill switch the cancel of every working entry has to be asked."""
+WIDE = Limits(
+    order_value=Decimal(1_000), orders_per_s=1_000, orders_per_min=10_000, orders_per_day=100_000,
+    reducing_per_min=100_000, repeat_s=0, repeats_per_day=100_000, open_positions=4, shorts=True,
+    symbol_pct=Decimal(100), total_pct=Decimal(200),
+)  # fmt: skip
 MORNING = calendar("XNYS").session_on(DAY)
 
 
@@ -67,9 +74,21 @@ def play(seed: int) -> Outcome:
     return loop.run(_Session(seed).run())
 
 
+def play_unanswered(seed: int) -> Outcome:
+    """Run a seed on which no submit is ever answered: many orders, wide limits, few kills."""
+    session = _Session(seed)
+    session.network.mute = True
+    session.trade = replace(session.trade, limits=WIDE)
+    session.referee.limits = WIDE
+    session.signal_s, session.lives_s = SIGNAL_S / 10, (BUSY_S / 4, BUSY_S)
+    session.quick, session.deeds, session.seam_risk = 0.0, session.deeds[:1], SEAM_RISK / 20
+    return loop.run(session.run())
+
+
 class _Session:
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self.signal_s, self.lives_s = SIGNAL_S, LIVES_S
         self.rng = Random(seed)
         self.market = Market(self.rng)
         self.disk = Disk(self.rng)
@@ -86,6 +105,11 @@ class _Session:
         self.kills = self.trips = 0
         self.sites: list[str] = []
         self.busy = True
+        self.quick, self.seam_risk = QUICK, SEAM_RISK
+        self.deeds: tuple[Callable[[Desk], None], ...] = (
+            *(self._approve,) * 12, self._trade_by_hand, self._kill, self._kill_file,
+            self._close, self._lose,
+        )  # fmt: skip
         self.beside: list[tuple[Life, asyncio.Task[None]]] = []
         """Processes that went on when the next one began."""
 
@@ -118,7 +142,7 @@ class _Session:
 
     async def _settle(self, lives: "asyncio.Future[None]") -> None:
         """Stop whatever goes wrong, and wait for the end of all that is on its way."""
-        self.busy = self.network.cut = self.disk.full = False
+        self.busy = self.network.cut = self.disk.full = self.network.mute = False
         self.network.trouble = self.venue.reject_share = 0.0
         self.market.calm()
         end_s = asyncio.get_running_loop().time() + CALM_S
@@ -142,14 +166,14 @@ class _Session:
         number = 0
         while True:
             number += 1
-            life = self.life = Life(number, self.rng, SEAM_RISK if self.busy else 0.0)
+            life = self.life = Life(number, self.rng, self.seam_risk if self.busy else 0.0)
             desk = self.desk = Desk(self._world(life), self.trade)
             task = asyncio.ensure_future(desk.run())
             deliver = asyncio.ensure_future(self._deliver(desk, life))
             ended = asyncio.ensure_future(life.ended.wait())
             if self.busy:
                 asyncio.get_running_loop().call_later(
-                    self.rng.uniform(*LIVES_S), self._end, life, task
+                    self.rng.uniform(*self.lives_s), self._end, life, task
                 )
             await asyncio.wait((task, ended), return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
@@ -252,7 +276,7 @@ class _Session:
 
     async def _signal(self) -> None:
         while True:
-            await asyncio.sleep(self.rng.expovariate(1 / SIGNAL_S))
+            await asyncio.sleep(self.rng.expovariate(1 / self.signal_s))
             draw = self.rng.random()
             if self.signals and draw < 0.25:
                 of = self.rng.choice(self.signals[-8:])
@@ -263,13 +287,9 @@ class _Session:
 
     async def _person(self) -> None:
         """Approve, trade in the broker's own app, kill and arm, close, lose money."""
-        deeds = (
-            *(self._approve,) * 12, self._trade_by_hand, self._kill, self._kill_file,
-            self._close, self._lose,
-        )  # fmt: skip
         while True:
             await asyncio.sleep(self.rng.expovariate(1 / PERSON_S))
-            deed = self.rng.choice(deeds)
+            deed = self.rng.choice(self.deeds)
             if self.desk is not None and self.life is not None and self.life.looked:
                 self._act(partial(deed, self.desk))
             if self.referee.killed or self.disk.kill is not None:
@@ -303,7 +323,7 @@ class _Session:
 
     def _meanwhile(self) -> None:
         """Let a person be quick now and then: the kill file comes while the trader waits."""
-        if self.busy and self.rng.random() < QUICK:
+        if self.busy and self.rng.random() < self.quick:
             self._touch()
 
     def _touch(self) -> None:
