@@ -37,7 +37,7 @@ class Disk:
         self.switch: Killed | Armed | None = None
         """The newest durable record of either."""
         self.full = False
-        self.on_sync: Callable[[], None] = lambda: None
+        self.on_sync: Callable[[Sequence[OrderRecord]], None] = lambda _: None
         """What happens elsewhere while a trader waits for the disk."""
         self._rng = rng
 
@@ -88,7 +88,7 @@ class SimLog:
         self._write(records)
         self.life.at("append: written, not synced")
         self.sync()
-        self.disk.on_sync()
+        self.disk.on_sync(records)
         self.life.at("append: synced, not told")
         self.disk.acknowledged = self.disk.last()
 
