@@ -47,6 +47,7 @@ def test_a_seed_gives_the_same_run_under_another_hash_seed() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_invariants_hold_on_five_hundred_seeds(
     record_property: Callable[[str, object], None],
 ) -> None:
@@ -60,6 +61,7 @@ SEEDS_MOST = 200
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(fault: Fault) -> None:
     """The known seed comes first; where the code has moved on, one of two hundred must do."""
