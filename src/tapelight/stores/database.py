@@ -22,18 +22,20 @@ class Database:
     """Hold a file's tables; every question and change runs on its one thread, in order.
 
     The file is readable by its owner alone. A change is on the disk when `run` returns
-    (WAL, synchronous=FULL). Raises ConfigError where it can't be opened.
+    (WAL, synchronous=FULL). Raises ConfigError where it can't be opened. Where it is not to be
+    `alone`, another process may open it too, and has to be fenced off by what is in it.
     """
 
-    def __init__(self, path: Path, metadata: sa.MetaData) -> None:
+    def __init__(self, path: Path, metadata: sa.MetaData, alone: bool = True) -> None:
         self.path = path
-        self._held = _hold(path)
+        self._held = _hold(path) if alone else None
         self._engine = writer(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=path.stem)
         self._open(metadata)
 
     def _open(self, metadata: sa.MetaData) -> None:
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch(OWNER_ONLY)
             self.path.chmod(OWNER_ONLY)
             with self._engine.begin() as connection:
@@ -61,7 +63,8 @@ class Database:
         """End the thread when what waits is done, and close the file."""
         self._thread.shutdown()
         self._engine.dispose()
-        os.close(self._held)
+        if self._held is not None:
+            os.close(self._held)
 
 
 def _hold(path: Path) -> int:

@@ -91,7 +91,7 @@ class SqliteOrderLog:
 
     def __init__(self, folder: Path, name: str = FILE) -> None:
         self.path = folder / name
-        self._database = Database(self.path, _metadata)
+        self._database = Database(self.path, _metadata, alone=False)
         self._epoch = 0
 
     def append(self, records: Sequence[OrderRecord]) -> None:
