@@ -6,12 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from replay.tape import Live, Tape, live
+from replay.tape import SYMBOLS, Live, Tape, live
 from tapelight.app.runs import healable, open_journal
 from tapelight.engine import Engine
 from tapelight.healing import foreseen
-from tapelight.model.batch import Batch, Trades
-from tapelight.model.records import FeedState, Healed, Mark, Questions, Record, Snapshot
+from tapelight.model.batch import Batch, Trades, trades_of
+from tapelight.model.records import (
+    FeedState,
+    Halt,
+    Healed,
+    Mark,
+    Questions,
+    Record,
+    References,
+    Snapshot,
+    Symbols,
+)
 from tapelight.model.signals import Signal
 from tapelight.stores.journal.writer import Writer
 
@@ -197,3 +207,44 @@ def test_a_hole_without_any_trade_is_healed() -> None:
 
 def emptied(healed: Healed) -> Healed:
     return replace(healed, trades=picked(healed.trades, np.zeros(0, np.int64)))
+
+
+def test_a_symbol_may_have_its_first_trade_in_the_hole() -> None:
+    """Its row is given when the trade is fetched, after the time at which it belongs."""
+    late = SYMBOLS[-1]
+
+    def without_first(records: Iterator[Record]) -> Iterator[Record]:
+        for record in records:
+            if isinstance(record, Symbols):
+                yield Symbols(0, record.symbols[:-1])
+            elif isinstance(record, References):
+                yield References(record.session, record.references[:-1])
+            elif isinstance(record, Healed):
+                yield Symbols(len(SYMBOLS) - 1, [late])
+                yield replace(record, trades=with_first(record))
+            elif isinstance(record, Batch) and record.trades is not None:
+                keep = record.trades.row < len(SYMBOLS) - 1
+                yield replace(record, trades=picked(record.trades, keep))
+            elif isinstance(record, Snapshot):
+                keep = record.row < len(SYMBOLS) - 1
+                columns = (getattr(record, f.name)[keep] for f in fields(Snapshot)[1:])
+                yield Snapshot(record.ts_recv_ns, *columns)
+            elif not (isinstance(record, Halt) and record.symbol == late) and not (
+                isinstance(record, Batch) and record.bands is not None
+            ):
+                yield record
+
+    table = played(without_first(broken(BOTH))).engine.table
+    row = table.universe.rows[late]
+    assert table.live["trades"][row] == 1
+    assert table.live["last"][row] == 12.5
+
+
+def with_first(healed: Healed) -> Trades:
+    """Return the missed trades with one alone of the last symbol."""
+    own = picked(healed.trades, healed.trades.row < len(SYMBOLS) - 1)
+    row, ts = len(SYMBOLS) - 1, healed.since_ns + NS
+    first = trades_of([row], [ts], [12.5], [100], [0], [4], [1])
+    return Trades(
+        *(np.append(getattr(own, f.name), getattr(first, f.name)) for f in fields(Trades))
+    )

@@ -1,6 +1,7 @@
 """Run seeded fault trials in virtual time and tell how they went: --count N [--first SEED]."""
 
 import argparse
+import asyncio
 import collections
 import logging
 import statistics
@@ -11,6 +12,7 @@ from pathlib import Path
 import structlog
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from faults import real  # type: ignore[import-not-found]
 from faults.trial import Verdict, trial  # type: ignore[import-not-found]
 
 
@@ -20,12 +22,14 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="seed of the first trial")
     parser.add_argument("--markets", type=int, default=10, help="how many markets to draw")
+    parser.add_argument("--real", type=int, default=0, help="how many over real sockets, instead")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     began = time.monotonic()
     done = []
-    for seed in range(options.first, options.first + options.count):
-        verdict = trial(seed, options.markets)
+    seeds = range(options.first, options.first + (options.real or options.count))
+    for seed in seeds:
+        verdict = asyncio.run(real.trial(seed)) if options.real else trial(seed, options.markets)
         done.append(verdict)
         if verdict.faults:
             sys.stdout.write(f"seed {seed}: {verdict.fault}: {'; '.join(verdict.faults)}\n")

@@ -163,8 +163,7 @@ class Engine:
         new = self.store[1](base.copied())
         self._narrow(new)
         records = base.records[:-1]  # the last is the healing's own
-        before = [r for r in records if isinstance(r, Healed)]
-        healing = Healing(new, healed, before)
+        healing = Healing(new, healed, records)
         for record in records:
             healing.take(record)
         return healing

@@ -18,7 +18,7 @@ import numpy as np
 from tapelight.market.row import GAP
 from tapelight.market.table import Table
 from tapelight.model.batch import Batch, Int64s, Trades
-from tapelight.model.records import FeedState, Healed, Mark, Record, Snapshot
+from tapelight.model.records import FeedState, Healed, Mark, Record, Snapshot, Symbols
 from tapelight.model.session import NS, iso
 from tapelight.model.signals import Signal
 
@@ -59,9 +59,19 @@ class Healing(Generic[M]):
     that are taken say where each ended.
     """
 
-    def __init__(self, machine: M, healed: Healed, before: Sequence[Healed] = ()) -> None:
-        """Begin with an engine as of a mark at or before the first hole; it changes here."""
+    def __init__(self, machine: M, healed: Healed, since: Iterable[Record] = ()) -> None:
+        """Begin with an engine as of a mark at or before the first hole; it changes here.
+
+        `since` are the records that will be taken, as far as they are known: the symbols among
+        them get their rows at once, since a missed trade may be the first of its symbol.
+        """
         self.machine = machine
+        before: list[Healed] = []
+        for record in since:
+            if isinstance(record, Symbols):
+                machine.apply(record)
+            elif isinstance(record, Healed):
+                before.append(record)
         self.signals: list[Signal] = []
         """What the course gave since the last hole's beginning."""
         self._holes = [*before, healed]

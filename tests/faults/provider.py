@@ -66,9 +66,11 @@ class Provider:
     """New connections bring nothing, for ever; those of before are mute already."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def subscribed(self) -> None:
-        """Return when somebody listens to a sound stream."""
-        while not any(s.subscribed and not s.mute and not s.deaf for s in self.streams):
+    async def subscribed(self, after: int = 0) -> None:
+        """Return when somebody listens to a sound stream that is not one of the first `after`."""
+        while not any(
+            s.subscribed and not s.mute and not s.deaf and s.number > after for s in self.streams
+        ):
             self.changed.clear()
             await self.changed.wait()
 
@@ -140,6 +142,7 @@ class Stream(asyncio.Protocol):
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
         self._protocol = ServerProtocol()
+        self.number = 0
         self.subscribed = False
         self.deaf = False
         """Half-open: nothing is read or sent any more, and nothing is closed."""
@@ -150,6 +153,7 @@ class Stream(asyncio.Protocol):
         self.transport = transport
         provider = self._provider
         provider.connections += 1
+        self.number = provider.connections
         if provider.down:
             transport.abort()
             return

@@ -1,11 +1,13 @@
 """Fault trials: whatever breaks, the day ends as if nothing had."""
 
+import asyncio
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from faults import real
 from faults.trial import KINDS, Market, Verdict, fault_of, run, trial
 
 FIRST = {kind: next(s for s in range(100) if fault_of(s).kind == kind) for kind in KINDS}
@@ -29,6 +31,17 @@ def test_a_hundred() -> None:
 
 def most(done: list[Verdict]) -> float:
     return max(v.detected_s for v in done)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_twenty_over_real_sockets() -> None:
+    """All but the marks of signals, which a real clock moves, must be as without the fault."""
+    done: list[Verdict] = []
+    for begin in range(0, 20, 5):
+        done += await asyncio.gather(*(real.trial(seed) for seed in range(begin, begin + 5)))
+    faults = {v.seed: [f for f in v.faults if "signals differ" not in f] for v in done}
+    assert {seed: found for seed, found in faults.items() if found} == {}
 
 
 def morning(seconds: int) -> Market:

@@ -5,6 +5,7 @@ import datetime as dt
 import json
 import random
 import tempfile
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -40,6 +41,9 @@ def ms_of(clock: str) -> int:
 
 BEGIN = "09:31"
 BEGIN_MS = ms_of(BEGIN)
+CONNECTS_MS = 3000
+SLACK_NS = 200_000_000
+"""Two real clocks agree this well."""
 LIQUID, QUIET, HALTED = 24, 1, 1
 SYMBOLS = (*(f"L{i:02d}" for i in range(LIQUID)), "QUIET", "HALT")
 KINDS = ("cut", "mute", "half-open", "reset", "flood")
@@ -61,8 +65,13 @@ def questions() -> Questions:
 
 
 @lru_cache(maxsize=64)
-def market_of(seed: int) -> Market:
-    """Draw a market: 24 liquid symbols, one that trades each seven seconds, one that stands still."""
+def market_of(seed: int, *, calm: bool = False) -> Market:
+    """Draw a market: 24 liquid symbols, one that trades each seven seconds, one that stands still.
+
+    In a calm one nothing trades for 0.3 s before each whole second, when figures are compared:
+    over real sockets a print comes some milliseconds after its time. It begins late, since a
+    real connection takes a while.
+    """
     draw = np.random.default_rng(seed)
     parts = []
     for row in range(LIQUID):
@@ -74,6 +83,9 @@ def market_of(seed: int) -> Market:
     ts = np.concatenate([ts for _, ts in parts])
     order = np.lexsort((row, ts))
     row, ts = row[order], ts[order]
+    if calm:
+        kept = (ts % 1000 < 700) & (ts > CONNECTS_MS)
+        row, ts = row[kept], ts[kept]
     step = np.exp(draw.normal(0, 0.002, len(row)))
     price = np.empty(len(row))
     last = np.round(5.0 + 40.0 * draw.random(len(SYMBOLS)), 2)
@@ -181,16 +193,45 @@ async def _run(
 
     provider = Provider(market, now_ms)
     loop.network = {STREAM: lambda: Stream(provider), REST: lambda: Rest(provider)}
+    addresses = f"ws://localhost:{STREAM}/stocks", f"http://127.0.0.1:{REST}"
+    seen = Seen()
+    breaks = _break(provider, fault, seen) if fault is not None else None
+    place = Place(provider, addresses, loop.monotonic_ns, begin_ms, seconds)
+    return await scan(place, fault, breaks, seen, seed, folder)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Say where a scanner finds its provider, and by which time it goes."""
+
+    provider: Provider
+    addresses: tuple[str, str]
+    """Of stream and REST."""
+    monotonic_ns: Callable[[], int]
+    begin_ms: int
+    seconds: float
+
+
+async def scan(
+    place: Place,
+    fault: Fault | None,
+    breaks: Coroutine[Any, Any, None] | None,
+    seen: Seen,
+    seed: int,
+    folder: Path,
+) -> Seen:
+    """Scan until `breaks`, which breaks things, has ended, or until the market's end."""
+    provider, loop = place.provider, asyncio.get_running_loop()
     config = MassiveConfig(
-        url=f"ws://localhost:{STREAM}/stocks", rest=f"http://127.0.0.1:{REST}", api_key=KEY,
+        url=place.addresses[0], rest=place.addresses[1], api_key=KEY,
         channels=("T",), backfill=0, history_sessions=0, news_s=0,
     )  # fmt: skip
     uniform = random.Random(seed).uniform
     primary = MassiveFeed(config=config, backoff=Backoff(None, uniform, loop.time))
     feed = Failover(primary, MassivePictures(config))
     scanner = _Watch(folder, questions(), "XNYS")
-    scanner.seen = seen = Seen()
-    scanner.clock = MarketClock(begin_ms * MS, 1.0, loop.monotonic_ns)
+    scanner.seen = seen
+    scanner.clock = MarketClock(place.begin_ms * MS, 1.0, place.monotonic_ns)
     scanner.clock.on_set = scanner._clock_set
     scanner.feed_counts = feed.counts
     scanner.listeners.append(lambda cycle: _note(scanner, provider, fault, cycle))
@@ -199,9 +240,11 @@ async def _run(
         asyncio.create_task(feed.run(scanner)),
         asyncio.create_task(scanner.run_marks()),
     ]
-    if fault is not None:
-        tasks.append(asyncio.create_task(_break(provider, fault, seen)))
-    done, _ = await asyncio.wait(tasks, timeout=seconds - 1, return_when=asyncio.FIRST_COMPLETED)
+    if breaks is not None:
+        tasks.append(asyncio.create_task(breaks))
+    done, _ = await asyncio.wait(
+        tasks, timeout=place.seconds - 1, return_when=asyncio.FIRST_COMPLETED
+    )
     seen.counts = dict(feed.counts())
     for task in tasks:
         task.cancel()
@@ -298,10 +341,10 @@ class Verdict:
 
 
 @lru_cache(maxsize=64)
-def unbroken(market_seed: int) -> Seen:
+def unbroken(market_seed: int, *, calm: bool = False) -> Seen:
     """Return what the market shows without a fault."""
     with tempfile.TemporaryDirectory() as folder:
-        return run(market_of(market_seed), None, market_seed, Path(folder))
+        return run(market_of(market_seed, calm=calm), None, market_seed, Path(folder))
 
 
 def trial(seed: int, markets: int = 10) -> Verdict:
@@ -310,11 +353,11 @@ def trial(seed: int, markets: int = 10) -> Verdict:
     whole = unbroken(market_seed)
     with tempfile.TemporaryDirectory() as folder:
         seen = run(market_of(market_seed), fault, seed, Path(folder))
-        seen.replay_differs = _replay_differs(Path(folder))
-    return _judge(seed, fault, seen, whole)
+        seen.replay_differs = replay_differs_in(Path(folder))
+    return judge(seed, fault, seen, whole)
 
 
-def _replay_differs(data: Path) -> int:
+def replay_differs_in(data: Path) -> int:
     """Replay the journal; return how many digests differ from the live ones."""
     (folder,) = data.glob("journal/*/*")
     engine, records = open_journal(folder)
@@ -326,9 +369,12 @@ def _replay_differs(data: Path) -> int:
     return differ
 
 
-def _judge(seed: int, fault: Fault, seen: Seen, whole: Seen) -> Verdict:
+def judge(
+    seed: int, fault: Fault, seen: Seen, whole: Seen, equal: "Compare | None" = None
+) -> Verdict:
+    """Compare a run with the unbroken one; `equal` gives the seconds until figures were equal."""
     detected, served, found = _noticed(fault, seen)
-    equal_s = _equal_s(seen, whole)
+    equal_s = (equal or _equal_s)(seen, whole)
     if equal_s > 10.0:
         found.append(f"figures equal only {equal_s:.0f} s after the stream was back")
     mine, theirs = seen.standing(seen.end_ns), whole.standing(seen.end_ns)
@@ -352,13 +398,13 @@ def _judge(seed: int, fault: Fault, seen: Seen, whole: Seen) -> Verdict:
 def _noticed(fault: Fault, seen: Seen) -> tuple[float, float, list[str]]:
     """Return the seconds to detection and from there to service, and what was wrong with them."""
     at_ns = BEGIN_MS * MS + int(fault.at_s * NS)
-    gaps = [s.ts_ns for s in seen.states if s.state == "gap" and s.ts_ns >= at_ns]
+    gaps = [s.ts_ns for s in seen.states if s.state == "gap" and s.ts_ns >= at_ns - SLACK_NS]
     if fault.kind == "flood":
         taken = bool(gaps) or seen.counts["switches"] > 0
         return 0.0, 0.0, ["a flood was taken for a hole"] if taken else []
     if not gaps:
         return 0.0, 0.0, ["the fault was not detected"]
-    detected = (gaps[0] - at_ns) / NS
+    detected = max(gaps[0] - at_ns, 0) / NS
     back = [s.ts_ns for s in seen.states if _delivers(s) and s.ts_ns > gaps[0]]
     served = (min([*seen.pictures_ns, *back], default=1 << 62) - gaps[0]) / NS
     told = {
@@ -373,13 +419,30 @@ def _delivers(state: FeedState) -> bool:
     return state.state in ("live", "healing")
 
 
+Compare = Callable[[Seen, Seen], float]
+
+
 def _equal_s(seen: Seen, whole: Seen) -> float:
     """Return the seconds from the stream's return to the last sample in which a figure differed."""
-    last = 0
+    differ = [second for second, is_equal in _samples(seen, whole) if not is_equal]
+    return max(max(differ, default=0) + 1 - (seen.back_ns - BEGIN_MS * MS) / NS, 0.0)
+
+
+def first_equal_s(seen: Seen, whole: Seen) -> float:
+    """Return the seconds from the stream's return to a sample in which every figure was equal.
+
+    Sums are of the whole day: one such sample shows that nothing is missing, though prints on
+    their way may be in later ones.
+    """
+    back_s = (seen.back_ns - BEGIN_MS * MS) / NS
+    equal = [s for s, is_equal in _samples(seen, whole) if is_equal and s >= back_s]
+    return min(equal, default=SECONDS) - back_s
+
+
+def _samples(seen: Seen, whole: Seen) -> Iterator[tuple[int, bool]]:
+    """Yield each second that both runs showed, and whether all figures are equal."""
     for second, figures in seen.rows.items():
-        theirs: Any = whole.rows.get(second)
-        if theirs is not None and any(
-            not np.array_equal(figures[n], theirs[n], equal_nan=True) for n in EQUAL
-        ):
-            last = max(last, second + 1)
-    return max(last - (seen.back_ns - BEGIN_MS * MS) / NS, 0.0)
+        theirs = whole.rows.get(second)
+        if theirs is not None:
+            same = (np.array_equal(figures[n], theirs[n], equal_nan=True) for n in EQUAL)
+            yield second, all(same)

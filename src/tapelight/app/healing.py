@@ -65,6 +65,7 @@ class Healer:
         self._waiting.append(healed)
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._beside(), name="healing")
+            self._task.add_done_callback(self._ended)
 
     async def _beside(self) -> None:
         while self._waiting:
@@ -79,6 +80,15 @@ class Healer:
             if healing is not None:
                 _take_all(healing, came)
             self._finish(healed, healing)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """Let go of what was kept; a fault of ours is told, and leaves the rows provisional."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("a hole is not healed, its rows stay provisional", reason=repr(error))
+        self._since = None
+        self._after.clear()
+        self._waiting.clear()
 
     def _read(self, healed: Healed, seq: int) -> Healing[Engine] | None:
         """Read the journal up to record `seq`; on a thread."""

@@ -8,7 +8,7 @@ from tapelight.app.frozen import thaw
 from tapelight.engine import Engine
 from tapelight.errors import Rejected
 from tapelight.healing import Healing
-from tapelight.model.records import Healed, Record
+from tapelight.model.records import Healed, Record, Symbols
 from tapelight.stores.journal.segments import read_records
 from tapelight.stores.journal.snapshots import places, read_snapshot
 
@@ -19,18 +19,19 @@ def from_journal(folder: Path, healed: Healed, until: int | None = None) -> Heal
     Without it they go up to the healing's own record. Holes healed between are healed with it, so
     the state must lie before the first of them. None where no such state is left.
     """
-    since_ns, before = healed.since_ns, list[Healed]()
+    since_ns = healed.since_ns
     while True:
         begun = _before(folder, since_ns)
         if begun is None:
             return None
         engine, seq = begun
-        before = [r for r in _records(folder, seq, healed, until) if isinstance(r, Healed)]
-        first_ns = min((hole.since_ns for hole in before), default=since_ns)
+        known = [r for r in _records(folder, seq, healed, until) if isinstance(r, Healed | Symbols)]
+        holes = [r.since_ns for r in known if isinstance(r, Healed)]
+        first_ns = min(holes, default=since_ns)
         if first_ns >= engine.last_mark_ns:
             break
         since_ns = first_ns
-    healing = Healing(engine, healed, before)
+    healing = Healing(engine, healed, known)
     for record in _records(folder, seq, healed, until):
         healing.take(record)
     return healing
