@@ -3,6 +3,7 @@
 A filing is news with a form; what lets new shares be sold is flagged as dilution.
 """
 
+import asyncio
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,8 @@ PAGE = 100
 """Filings an answer, the most that the service gives."""
 MOST_PAGES = 20
 """Read at the start, and where more was filed between two looks."""
+PAUSE_S = 0.12
+"""Between two pages: the fair-access rule allows ten requests a second."""
 MOST_FAILED = 3
 """After so many failures in a row nobody knows of filings, until the service answers again."""
 TICKERS_NS = 24 * 3600 * NS
@@ -145,6 +148,7 @@ class Edgar:
         """Return the filings that are new, page after page until one is known or too old."""
         fresh: list[Filing] = []
         for number in range(MOST_PAGES):
+            await asyncio.sleep(PAUSE_S if number else 0.0)
             filings, faults = await page.get(self._address(number * PAGE), filings_of) or ([], [])
             for fault in faults:
                 sink.reject(NAME, fault)
