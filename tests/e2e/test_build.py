@@ -1,5 +1,6 @@
 """The build hook: a changed ui/ is never stale, an unchanged one is not built again."""
 
+import gzip
 from pathlib import Path
 
 import hatch_build
@@ -90,3 +91,13 @@ def test_a_node_too_old_does_not_count(
 def test_the_lock_names_no_registry() -> None:
     lock = Path(__file__).parents[2] / "ui" / "package-lock.json"
     assert "resolved" not in lock.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_built_dashboard_keeps_to_its_budget() -> None:
+    static = Path(__file__).parents[2] / "src" / "tapelight" / "web" / "static"
+    if not (static / "index.html").is_file():
+        pytest.skip("the dashboard is not built")
+    files = [path for path in static.rglob("*") if path.is_file()]
+    total = sum(len(gzip.compress(path.read_bytes(), 9)) for path in files)
+    assert total < 350_000, f"{total:,} bytes gzip"

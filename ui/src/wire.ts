@@ -78,6 +78,8 @@ export interface Status {
   readonly phase?: string;
   readonly session?: string;
   readonly feed?: { name?: string; state?: string; coverage?: string; detail?: string };
+  /** What the figures are: feed, coverage, delay, holes; `text` says it in a sentence. */
+  readonly label?: { readonly text?: string };
   readonly events_s?: number | null;
   readonly trades_s?: number | null;
   readonly lag_ms?: { p50?: number | null; p99?: number | null };

@@ -150,6 +150,12 @@ export function labelOf(name: string): string {
 const CENTRED: ReadonlySet<Kind> = new Set<Kind>(['flag']);
 const FLASHING: ReadonlySet<Kind> = new Set<Kind>(['price', 'signed', 'ratio']);
 
+/** Return a formula's sentence without the verb that a function's has. */
+function plain(doc: string): string {
+  const text = doc.replace(/^(Return|Tell) /, '');
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Return how `column` is shown. */
 export function fieldOf(column: Column): Field {
   const kind = kindOf(column);
@@ -157,6 +163,7 @@ export function fieldOf(column: Column): Field {
   const content = kind === 'text' ? (TEXT_WIDTHS[column.name] ?? WIDTHS.text) : WIDTHS[kind];
   return {
     ...column,
+    doc: plain(column.doc),
     kind,
     label,
     width: Math.max(content, Math.ceil(label.length * 0.8)),
@@ -189,7 +196,7 @@ export function fitting(widths: readonly number[], room: number): number {
 export const COLUMNS: ReadonlyMap<string, Column> = new Map(
   Object.entries(known).map(([name, [unit = '', doc = '', topic = '']]) => [
     name,
-    { name, unit, doc, topic },
+    { name, unit, doc: plain(doc), topic },
   ]),
 );
 

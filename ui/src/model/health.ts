@@ -70,8 +70,9 @@ export function feedThemes(told: Told): readonly Theme[] {
       title: 'Feed',
       facts: [
         fact('name', typeof name === 'string' ? name : UNKNOWN),
-        state(told, 'state', ['feed'], ['live']),
+        state(told, 'state', ['feed'], ['live', 'polling']),
         fact('coverage', typeof coverage === 'string' ? coverage : UNKNOWN, 'What share of the market the data are.'),
+        fact('label', String(part(told, 'label', 'text') ?? UNKNOWN), 'What the figures are, in a sentence.'),
         count(told, 'events/s', ['events_s']),
         count(told, 'trades/s', ['trades_s']),
         times(told, 'lag', ['lag_ms'], "From the exchange's stamp into the table.", 250),

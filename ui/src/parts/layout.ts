@@ -23,13 +23,7 @@ export const FLAGS: Readonly<Record<string, { letter: string; tip: string; tone:
 /** Return the text that explains a column: its name in SQL, unit, formula. */
 export function tipOf(field: Field): string {
   const unit = field.unit === '' ? '' : `  [${field.unit}]`;
-  return `${field.name}${unit}\n${plain(field.doc)}`;
-}
-
-/** Return a formula's sentence without the verb that a function's has. */
-function plain(doc: string): string {
-  const text = doc.replace(/^(Return|Tell) /, '');
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return `${field.name}${unit}\n${field.doc}`;
 }
 
 const PHASES: Readonly<Record<string, string>> = {

@@ -5,7 +5,7 @@ import { history, historyKeymap, standardKeymap } from '@codemirror/commands';
 import { HighlightStyle, StreamLanguage, syntaxHighlighting } from '@codemirror/language';
 import { setDiagnostics, type Diagnostic } from '@codemirror/lint';
 import { EditorState } from '@codemirror/state';
-import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view';
+import { drawSelection, EditorView, keymap, lineNumbers, tooltips } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 
 import { COLUMNS } from '../model/columns';
@@ -120,6 +120,8 @@ export class SqlEditor {
           lineNumbers(),
           history(),
           drawSelection(),
+          // Fixed: a list of completions may be longer than the panel.
+          tooltips({ position: 'fixed', parent: document.body }),
           sql,
           syntaxHighlighting(COLOURS),
           autocompletion({ override: [complete], icons: false }),

@@ -10,6 +10,8 @@ export interface Me {
   readonly accounts: boolean;
   /** No account is there yet, and one may be made from here. */
   readonly setup: boolean;
+  /** Where to sign in with a provider's account; empty where there is none. */
+  readonly sign_in?: string;
 }
 
 export class Account {

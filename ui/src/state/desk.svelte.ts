@@ -1,5 +1,7 @@
 /** The desk: everything that the page's parts share. */
 
+import { SvelteMap } from 'svelte/reactivity';
+
 import type { Entry } from '../model/board';
 import { EMPTY, place, type Layout, type Settings } from '../model/layout';
 import { Account } from './account.svelte';
@@ -43,7 +45,7 @@ export class Desk {
   /** Titles that panels give themselves, by id. */
   titles = $state<Record<string, string>>({});
   /** The board panels on the page, by id, for the keyboard. */
-  readonly boards = new Map<string, Steered>();
+  readonly boards = new SvelteMap<string, Steered>();
   /** Whether the market is shown: before that the user may have to log in. */
   connected = $state(false);
   #ends: (() => void)[] = [];

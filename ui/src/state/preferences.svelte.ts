@@ -49,6 +49,7 @@ const DEFAULTS: Saved = {
   muted: {},
 };
 export const ROW_PX: Readonly<Record<Density, number>> = { compact: 18, normal: 22, roomy: 28 };
+const TOUCH_PX = 38;
 
 /** Return the JSON kept under `key`; null where there is none, or storage is refused. */
 export function stored(key: string): unknown {
@@ -89,13 +90,16 @@ function one<T extends string>(known: readonly T[], value: string): T {
 class Preferences {
   #saved = $state.raw<Saved>(checked((stored(KEY) ?? {}) as Partial<Saved>));
 
+  /** Whether rows are as high as a finger: on a small screen. */
+  touch = $state(false);
+
   get now(): Saved {
     return this.#saved;
   }
 
   /** The height of a row (px). */
   get rowPx(): number {
-    return ROW_PX[this.#saved.density];
+    return this.touch ? TOUCH_PX : ROW_PX[this.#saved.density];
   }
 
   set(change: Partial<Saved>): void {

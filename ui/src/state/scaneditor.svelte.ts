@@ -48,6 +48,8 @@ export class ScanEditor {
   /** What is saved under the name; null for a new scan. */
   saved = $state.raw<ScanRow | null>(null);
   checked = $state.raw<Checked | null>(null);
+  /** The last SELECT that the gateway found sound. */
+  sound = $state(readScan(FRESH).sql);
   /** What went wrong with the last action, or what came of it. */
   said = $state('');
   failed = $state(false);
@@ -128,7 +130,9 @@ export class ScanEditor {
     await this.#attempt(async () => {
       const body = { name: this.name || 'unnamed', text };
       const checked = await ask<Checked>('/api/scans/check', {}, { method: 'POST', body });
-      if (asked === this.#asked) this.checked = checked;
+      if (asked !== this.#asked) return;
+      this.checked = checked;
+      if (checked.ok) this.sound = readScan(text).sql;
     });
   }
 
