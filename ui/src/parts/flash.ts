@@ -1,6 +1,6 @@
 /** How many cells may light up: a page that flickers everywhere says nothing. */
 
-const PER_SECOND = 240;
+const PER_SECOND = 80;
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 let second = 0;

@@ -57,9 +57,10 @@ export class Gateway {
   #connection: Connection;
   #paused = false;
   #watching = false;
-  #dirty = true;
+  #due = false;
   #painted = 0;
   #frame = 0;
+  #paintTimer: ReturnType<typeof setTimeout> | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #noticeTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -77,23 +78,19 @@ export class Gateway {
     this.#rewatch();
     this.#connection.start();
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
-    const frame = (): void => {
-      this.#paint();
-      this.#frame = requestAnimationFrame(frame);
-    };
-    this.#frame = requestAnimationFrame(frame);
     return () => this.#stop();
   }
 
   #stop(): void {
     cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#paintTimer);
     clearInterval(this.#timer);
     clearTimeout(this.#noticeTimer);
     this.#connection.stop();
   }
 
   #sweep(): void {
-    this.#dirty = true;
+    this.#soon();
     this.wall = Math.floor(Date.now() / 1000);
   }
 
@@ -129,14 +126,16 @@ export class Gateway {
   /** Call `painter` at each paint until the returned function is called. */
   paint(painter: (now: number) => void): () => void {
     this.#painters.add(painter);
-    this.#dirty = true;
+    this.#soon();
     return () => void this.#painters.delete(painter);
   }
 
   /** Ask for the next paint at once, as after a key. */
   touch(): void {
-    this.#dirty = true;
-    this.#painted = 0;
+    clearTimeout(this.#paintTimer);
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.#paint());
+    this.#due = true;
   }
 
   /** The topics that panels look at, with what they show: time travel feeds them itself. */
@@ -163,7 +162,7 @@ export class Gateway {
       );
       const own = this.user === '' ? [] : [`alerts:${this.user}`];
       this.#connection.watch(['status', 'signals', ...own, ...topics]);
-      this.#dirty = true;
+      this.#soon();
     });
   }
 
@@ -187,7 +186,7 @@ export class Gateway {
   #refused(fault: Fault): void {
     const held = fault.topic === undefined ? undefined : this.#held.get(fault.topic);
     held?.source.refuse(fault);
-    this.#dirty = true;
+    this.#soon();
     this.say(`${fault.title}: ${fault.detail}`);
   }
 
@@ -212,7 +211,7 @@ export class Gateway {
 
   #receive(message: Envelope): void {
     this.#clock.sync(message.ts_ns / 1e6, performance.now());
-    this.#dirty = true;
+    this.#soon();
     if (message.recovered === false) this.say('The gap since the lost connection was not filled.');
     if (message.topic === 'signals') this.#showSignals(message as SignalsMessage);
     else if (message.topic === 'status') this.#showStatus(message as StatusMessage);
@@ -238,13 +237,22 @@ export class Gateway {
     this.#clock.rate = message.status.rate ?? 1;
   }
 
+  /** Paint in the next frame whose turn it is; what comes until then is in it. */
+  #soon(): void {
+    if (this.#due) return;
+    this.#due = true;
+    const wait = Math.max(0, this.#painted + PAINT_MS - performance.now());
+    this.#paintTimer = setTimeout(() => {
+      this.#frame = requestAnimationFrame(() => this.#paint());
+    }, wait);
+  }
+
   #paint(): void {
     const now = performance.now();
+    this.#due = false;
+    this.#painted = now;
     // Without a connection nothing is known of market time: the clock stands.
     if (this.lost === null) this.time = this.#clock.read(now);
-    if (!this.#dirty || now - this.#painted < PAINT_MS) return;
-    this.#dirty = false;
-    this.#painted = now;
     for (const painter of this.#painters) painter(now);
   }
 
