@@ -6,9 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from feeds import kite_service
 from feeds.simulator_service import running
 from feeds.test_alpaca_feed import config as alpaca_config
+from feeds.test_kite import TEN_NS, shares
+from feeds.test_kite import settings as kite_settings
 from tapelight.feeds import alpaca
+from tapelight.feeds.kite.feed import KiteFeed
+from tapelight.feeds.kite.poller import KitePoller
 from tapelight.feeds.massive import MassiveFeed
 from tapelight.model.batch import Batch, trades_of
 from tapelight.model.records import FeedState, Snapshot
@@ -38,6 +43,26 @@ async def test_massive() -> None:
         feed = MassiveFeed(f"ws://{base}/stocks", f"http://{base}", "demo")
         sheet = await check_feed(feed, lambda s: s.trades > 50 and s.quotes > 50)
     assert sheet.rejected == []
+
+
+@pytest.mark.parametrize("make", [KiteFeed, KitePoller])
+async def test_kite(make: type[KiteFeed]) -> None:
+    async with kite_service.service(*shares()) as kite:
+        config = kite_settings(kite, poll_s=0.02)
+        feed = make(config, now_ns=lambda: TEN_NS)
+        trading = asyncio.create_task(_trade(kite))
+        sheet = await check_feed(feed, lambda s: s.trades > 3)
+        trading.cancel()
+    assert sheet.rejected == []
+
+
+async def _trade(kite: kite_service.Kite) -> None:
+    """Let a share trade once it is followed, by the stream where there is one."""
+    while True:
+        await asyncio.sleep(0.03)
+        kite.shares[kite_service.INFY].trade(1601.0, 10, TEN_NS // kite_service.NS)
+        if kite.subscribed.is_set():
+            await kite.send(kite_service.INFY)
 
 
 class Bad:

@@ -10,10 +10,11 @@ from tapelight.market import spill
 from tapelight.market.table import Table
 
 Account = dict[str, int]
-HANDED_ON = ("trades", "quotes", "bars", "bands", "corrections", "prints")
+BATCHED = ("trades", "quotes", "bars", "bands")
+HANDED_ON = (*BATCHED, "corrections", "prints")
 """What a feed counts of events that it hands on."""
 KINDS = ("folded", "superseded", "rejected", "expired", "ignored", "waiting")
-IGNORED = ("ignored", "statuses", "test_symbols")
+IGNORED = ("ignored", "statuses", "test_symbols", "controls", "unknown_corrections")
 
 
 def accounts(feed: Mapping[str, int], table: Table, taken: int) -> dict[str, Account]:
@@ -38,8 +39,9 @@ def accounts(feed: Mapping[str, int], table: Table, taken: int) -> dict[str, Acc
             waiting=waiting,
         )
         if not samples:
-            held = max(handed_on - expired - taken, 0)
-            found["line"] = _account(handed_on, folded=taken, expired=expired, waiting=held)
+            batched = sum(feed.get(name, 0) for name in BATCHED)
+            held = max(batched - expired - taken, 0)
+            found["line"] = _account(batched, folded=taken, expired=expired, waiting=held)
     found["table"] = table_account(table)
     return found
 
