@@ -22,7 +22,7 @@ from tapelight.feeds.kite.config import KiteConfig
 from tapelight.feeds.kite.feed import KiteFeed
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.feeds.simulator.alpaca.forms import packed
-from tapelight.market.spill import IN
+from tapelight.model.batch import Batch, size
 from tapelight.model.clock import MarketClock
 from tapelight.model.records import Mark, Record, Symbols
 from tapelight.model.universe import Universe
@@ -55,6 +55,8 @@ class Tally:
     frames: int = 0
     rejected: int = 0
     records: int = 0
+    events: int = 0
+    """In batches."""
     unaccounted: int = 0
     """Events of which nobody knows what became."""
     escaped: list[str] = field(default_factory=list)
@@ -98,6 +100,7 @@ def fuzz(adapter: Adapter, count: int, seed: int) -> Iterator[Tally]:
     tally, engine, rng = Tally(), Engine(adapter.calendar), random.Random(seed)
     engine.apply(Symbols(0, adapter.sink.universe.symbols))
     _apply(engine, adapter.sink.universe, adapter.before)
+    tally.events = _events(adapter.before)
     reads = 0
     while tally.frames < count:
         frames = [mutated(adapter.frames, rng) for _ in range(FRAMES_A_READ)]
@@ -106,6 +109,7 @@ def fuzz(adapter: Adapter, count: int, seed: int) -> Iterator[Tally]:
         try:
             records = adapter.read(frames)
             tally.records += len(records)
+            tally.events += _events(records)
             _apply(engine, adapter.sink.universe, records)
             if reads % READS_A_MARK == 0:
                 now_ns = NOW_NS + reads * 1_000_000
@@ -119,10 +123,13 @@ def fuzz(adapter: Adapter, count: int, seed: int) -> Iterator[Tally]:
     yield _told(tally, adapter, engine)
 
 
+def _events(records: Sequence[Record]) -> int:
+    return sum(size(r) for r in records if isinstance(r, Batch))
+
+
 def _told(tally: Tally, adapter: Adapter, engine: Engine) -> Tally:
     tally.rejected = adapter.sink.rejected
-    taken = engine.table.counters[IN]
-    tally.unaccounted = unaccounted(accounts(adapter.counts(), engine.table, int(taken)))
+    tally.unaccounted = unaccounted(accounts(adapter.counts(), engine.table, tally.events))
     return tally
 
 

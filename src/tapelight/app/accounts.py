@@ -14,7 +14,7 @@ BATCHED = ("trades", "quotes", "bars", "bands")
 HANDED_ON = (*BATCHED, "corrections", "prints")
 """What a feed counts of events that it hands on."""
 KINDS = ("folded", "superseded", "rejected", "expired", "ignored", "waiting")
-IGNORED = ("ignored", "statuses", "test_symbols", "controls", "unknown_corrections")
+IGNORED = ("ignored", "statuses", "test_symbols")
 
 
 def accounts(feed: Mapping[str, int], table: Table, taken: int) -> dict[str, Account]:
