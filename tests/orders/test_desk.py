@@ -112,6 +112,21 @@ def test_a_person_approves_declines_or_lets_it_time_out(tmp_path: Path) -> None:
     play(tmp_path, act, trade("approve", repeat_s=0, total_pct=Decimal(90), symbol_pct=Decimal(90)))
 
 
+def test_an_approval_that_can_not_be_written_is_none(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        on.take()
+        on.log._act = refuse  # type: ignore[assignment,method-assign]
+        verdict = on.desk.approve(next(iter(on.desk.book.live)), "a person")
+        assert getattr(verdict, "reason", "") == "the log can't be written: the disk is full"
+        assert on.entry("s1") == "held"
+        assert on.venue.orders == []
+
+    def refuse(_: object) -> None:
+        raise Unavailable("the disk is full")
+
+    play(tmp_path, act, trade("approve"))
+
+
 def test_an_approval_is_judged_again(tmp_path: Path) -> None:
     async def act(on: Stage) -> None:
         on.take()
@@ -293,6 +308,21 @@ def test_the_kill_switch_stops_cancels_and_stays(tmp_path: Path) -> None:
     play(tmp_path, act, trade(repeat_s=0))
 
 
+def test_flatten_may_be_asked_for_once_it_is_killed(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        on.take()
+        await on.settle(2)
+        on.desk.kill("enough", "a person")
+        await on.settle(3)
+        assert held(on) == 498
+        on.switch.trip(Killed(on.now_ns(), "out of all", "a person", flatten=True))
+        await on.settle(3)
+        assert held(on) == 0
+        assert on.resting() == []
+
+    play(tmp_path, act)
+
+
 def test_the_kill_file_works_with_nothing_running(tmp_path: Path) -> None:
     async def act(on: Stage) -> None:
         await on.stop()
@@ -391,6 +421,9 @@ def test_a_full_disk_sends_nothing_and_says_so(tmp_path: Path) -> None:
         assert on.venue.orders == []
         assert on.desk.status()["ready"] is False
         assert "disk is full" in on.desk.status()["fault"]
+
+        with pytest.raises(ConfigError, match="there is none such"):
+            on.desk.approve("tl-none", "a person")
 
     def refuse(_: object) -> None:
         raise Unavailable("orders.db can't be used: database or disk is full.")

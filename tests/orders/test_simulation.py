@@ -24,6 +24,7 @@ def test_the_invariants_hold_on_twenty_seeds() -> None:
     assert sum(o.orders for o in outcomes) > 100
 
 
+@pytest.mark.slow
 def test_what_is_never_answered_ends_by_the_venues_word_alone() -> None:
     outcomes = [play_unanswered(seed) for seed in range(3)]
     assert failed(outcomes) == []
@@ -34,6 +35,7 @@ def test_a_seed_gives_the_same_run_again() -> None:
     assert [play(seed).digest for seed in (3, 4)] == [play(seed).digest for seed in (3, 4)]
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_run_under_another_hash_seed() -> None:
     code = "from tapelight.testing.sim.session import play\nprint(play(5).digest)"
     digests = {

@@ -22,7 +22,7 @@ from tapelight.model.order_log import (
     Sent,
     Voided,
 )
-from tapelight.model.orders import Approved, OrderRequest, Report, Verdict
+from tapelight.model.orders import Approved, OrderRequest, Refused, Report, Verdict
 from tapelight.model.session import Session
 from tapelight.model.signals import Signal
 from tapelight.orders import risk
@@ -104,8 +104,9 @@ class Desk:
         now_ns = self.world.now_ns()
         verdict = self._judge(request, again=True)
         if isinstance(verdict, Approved):
-            if self.ledger.write([Decided(now_ns, order, True, by), Sent(now_ns, order)]):
-                self._spawn(self._send(order))
+            if not self.ledger.write([Decided(now_ns, order, True, by), Sent(now_ns, order)]):
+                return Refused(now_ns, "ready", f"the log can't be written: {self.ledger.fault}")
+            self._spawn(self._send(order))
         else:
             self.ledger.write(
                 [Decided(now_ns, order, False, f"risk: {verdict.rule}: {verdict.reason}")]
@@ -280,7 +281,9 @@ class Desk:
             self.inquiry.hurry()
 
     def _kill(self, record: Killed) -> None:
-        if self.book.killed is None and not self.ledger.write([record]):
+        known = self.book.killed
+        new = known is None or (record.flatten and not known.flatten)
+        if new and not self.ledger.write([record]):
             # It holds in memory at least, and is written as soon as the disk takes it.
             self.book.apply(record)
             self._unkept = record
