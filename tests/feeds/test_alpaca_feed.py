@@ -61,7 +61,7 @@ class Sheet:
         return sum(len(b.trades.row) for b in self.of(Batch) if b.trades is not None)
 
     async def until(self, done: Callable[[], object]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             while not done():
                 self.came.clear()
                 await self.came.wait()
@@ -179,7 +179,7 @@ async def test_a_broken_stream_is_healed_with_the_trades_it_missed() -> None:
         assert len(healed.missing) == 0
         assert (healed.trades.ts_ns >= healed.since_ns - 2_000_000_000).all()
         ring = feed._decoder.memory._ring
-        known = ring[ring["row"] >= 0][["row", "exchange", "id"]]
+        known = ring[: feed._decoder.memory._count][["row", "exchange", "id"]]
         assert len(np.unique(known)) == len(known) > len(healed.trades.row)
 
 

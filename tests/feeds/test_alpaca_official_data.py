@@ -40,7 +40,7 @@ class Watch:
         self.came.set()
 
     async def until(self, *kinds: str) -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(100):
             while not set(kinds) <= set(self.first):
                 self.came.clear()
                 await self.came.wait()
@@ -66,7 +66,7 @@ async def watching(port: int, path: str, *symbols: str) -> AsyncIterator[Watch]:
 
 
 async def test_the_stream_brings_every_kind() -> None:
-    given = {"scenario": "halts", "start": "09:58:50", "speed": 20.0, "rate": 2000.0}
+    given = {"scenario": "halts", "start": "09:58:50", "speed": 20.0, "rate": 150.0}
     async with running(protocol="alpaca", **given) as port, watching(port, "v2/sip", "*") as watch:
         await watch.until("Trade", "Quote", "Bar", "TradingStatus")
     trade, quote, bar = (watch.first[k] for k in ("Trade", "Quote", "Bar"))
@@ -81,7 +81,7 @@ async def test_the_stream_brings_every_kind() -> None:
 
 
 async def test_spoiled_prints_are_cancelled_and_corrected() -> None:
-    given = {"scenario": "badprints", "start": "10:00", "speed": 10.0, "rate": 4000.0}
+    given = {"scenario": "badprints", "start": "10:00", "speed": 10.0, "rate": 300.0}
     async with running(protocol="alpaca", **given) as port, watching(port, "v2/sip", "*") as watch:
         await watch.until("TradeCancel", "TradeCorrection")
     cancel, correction = watch.first["TradeCancel"], watch.first["TradeCorrection"]
@@ -130,7 +130,7 @@ async def test_rest_answers_it() -> None:
                 client.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols="AAPL")),
             )  # fmt: skip
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             trades: Any = {}
             while not trades or "SPY" not in trades.data:
                 answers = await asyncio.to_thread(ask)

@@ -24,6 +24,7 @@ from alpaca.trading.stream import TradingStream
 
 from feeds.simulator_service import running
 
+pytestmark = pytest.mark.slow
 LOST = r"Connection|IncompleteRead|aborted"
 
 
@@ -44,7 +45,7 @@ class Desk:
 
     async def event(self, order: Any, *events: str) -> TradeUpdate:
         """Return the first update of an order that is one of `events`, waiting for it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 for update in self.updates:
                     if update.order.id == order.id and update.event in events:
@@ -69,7 +70,7 @@ async def desk(**given: Any) -> AsyncIterator[Desk]:
         found.stream.subscribe_trade_updates(found.keep)
         task = asyncio.create_task(found.stream._run_forever())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not found.stream._running:  # noqa: ASYNC110 - it has no event of its own
                     await asyncio.sleep(0.01)
             yield found

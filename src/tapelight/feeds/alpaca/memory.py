@@ -22,7 +22,6 @@ class Memory:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._ring = np.zeros(kept, PRINT)
-        self._ring["row"] = -1
         self._count = 0
 
     def add(self, trades: Trades, ids: Sequence[int]) -> None:
