@@ -64,10 +64,11 @@ def test_every_level_is_adjusted_once_and_the_audit_says_how(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, after = audit(capsys, data, "2026-11-17"), audit(capsys, data, "2026-11-19")
-    assert (before["prev_close"], before["w52_high"]) == (100.0, 101.0)
+    assert (before["prev_close"], before["prev_high"]) == (100.0, 101.0)
     assert "split" not in before
+    assert "w52_high" not in before, "a few days are no year"
     assert after["prev_close"] == 11.0
-    assert after["w52_high"] == 12.0, "that of the 18th: 105 became 10.5"
+    assert after["prev_chg_pct"] == pytest.approx((11.0 / 10.4 - 1) * 100)
     assert after["adv20"] == 1e5
     assert after["split"] == (
         "2026-11-18: 1 became 10; levels before it x 0.1, volumes / 0.1, once "

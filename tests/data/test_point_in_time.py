@@ -92,11 +92,12 @@ def test_a_backtest_is_told_what_was_known_before_each_session(folder: Path) -> 
     found = told(folder)
     first, second = found["2026-11-18"], found["2026-11-19"]
     assert first.prev_close == pytest.approx(10.4), "in the shares of the 18th, uncorrected"
-    assert first.w52_high == pytest.approx(10.5)
+    assert first.prev_high == pytest.approx(10.5)
+    assert first.w52_high is None, "a few days are no year"
     assert first.split_today == 0.1
     assert first.float_shares == 5e6
     assert second.prev_close == 11.0
-    assert second.w52_high == pytest.approx(12.0)
+    assert second.prev_chg_pct == pytest.approx((11 / 10.4 - 1) * 100)
     assert second.split_today is None
     assert second.float_shares == 5e6, "6e6 became known a moment later"
 
@@ -113,7 +114,7 @@ def test_a_baseline_holds_the_sessions_before_in_the_shares_of_the_day(folder: P
 def rows(capsys: pytest.CaptureFixture[str], folder: Path, at: str) -> dict[str, Any]:
     options = ReplayOptions(
         source=str(folder / "bars.parquet"), data=folder, reference=SIP, at=at, json=True,
-        sql=("SELECT prev_close, gap_pct, rvol_tod, w52_high, float_shares FROM market",),
+        sql=("SELECT prev_close, gap_pct, rvol_tod, float_shares FROM market",),
     )  # fmt: skip
     assert replay_max(options) == 0
     row: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[0])

@@ -172,6 +172,7 @@ def test_without_the_last_session_its_levels_are_not_known() -> None:
     columns = [(date, day_bars([day]), True) for date, day in zip(dates, days, strict=True)]
     session = dates[-1] + dt.timedelta(days=1)
     whole = levels(fold_days(columns, [], session, dates[-1]))["A"]
+    assert (whole["w52_high"], whole["runner_days_1y"]) == (None, None), "a month is no year"
     behind = levels(fold_days(columns[:-1], [], session, dates[-1]))["A"]
     assert whole["prev_close"] == days[-1].c
     names = "prev_close prev_high prev_low prev_volume prev_chg_pct w52_high w52_low".split()

@@ -32,6 +32,9 @@ TELLING = math.log(1.25)
 """A split whose log factor is smaller moves prices no more than a night may: it proves nothing."""
 OF_THE_LAST = "prev_close prev_high prev_low prev_volume prev_chg_pct w52_high w52_low".split()
 """Figures that the last session changes: without it they are not known."""
+OF_A_YEAR = ("w52_high", "w52_low", "best_day_1y_pct", "runner_days_1y")
+MOST = 0.9
+"""Of the sessions of a year: with fewer its extremes are not known."""
 PRICES = ("high", "low", "close", "close_before", "_atr", "_year_high", "_year_low")
 SYMBOL_COLUMNS = (*PRICES, "volume", "_best")
 
@@ -54,13 +57,15 @@ class DailyFold:
         """Sessions in which each symbol traded."""
         self._closes = np.zeros((0, self._ring))
         self._volumes = np.zeros((0, FULL_SESSIONS))
-        self._sessions = 0
+        self.sessions = 0
         self._by_session = np.zeros((0, BETA_DAYS + 1))
         """Closes by session, whoever traded: what returns of two symbols are compared by."""
         self._first_full = np.zeros(0, np.int64)
         self._runners = np.zeros(0, np.int64)
         self.behind = False
         """Whether the session before the one asked for is missing: its levels are not known."""
+        self.short = False
+        """Whether so many days are missing that a year's extremes are not known."""
         self.adjusted: list[Adjusted] = []
         """Each split that was crossed, and what was done."""
         nothing = np.zeros(0)
@@ -84,9 +89,9 @@ class DailyFold:
             self._add_ranges(at, high, low)
             if date >= self._year_from:
                 self._add_year(at, bars)
-        self._by_session[:, self._sessions % (BETA_DAYS + 1)] = np.nan
-        self._by_session[at, self._sessions % (BETA_DAYS + 1)] = close
-        self._sessions += 1
+        self._by_session[:, self.sessions % (BETA_DAYS + 1)] = np.nan
+        self._by_session[at, self.sessions % (BETA_DAYS + 1)] = close
+        self.sessions += 1
         if full:
             self._volumes[:, self._full % FULL_SESSIONS] = 0.0
             self._volumes[at, self._full % FULL_SESSIONS] = volume
@@ -163,7 +168,7 @@ class DailyFold:
 
     def returns(self, days: int) -> Floats:
         """Return the log returns of the last `days` sessions (60 at most), oldest first."""
-        places = (self._sessions + np.arange(-days - 1, 0)) % (BETA_DAYS + 1)
+        places = (self.sessions + np.arange(-days - 1, 0)) % (BETA_DAYS + 1)
         return log_returns(self._by_session[:, places])
 
     def correlation(self, symbol: str) -> Floats:
@@ -233,7 +238,8 @@ def fold_days(
 ) -> DailyFold:
     """Return the raw days before `session` folded in its shares: (date, bars, full), oldest first.
 
-    `last` is the date of the session before it: where its day is missing the fold says so.
+    `last` is the date of the session before it: where its day, or much of a year, is missing the
+    fold says so.
     """
     fold = DailyFold(year_before(session), deep=True)
     fold.behind = last is not None
@@ -243,6 +249,7 @@ def fold_days(
         crossing.reach(date, bars)
         fold.add_day(date, bars, full=full)
     crossing.end()
+    fold.short = last is not None and fold.sessions < MOST * RETURNS_A_YEAR
     return fold
 
 
@@ -301,6 +308,8 @@ def levels(fold: DailyFold) -> dict[str, dict[str, float | int | None]]:
     if fold.deep:
         listed.append([n if b == b else None for n, b in zip(runners.tolist(), best, strict=True)])
     names = [*columns, "runner_days_1y"][: len(listed)]
+    for at in [i for i, name in enumerate(names) if fold.short and name in OF_A_YEAR]:
+        listed[at] = [None] * len(fold.index)
     counts = sessions.tolist()
     return {
         symbol: dict(zip(names, cells, strict=True), adv_sessions=count)

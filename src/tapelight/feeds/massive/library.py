@@ -35,7 +35,7 @@ from tapelight.feeds.massive.payloads import (
 )
 from tapelight.feeds.massive.reference import SOURCE, Facts
 from tapelight.feeds.massive.rest import NotServed, Params, Rest
-from tapelight.model.daily import Crossing, DailyFold, year_before
+from tapelight.model.daily import MOST, Crossing, DailyFold, year_before
 from tapelight.model.past import DayBars, Split, day_bars
 from tapelight.model.session import NS, Calendar, Session, session_before
 from tapelight.ports import Cold
@@ -176,6 +176,7 @@ class Library:
                 if rest_ratio:
                     await asyncio.sleep(rest_ratio * (loop.time() - began) + BREATH_S)
         crossing.end()
+        fold.short = fold.sessions < MOST * len(past.sessions)
         return fold
 
     async def snapshot(self, symbols: Sequence[str] | None) -> list[TickerSnapshot]:
