@@ -18,6 +18,7 @@ from tapelight.engine import Engine
 from tapelight.feeds import binance, coinbase, kraken
 from tapelight.feeds._venue import Venue, VenueFeed
 from tapelight.feeds.alpaca.decode import Decoder as AlpacaDecoder
+from tapelight.feeds.alpaca.memory import Memory
 from tapelight.feeds.kite.config import KiteConfig
 from tapelight.feeds.kite.feed import KiteFeed
 from tapelight.feeds.massive.decode import Decoder
@@ -34,6 +35,9 @@ SYMBOLS = 1_000
 """Rows of a whole-market feed; a new symbol gets one only below this."""
 FRAMES_A_READ = 4
 READS_A_MARK = 25
+MINUTE_FRAMES = 2_000
+"""Time stands still here: a minute has no more prints than these bring, lest each correction of one
+look at millions."""
 ESCAPES_KEPT = 5
 Read = Callable[[list[bytes]], Sequence[Record]]
 
@@ -328,15 +332,17 @@ def alpaca(pack: bool) -> Adapter:
     symbols = ["AAPL", "MSFT", *(f"S{i:03d}" for i in range(SYMBOLS - 2))]
     sink = Bin(symbols)
     decoder = AlpacaDecoder(sink.universe, pack, most_symbols=SYMBOLS)
+    counts = decoder.counts
 
     def read(frames: list[bytes]) -> Sequence[Record]:
+        if counts.frames % MINUTE_FRAMES == 0:
+            decoder.memory = Memory()
         decoded = decoder.decode(frames, NOW_NS)
         for kind, sample in decoded.rejected:
             sink.reject(kind, sample)
         batch = [] if decoded.batch is None else [decoded.batch]
         return [*batch, *decoded.halts, *decoded.corrections]
 
-    counts = decoder.counts
     return Adapter("alpaca", "XNYS", sink, _alpaca_frames(pack), read, lambda: asdict(counts))
 
 
