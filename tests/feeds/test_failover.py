@@ -49,6 +49,15 @@ def test_after_an_answer_that_nothing_trades_twice_the_silence_passes() -> None:
     assert not pulse.overdue(last + 34.0)
 
 
+def test_what_a_new_connection_waits_for_is_no_usual_silence() -> None:
+    pulse = Pulse(0.0)
+    fed(pulse, 0.1, 4.0, 50)
+    assert pulse.limit_s() == 1.0
+    pulse.begin(20.0)
+    fed(pulse, 0.1, 26.0, 2)
+    assert pulse.limit_s() == 1.0
+
+
 def test_before_any_data_nothing_is_usual() -> None:
     assert Pulse(0.0).limit_s() == 15.0
 

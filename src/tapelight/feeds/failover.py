@@ -52,11 +52,16 @@ class Pulse:
         """(when, how long), each longer than those after it."""
         self._asked_s = 0.0
         """The silence after which the poller was last asked in vain."""
+        self._fresh = True
+        """Whether the connection has brought nothing yet: what it waits for then is no silence."""
 
     def fed(self, now_s: float) -> None:
         """Note that data came."""
         silence = now_s - self._last_s
         self._last_s, self._asked_s = now_s, 0.0
+        if self._fresh:
+            self._fresh = False
+            return
         while self._silences and self._silences[-1][1] <= silence:
             self._silences.pop()
         self._silences.append((now_s, silence))
@@ -75,7 +80,7 @@ class Pulse:
 
     def begin(self, now_s: float) -> None:
         """Begin to count anew: another connection stands; what is usual stays so."""
-        self._last_s, self._asked_s = now_s, 0.0
+        self._last_s, self._asked_s, self._fresh = now_s, 0.0, True
 
     def quiet(self, now_s: float) -> None:
         """Note that the market itself is silent."""
