@@ -275,7 +275,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("time_out_rejects", "no answer is taken for a rejection",
           ((Desk, "_send", _time_out_rejects),), 1),
     Fault("retry_in_place", "what was not answered is sent again at once",
-          ((Desk, "_send", _retry_in_place),), 5),
+          ((Desk, "_send", _retry_in_place),)),
     Fault("resend_blindly", "what the venue does not know yet is sent again",
           ((inquiry.Inquiry, "_not_found", _resend_blindly),), 5),
     Fault("lost_at_once", "what the venue does not know yet counts as lost",
