@@ -52,6 +52,12 @@ def test_closed_days(date: str) -> None:
     assert XNYS.session_on(dt.date.fromisoformat(date)) is None
 
 
+def test_before_the_table_begins_each_weekday_is_a_session() -> None:
+    wrong = latest_session(XNYS, ns("1975-09-09T12:00:00-04:00"))
+    assert (wrong.date, wrong.half_day) == (dt.date(1975, 9, 9), False)
+    assert latest_session(calendar("XNSE"), 1).date <= dt.date(1970, 1, 1)
+
+
 def test_phases_begin_at_their_time() -> None:
     session = XNYS.session_on(dt.date(2026, 11, 20))
     assert session is not None

@@ -166,9 +166,8 @@ def _session(table: str, zone: dt.tzinfo, date: dt.date) -> Session | None:
     days = _days(table)
     if date.weekday() >= 5 or date in days.closed:
         return None
-    hours = next((hours for since, hours in days.hours if date >= since), None)
-    if hours is None:
-        return None
+    # Before the table begins its first hours hold: a wrong time stamp must find some session.
+    hours = next((hours for since, hours in days.hours if date >= since), days.hours[-1][1])
     start, open_, close, end = (dt.datetime.combine(date, t, zone) for t in hours)
     if date in days.early:
         early = dt.datetime.combine(date, days.early[date], zone)
