@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from tapelight.commands.backtest import backtest
 from tapelight.commands.compare import compare
 from tapelight.commands.data import data as data_commands
+from tapelight.commands.doctor import doctor
 from tapelight.commands.options import (
     ConfigFile,
     Data,
@@ -19,6 +20,7 @@ from tapelight.commands.options import (
     data_folder,
     named_folder,
 )
+from tapelight.commands.orders import approve, kill, orders, pnl, positions
 from tapelight.commands.scan import scan
 from tapelight.commands.top import top
 from tapelight.commands.user import user
@@ -30,9 +32,15 @@ app = cyclopts.App(
     help="A self-hosted, real-time market scanner. Start with: tapelight demo",
     version_flags=["--version"],
 )
+app.command(approve)
 app.command(backtest)
 app.command(compare)
 app.command(data_commands)
+app.command(doctor)
+app.command(kill)
+app.command(orders)
+app.command(pnl)
+app.command(positions)
 app.command(scan)
 app.command(top)
 app.command(user)
@@ -160,7 +168,11 @@ def run(
     feed: str | None = None,
     data: Data = None,
     port: int | None = None,
+    role: str = "",
+    live: bool = False,
+    dry_run: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     config: ConfigFile = None,
+    die_with_parent: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Scan a real market: feed, journal, boards and dashboard as tapelight.toml says.
 
@@ -170,19 +182,34 @@ def run(
         The feed to run, instead of the configured one.
     port
         Where the dashboard is served, instead of the configured port.
+    role
+        trade: run the trader alone, beside a scanner of the same data folder. All without it.
+    live
+        Let the trader send orders of real money, where the configuration allows it too.
+    dry_run
+        A strategy whose signals become paper orders; may be given more than once.
     """
     import msgspec
 
     from tapelight.app.run import assemble, open_feed, serve
+    from tapelight.app.tradechild import TradeChild, run_trader
     from tapelight.config import load
 
     settings = load(config)
     if port is not None:
         web = msgspec.structs.replace(settings.web, port=port)
         settings = msgspec.structs.replace(settings, web=web)
-    parts = assemble(settings, open_feed(settings, feed), data_folder(data, settings.data))
+    if role not in ("", "trade"):
+        raise ConfigError(f"There is no role {role!r}: leave it out, or say trade.")
+    folder = data_folder(data, settings.data)
+    child = TradeChild(folder, settings.web.port, config, dry_run, live)
+    if role == "trade":
+        _loop(run_trader(settings, child, die_with_parent))
+        return
+    child.confirm(settings)
+    parts = assemble(settings, open_feed(settings, feed), folder)
     print(f"Dashboard: http://{settings.web.host}:{settings.web.port}", file=sys.stderr)
-    _loop(serve(parts))
+    _loop(child.beside(settings, serve(parts)))
 
 
 @app.command
@@ -327,27 +354,6 @@ def bench(*names: str, rate: float | None = None, json: bool = False) -> None:
 def _bench_line(row: dict[str, Any]) -> str:
     ratio = f"{row['ratio']:.3g}" if row.get("ratio") is not None else ""
     return f"{row['name']:<44} {row['value']:>14,.4g} {row['unit']:<10} {ratio:>8}"
-
-
-@app.command
-def doctor(*, data: Data = None, config: ConfigFile = None, json: bool = False) -> None:
-    """Check port, key, clock, disk and calendar, and say what to do.
-
-    Parameters
-    ----------
-    json
-        Print the findings as JSON lines.
-    """
-    from tapelight.app.doctor import diagnose
-    from tapelight.config import load
-
-    settings = load(config)
-    findings = diagnose(settings, data_folder(data, settings.data))
-    for finding in findings:
-        mark = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}[finding["state"]]
-        print(jsonlib.dumps(finding) if json else f"{mark}  {finding['name']}: {finding['text']}")
-    if any(f["state"] == "fail" for f in findings):
-        raise SystemExit(1)
 
 
 @app.command(name="list")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tapelight.errors import ConfigError
+from tapelight.model.limits import Trade
 
 T = TypeVar("T")
 AUTO = "auto"
@@ -97,6 +98,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[channel.NAME]: ways for everybody's alerts; `kind`, and what that kind asks for."""
     feed: dict[str, dict[str, Any]] = {}
     """[feed.NAME]: the settings of each feed, checked by the feed itself."""
+    trade: Trade = Trade()
+    """[trade], [trade.limits] and [trade.strategy.NAME]: the trader's desk."""
+    use_broker: str = "paper"
+    """Where orders go: a module of brokers/ and the name of its table [broker.NAME]."""
+    live: bool = False
+    """Whether a broker of real money may be used at all; `--live` and a typed word are asked for too."""
+    broker: dict[str, dict[str, Any]] = {}
+    """[broker.NAME]: the settings of each broker, checked by the broker itself."""
     strategy: dict[str, dict[str, Any]] = {}
     """[strategy.NAME]: enabled, and the strategy's parameters, checked by the strategy itself."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tapelight.app import run
+from tapelight.app.tradechild import TradeChild
 from tapelight.config import Config
 from tapelight.engine import Cycle
 from tapelight.errors import Unavailable
@@ -21,6 +22,8 @@ from tapelight.ports import Feed
 
 NS = 1_000_000_000
 START_S = 30.0
+DRY_RUN = ("new_hod", "momentum_burst")
+"""Strategies whose signals become paper orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,10 @@ async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
         )
         parts = run.assemble(config, _feed(port), data)
         over = Over(parts, options.duration_s) if options.duration_s is not None else None
+        trader = TradeChild(data, options.port, None, DRY_RUN)
         async with _simulator(options, port):
-            await run.serve(parts, over.reached if over is not None else None)
+            served = run.serve(parts, over.reached if over is not None else None)
+            await trader.beside(config, served)
         return over.status if over is not None else parts.scanner.status()
 
 

@@ -57,7 +57,7 @@ async def check_broker(desk: Desk) -> None:
 
 async def _listen(broker: Broker, pushed: list[Report]) -> None:
     async for report in broker.reports():
-        pushed.append(report)
+        pushed[len(pushed) :] = [report]
 
 
 async def _knows_nothing(desk: Desk) -> None:
@@ -127,6 +127,8 @@ def _held(statement: Statement, symbol: str) -> Decimal:
 
 async def _until(ask: Callable[[], Awaitable[T | None]]) -> T:
     async with asyncio.timeout(WAIT_S):
-        while (found := await ask()) is None:
+        while True:
+            found = await ask()
+            if found is not None:
+                return found
             await asyncio.sleep(STEP_S)
-    return found

@@ -1,0 +1,113 @@
+"""The trader as a child process of the scanner: it dies with it, and is started again when it ends."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from tapelight.app.loop import die_with_parent
+from tapelight.app.trader import Trader, TraderOptions, open_broker, routed
+from tapelight.config import Config
+from tapelight.errors import ConfigError
+
+log = structlog.get_logger()
+FENCED = 3
+"""Exit code of a trader that another one fenced off, or that the configuration does not let start."""
+SHORTEST_S, LONGEST_S = 0.2, 10.0
+STOP_S = 5.0
+WORD = "LIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class TradeChild:
+    """Say how the trader is started; with nothing to trade none is."""
+
+    data: Path
+    port: int
+    config: Path | None = None
+    dry_run: tuple[str, ...] = ()
+    live: bool = False
+
+    def confirm(self, config: Config) -> None:
+        """Have a person type a word before real money may be used; raises ConfigError otherwise."""
+        if not self.live or not open_broker(config, self.live).live:
+            return
+        if not sys.stdin.isatty():
+            raise ConfigError("--live needs a person at the terminal who types a word.")
+        typed = input(f"Orders of REAL MONEY will be sent. Type {WORD} to go on: ")
+        if typed.strip() != WORD:
+            raise ConfigError(f"That was not {WORD}: nothing was started.")
+
+    async def beside(self, config: Config, scanner: Coroutine[None, None, None]) -> None:
+        """Run the scanner, and a trader beside it as long as it runs."""
+        if not self.dry_run and not routed(config, self.data):
+            await scanner
+            return
+        keeping = asyncio.create_task(self._keep(), name="trader")
+        try:
+            await scanner
+        finally:
+            keeping.cancel()
+            await asyncio.wait((keeping,))
+
+    async def _keep(self) -> None:
+        """Start the trader, again after each end; until cancelled."""
+        wait_s = SHORTEST_S
+        while True:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tapelight", *self._arguments()
+            )
+            began_s = asyncio.get_running_loop().time()
+            try:
+                code = await child.wait()
+            finally:
+                await _end(child)
+            if code in (2, FENCED):
+                log.error("the trader has ended and stays so; see its message above", code=code)
+                return
+            lived_s = asyncio.get_running_loop().time() - began_s
+            wait_s = SHORTEST_S if lived_s > LONGEST_S else min(2 * wait_s, LONGEST_S)
+            log.warning("the trader has ended and starts again", code=code, in_s=wait_s)
+            await asyncio.sleep(wait_s)
+
+    def _arguments(self) -> list[str]:
+        made = ["run", "--role", "trade", "--data", str(self.data), "--port", str(self.port)]
+        if self.config is not None:
+            made += ["--config", str(self.config)]
+        for name in self.dry_run:
+            made += ["--dry-run", name]
+        return [*made, *(["--live"] if self.live else []), "--die-with-parent"]
+
+
+async def run_trader(config: Config, child: TradeChild, with_parent: bool) -> None:
+    """Run the trader in this process until it is stopped."""
+    if with_parent:
+        die_with_parent()
+    else:
+        child.confirm(config)
+    options = TraderOptions(
+        data=child.data,
+        url=f"http://{config.web.host}:{child.port}",
+        dry_run=child.dry_run,
+        live=child.live,
+    )
+    child.data.mkdir(parents=True, exist_ok=True)
+    (child.data / "trader.pid").write_text(f"{os.getpid()}\n", "utf-8")
+    await Trader(config, options).run()
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is not None:
+        return
+    child.send_signal(signal.SIGTERM)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(child.wait(), STOP_S)
+    if child.returncode is None:
+        child.kill()
+        await child.wait()

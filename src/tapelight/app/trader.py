@@ -1,0 +1,303 @@
+"""The trader: a process of its own that turns signals into orders. It starts as it recovers.
+
+It reads signals from `signals.db` by its own cursor and prices as a client of the gateway, and alone
+writes `orders.db`. Beside a broker, the strategies in dry-run have a paper desk in the folder `dry`.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from msgspec.structs import replace
+
+from tapelight.app.gatewayprices import GatewayPrices
+from tapelight.app.localkey import local_key
+from tapelight.brokers import paper
+from tapelight.config import Config, convert
+from tapelight.errors import ConfigError, Unavailable
+from tapelight.model.clock import MarketClock
+from tapelight.model.limits import Route, Trade
+from tapelight.model.order_log import OrderRecord, ReadTo, Reported
+from tapelight.model.orders import Approved, Picture
+from tapelight.model.session import calendar, session_at
+from tapelight.model.signals import Signal
+from tapelight.orders.desk import Desk, World
+from tapelight.orders.entries import routes
+from tapelight.plugins import load
+from tapelight.ports import Broker
+from tapelight.stores.commands import Command, Commands
+from tapelight.stores.killswitch import KillFile
+from tapelight.stores.orders import SqliteOrderLog
+from tapelight.stores.signalqueue import SignalQueue
+
+log = structlog.get_logger()
+NS = 1_000_000_000
+POLL_S = 0.02
+PAPER = "paper"
+DRY = "dry"
+"""Folder of the paper desk beside a broker."""
+PRICES_S = 0.7
+"""How long a signal waits for the prices of its symbol; less than its age may be."""
+LOOK_S = 2.0
+"""How long the first signal waits for the first look at the venue."""
+LOOK_BACK_NS = 10 * NS
+"""A new log begins with the signals of the last seconds: older ones would be refused anyway."""
+REMEMBER_S = 5.0
+"""Between records of how far the queue was read."""
+COMMAND_S = 60.0
+"""An older command is not carried out: nobody remembers that it was given."""
+XNYS = calendar("XNYS")
+
+
+@dataclass(frozen=True, slots=True)
+class TraderOptions:
+    """Say what the trader reads, and whom it asks."""
+
+    data: Path
+    url: str
+    """The gateway's."""
+    dry_run: tuple[str, ...] = ()
+    """Strategies that go to the paper desk whatever the configuration says of them."""
+    live: bool = False
+
+
+def trade_of(config: Config, dry_run: tuple[str, ...]) -> Trade:
+    """Return the desk's rules; `dry_run` names further strategies for the paper desk."""
+    added = {name: Route(mode="dry-run") for name in dry_run}
+    return replace(config.trade, strategy=config.trade.strategy | added)
+
+
+def routed(config: Config, data: Path) -> bool:
+    """Tell whether a trader has anything to do: a strategy is routed, or orders were made."""
+    modes = {route.mode for route in config.trade.strategy.values()}
+    return bool(modes - {"off"}) or (data / "orders.db").exists()
+
+
+class Trader:
+    """Run the desks; `run` returns only by an error."""
+
+    def __init__(self, config: Config, options: TraderOptions) -> None:
+        self.config, self.options = config, options
+        self.clock = MarketClock()
+        self.papers: list[paper.Paper] = []
+        key = options.data
+        self.prices = GatewayPrices(options.url, lambda: local_key(key), self.clock, self._shown)
+        self.queue = SignalQueue(options.data)
+        self.commands = Commands(options.data)
+        self.desks: list[Desk] = []
+        self.cursor = 0
+        self._remembered_s = 0.0
+        self._watched: dict[int, frozenset[str]] = {}
+
+    async def run(self) -> None:
+        """Learn the time, begin an epoch, ask the venue, and go on."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.prices.run(), name="prices")
+            await self.prices.begun.wait()
+            self.desks = self._open()
+            for desk in self.desks:
+                group.create_task(desk.run(), name=f"desk {desk.world.broker.name}")
+            await self._looked()
+            self.cursor = self._begin()
+            group.create_task(self._signals(), name="signals")
+            group.create_task(self._commands(), name="commands")
+
+    # --- starting --------------------------------------------------------------------------------
+
+    def _open(self) -> list[Desk]:
+        """Return the desk of the configured broker, and the paper desk beside it if one is needed."""
+        trade = trade_of(self.config, self.options.dry_run)
+        data = self.options.data
+        if self.config.use_broker == PAPER:
+            return [self._desk(data, self._paper(data), _all_dry(trade))]
+        broker = open_broker(self.config, self.options.live)
+        desks = [self._desk(data, broker, _allowed(routes(trade, dry=False), broker))]
+        if any(route.mode == "dry-run" for route in trade.strategy.values()):
+            folder = data / DRY
+            folder.mkdir(parents=True, exist_ok=True)
+            desks.append(self._desk(folder, self._paper(folder), routes(trade, dry=True)))
+        return desks
+
+    def _paper(self, folder: Path) -> paper.Paper:
+        table = self.config.broker.get(PAPER, {})
+        settings = convert(table, paper.Config, f"[broker.{PAPER}]")
+        made = paper.Paper(folder, settings, self.clock.now_ns, lambda ns: session_at(XNYS, ns))
+        self.papers.append(made)
+        return made
+
+    def _desk(self, folder: Path, broker: Broker, trade: Trade) -> Desk:
+        world = World(
+            log=SqliteOrderLog(folder),
+            broker=broker,
+            prices=_Shared(self.prices, self._watched),
+            switch=KillFile(folder),
+            now_ns=self.clock.now_ns,
+            session_at=lambda ns: session_at(XNYS, ns),
+            clock_sure=self.prices.sure,
+            told=_tell,
+        )
+        return Desk(world, trade)
+
+    async def _looked(self) -> None:
+        """Wait for the first look at the venues: before it every entry would be refused."""
+        end_s = time.monotonic() + LOOK_S
+        while time.monotonic() < end_s:
+            await asyncio.sleep(POLL_S)
+            if all(desk.inquiry.reconciled for desk in self.desks):
+                return
+
+    def _begin(self) -> int:
+        """Return from where the queue is read: what no desk has read is offered again to all."""
+        cursor = min(desk.book.cursor for desk in self.desks)
+        if cursor == 0:
+            return self.queue.before(self.clock.now_ns() - LOOK_BACK_NS)
+        return cursor
+
+    # --- signals ---------------------------------------------------------------------------------
+
+    async def _signals(self) -> None:
+        while True:
+            try:
+                found = self.queue.read(self.cursor)
+            except Unavailable as error:
+                log.warning("no signals", reason=str(error))
+                await asyncio.sleep(1.0)
+                continue
+            for _, signal in found:
+                if self._needs_prices(signal):
+                    self.prices.want(signal.symbol)
+            for seq, signal in found:
+                if self._needs_prices(signal):
+                    await self._priced(signal.symbol)
+                if not self._offer(seq, signal):
+                    break
+                self.cursor = seq
+            self._remember()
+            await asyncio.sleep(POLL_S)
+
+    def _offer(self, seq: int, signal: Signal) -> bool:
+        """Let every desk take a signal; False where one has to be offered it again."""
+        taken = [desk.take(seq, signal) for desk in self.desks]
+        return all(taken)
+
+    def _needs_prices(self, signal: Signal) -> bool:
+        if signal.state != "fired" or signal.kind != "entry" or signal.plan is None:
+            return False
+        limits = self.config.trade.limits
+        if self.clock.now_ns() - signal.ts_ns > limits.signal_age_ms * 1_000_000:
+            return False  # too old for an entry: risk says so without prices
+        taking = ("approve", "auto")
+        return any(
+            desk.trade.strategy.get(signal.scan, Route()).mode in taking for desk in self.desks
+        )
+
+    async def _priced(self, symbol: str) -> None:
+        end_s = time.monotonic() + PRICES_S
+        for _ in iter(lambda: self.prices.picture(symbol) is None, False):
+            if time.monotonic() > end_s:
+                return
+            await asyncio.sleep(POLL_S / 4)
+
+    def _remember(self) -> None:
+        """Note how far the queue was read: most signals leave no other record."""
+        if time.monotonic() - self._remembered_s < REMEMBER_S:
+            return
+        self._remembered_s = time.monotonic()
+        for desk in self.desks:
+            if desk.book.cursor < self.cursor:
+                desk.ledger.write([ReadTo(self.clock.now_ns(), self.cursor)])
+
+    # --- prices and commands ---------------------------------------------------------------------
+
+    def _shown(self, picture: Picture, volume: float) -> None:
+        for broker in self.papers:
+            broker.show(picture, volume)
+
+    async def _commands(self) -> None:
+        while True:
+            for seq, command in self.commands.waiting():
+                self.commands.answer(seq, self._obey(command))
+            await asyncio.sleep(5 * POLL_S)
+
+    def _obey(self, command: Command) -> str:
+        """Do what a person asked for, and return what came of it in a sentence."""
+        if time.time() - command.ts_s > COMMAND_S:
+            return f"It was given more than {COMMAND_S:g} s ago and is not carried out."
+        for desk in self.desks:
+            if command.subject in desk.book.orders or command.what == "close":
+                return _obey(desk, command)
+        return f"There is no order {command.subject}: `tapelight orders` lists them."
+
+
+def _obey(desk: Desk, command: Command) -> str:
+    try:
+        if command.what == "approve":
+            verdict = desk.approve(command.subject, command.by)
+            if isinstance(verdict, Approved):
+                return "Approved and sent."
+            return f"Refused by {verdict.rule}: {verdict.reason}"
+        if command.what == "decline":
+            desk.decline(command.subject, command.by)
+            return "Declined."
+    except ConfigError as error:
+        return str(error)
+    done = desk.close(command.subject, command.by)
+    return "The position is being closed." if done else "The order log can't be written."
+
+
+class _Shared:
+    """Show one client's prices to several desks: what any of them watches is followed."""
+
+    def __init__(self, prices: GatewayPrices, watched: dict[int, frozenset[str]]) -> None:
+        self._prices, self._watched = prices, watched
+
+    def picture(self, symbol: str) -> Picture | None:
+        """Return the newest picture."""
+        return self._prices.picture(symbol)
+
+    def watch(self, symbols: frozenset[str]) -> None:
+        """Follow these and what the other desks watch."""
+        self._watched[id(self)] = symbols
+        self._prices.watch(frozenset().union(*self._watched.values()))
+
+
+def _all_dry(trade: Trade) -> Trade:
+    """Return the rules of the only, paper desk: dry-run goes by itself, approve waits."""
+
+    def let(route: Route) -> Route:
+        return replace(route, mode="auto") if route.mode == "dry-run" else route
+
+    return replace(trade, strategy={name: let(route) for name, route in trade.strategy.items()})
+
+
+def _allowed(trade: Trade, broker: Broker) -> Trade:
+    """Return the rules with only those strategies that may send orders of real money."""
+    if not broker.live:
+        return trade
+    kept = {name: route for name, route in trade.strategy.items() if route.live}
+    return replace(trade, strategy=kept)
+
+
+def open_broker(config: Config, live: bool) -> Broker:
+    """Return the configured broker; raises ConfigError where real money is not allowed twice."""
+    name = config.use_broker
+    module = load("brokers", name)
+    settings = convert(config.broker.get(name, {}), module.Config, f"[broker.{name}]")
+    broker: Broker = module.open(settings)
+    if broker.live and not (config.live and live):
+        raise ConfigError(
+            f"[broker.{name}] names an account of real money: that needs `live = true` in "
+            "tapelight.toml and the flag --live. Nothing was sent."
+        )
+    return broker
+
+
+def _tell(record: OrderRecord) -> None:
+    if isinstance(record, Reported) and record.fill is not None:
+        fill = record.fill
+        log.info(
+            "fill", symbol=fill.symbol, side=fill.side, quantity=str(fill.quantity),
+            price=f"{fill.price:.4f}", order=fill.order,
+        )  # fmt: skip
