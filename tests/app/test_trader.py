@@ -1,0 +1,141 @@
+"""The trader with real processes: simulator, scanner and trader, and kill -9 in the middle."""
+
+import contextlib
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapelight.app.demo import free_port
+from tapelight.app.localkey import local_key
+from tapelight.model.order_log import Reported, Started
+from tapelight.model.orders import Fill
+from tapelight.model.signals import Plan, Signal
+from tapelight.notebook.live import Live
+from tapelight.stores.orders import read
+from tapelight.stores.signals import SignalLog
+
+pytestmark = pytest.mark.slow
+NS = 1_000_000_000
+LIMIT_S = 90.0
+STRATEGIES = ("new_hod", "momentum_burst")
+LIQUID = "spread_pct < 0.2 AND last > 3"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Desk"]:
+    """Yield a demo in a quiet regular session, once its trader has looked at its broker."""
+    data, port = tmp_path_factory.mktemp("trader"), free_port()
+    command = [
+        sys.executable, "-m", "tapelight", "demo", "--scenario", "calm", "--symbols", "100",
+        "--rate", "300", "--port", str(port), "--data", str(data),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as demo:
+        made = Desk(data, port)
+        try:
+            until(lambda: made.epochs() == 1)
+            yield made
+        finally:
+            demo.send_signal(signal.SIGTERM)
+            demo.wait(30)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, within a limit."""
+    end = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+class Desk:
+    """Ask and disturb a running demo."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.data, self.port, self.fired = data, port, 0
+
+    def epochs(self) -> int:
+        """Return how many traders have begun."""
+        with contextlib.suppress(Exception):
+            return sum(isinstance(r, Started) for _, r in read(self.data))
+        return 0
+
+    def say(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return what a command answers as JSON lines."""
+        told = subprocess.run(
+            [sys.executable, "-m", "tapelight", *arguments, "--data", str(self.data), "--json"],
+            capture_output=True, text=True, timeout=60, check=True,
+        ).stdout  # fmt: skip
+        return [json.loads(line) for line in told.splitlines()]
+
+    def fire(self, count: int) -> list[str]:
+        """Put signals with a plan at the market into the queue, one a strategy in turn."""
+        with Live(f"http://127.0.0.1:{self.port}", local_key(self.data)) as live:
+            rows = live.market(
+                LIQUID, columns="symbol, ask, vol", order="vol DESC", limit=count
+            ).to_dicts()
+            now_ns = int(dt.datetime.fromisoformat(live.status()["market_time"]).timestamp() * NS)
+        log = SignalLog(self.data)
+        made = [self._signal(row, now_ns) for row in rows]
+        log.append("test", made)
+        log.close()
+        return [signal.id for signal in made]
+
+    def _signal(self, row: dict[str, Any], now_ns: int) -> Signal:
+        self.fired += 1
+        ask = row["ask"]
+        plan = Plan(
+            side="long", entry=ask, limit=ask * 1.005, stop=ask * 0.95, targets=(ask * 1.1,),
+            exit_ns=now_ns + 40 * NS,
+        )  # fmt: skip
+        return Signal(
+            id=f"test{self.fired}", scan=STRATEGIES[self.fired % 2], symbol=row["symbol"],
+            state="fired", ts_ns=now_ns, mark=now_ns, values={}, plan=plan,
+        )  # fmt: skip
+
+    def fills(self) -> list[Fill]:
+        """Return the fills of the log."""
+        told = (r for _, r in read(self.data) if isinstance(r, Reported))
+        return [r.fill for r in told if r.fill is not None]
+
+
+def test_paper_orders_go_on_after_a_kill_and_add_up_to_the_cent(desk: Desk) -> None:
+    first = desk.fire(2)
+    until(lambda: len({f.symbol for f in desk.fills()}) == 2)
+    assert desk.say("positions")
+    os.kill(int((desk.data / "trader.pid").read_text()), signal.SIGKILL)
+    until(lambda: desk.epochs() == 2)
+    until(lambda: desk.say("positions") == [] and desk.say("orders", "--state", "open") == [])
+
+    entries = [o for o in desk.say("orders", "--limit", "500") if o["purpose"] == "entry"]
+    assert sorted(o["cause"] for o in entries) == sorted(first), "one order a signal"
+    assert {o["strategy"] for o in entries} == set(STRATEGIES)
+    fills = desk.fills()
+    money = sum((-f.signed * f.price for f in fills), Decimal(0))
+    fees = sum((f.fee for f in fills), Decimal(0))
+    total = desk.say("pnl", "--port", str(desk.port))[-1]
+    assert total["realised"] == f"{money:.2f}"
+    assert total["fees"] == f"{fees:.2f}"
+    assert total["net"] == f"{money - fees:.2f}"
+    bought = {f.symbol: f.quantity for f in fills}
+    assert sum(f.signed for f in fills) == 0
+    assert len(bought) == 2
+
+
+def test_the_kill_switch_holds_until_a_person_arms(desk: Desk) -> None:
+    desk.say("kill", "--reason", "a test")
+    (blocked,) = desk.fire(1)
+    until(lambda: any(o["cause"] == blocked for o in desk.say("orders")))
+    (order,) = [o for o in desk.say("orders") if o["cause"] == blocked]
+    assert (order["state"], order["reason"].partition(":")[0]) == ("refused", "kill_switch")
+    desk.say("kill", "--arm")
+    until(lambda: not (desk.data / "KILL").exists())
