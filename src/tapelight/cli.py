@@ -155,7 +155,9 @@ def demo(
     from tapelight.config import load
 
     folder = named_folder(data)
-    options = DemoOptions(port, symbols, rate, seed, duration, scenario, speed, folder, ledger)
+    options = DemoOptions(
+        port, symbols, rate, seed, duration, scenario, speed, folder, ledger, config
+    )
     print(f"Dashboard: http://127.0.0.1:{port}  (Ctrl-C ends the demo)", file=sys.stderr)
     status = _loop(run_demo(options, load(config)))
     if json and status:
@@ -172,6 +174,7 @@ def run(
     live: bool = False,
     dry_run: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     config: ConfigFile = None,
+    paper: Annotated[bool, Parameter(show=False)] = False,
     die_with_parent: Annotated[bool, Parameter(show=False)] = False,
 ) -> None:
     """Scan a real market: feed, journal, boards and dashboard as tapelight.toml says.
@@ -199,6 +202,8 @@ def run(
     if port is not None:
         web = msgspec.structs.replace(settings.web, port=port)
         settings = msgspec.structs.replace(settings, web=web)
+    if paper:
+        settings = msgspec.structs.replace(settings, use_broker="paper")
     if role not in ("", "trade"):
         raise ConfigError(f"There is no role {role!r}: leave it out, or say trade.")
     folder = data_folder(data, settings.data)

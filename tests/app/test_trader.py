@@ -35,9 +35,13 @@ LIQUID = "spread_pct < 0.2 AND last > 3"
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Desk"]:
     """Yield a demo in a quiet regular session, once its trader has looked at its broker."""
     data, port = tmp_path_factory.mktemp("trader"), free_port()
+    settings = data / "tapelight.toml"
+    # A busy machine may take long to bring a signal here.
+    settings.write_text("[trade.limits]\nsignal_age_ms = 30_000\npicture_age_ms = 30_000\n")
     command = [
         sys.executable, "-m", "tapelight", "demo", "--scenario", "calm", "--symbols", "100",
         "--rate", "300", "--port", str(port), "--data", str(data),
+        "--config", str(settings),
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as demo:
         made = Desk(data, port)

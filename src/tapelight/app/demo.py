@@ -39,6 +39,8 @@ class DemoOptions:
     speed: float = 1.0
     data: Path | None = None
     ledger: Path | None = None
+    config: Path | None = None
+    """The file from which the configuration came."""
 
 
 async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
@@ -52,7 +54,7 @@ async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
         )
         parts = run.assemble(config, _feed(port), data)
         over = Over(parts, options.duration_s) if options.duration_s is not None else None
-        trader = TradeChild(data, options.port, None, DRY_RUN)
+        trader = TradeChild(data, options.port, options.config, DRY_RUN, paper=True)
         async with _simulator(options, port):
             served = run.serve(parts, over.reached if over is not None else None)
             await trader.beside(config, served)

@@ -33,6 +33,8 @@ class TradeChild:
     config: Path | None = None
     dry_run: tuple[str, ...] = ()
     live: bool = False
+    paper: bool = False
+    """Whatever broker is configured: signals of a synthetic market go to no venue."""
 
     def confirm(self, config: Config) -> None:
         """Have a person type a word before real money may be used; raises ConfigError otherwise."""
@@ -82,7 +84,8 @@ class TradeChild:
             made += ["--config", str(self.config)]
         for name in self.dry_run:
             made += ["--dry-run", name]
-        return [*made, *(["--live"] if self.live else []), "--die-with-parent"]
+        flags = [("--live", self.live), ("--paper", self.paper), ("--die-with-parent", True)]
+        return [*made, *(flag for flag, given in flags if given)]
 
 
 async def run_trader(config: Config, child: TradeChild, with_parent: bool) -> None:
