@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from replay.command import replay_here
-from tapelight.feeds.replay import open_source, records
+from tapelight.feeds.replay import daily_before, open_source, records
 from tapelight.model.records import CalendarChoice, Mark, References
 
 NS = 1_000_000_000
@@ -98,7 +98,8 @@ def test_weekends_and_new_yorks_half_days_are_full_days(tmp_path: Path) -> None:
              "v": volumes}  # fmt: skip
     pl.DataFrame(daily).write_parquet(tmp_path / "daily.parquet")
     source = open_source(path)
-    [found] = [r for r in records(source, tmp_path / "daily.parquet") if isinstance(r, References)]
+    before = daily_before(tmp_path / "daily.parquet", source.symbols, source.calendar)
+    [found] = [r for r in records(source, before) if isinstance(r, References)]
     [reference] = found.references
     assert (reference.adv_sessions, reference.adv20) == (20, sum(volumes) / 20)
 

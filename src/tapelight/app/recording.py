@@ -101,9 +101,11 @@ class Recording:
             return
         self._due_ns = ts_ns + SNAPSHOT_NS
         self.writer.tick(force=True)
-        self._shadow = freeze(engine, self._shadow)
+        state = freeze(engine, self._shadow)
+        # The rings' memory is used again; what else was copied goes when it is written.
+        self._shadow = {name: ring for name, ring in state.items() if name.startswith("ring.")}
         folder, seq, at_ns = self.folder, self.writer.seq, engine.last_mark_ns
-        written = asyncio.to_thread(write_snapshot, folder, seq, self._shadow | more(), at_ns)
+        written = asyncio.to_thread(write_snapshot, folder, seq, state | more(), at_ns)
         self._in_thread("snapshot", written)
 
     async def _make_room(self, engine: Engine) -> None:
