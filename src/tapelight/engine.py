@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from tapelight.healing import Course, Healing
 from tapelight.market.intake import take
 from tapelight.market.table import Table
-from tapelight.market.view import View
+from tapelight.market.view import View, words_of
 from tapelight.model.records import (
     Digest,
     Disabled,
@@ -84,6 +85,7 @@ class Engine:
         self.roster = Roster()
         self.digest = hashlib.blake2b(digest_size=16).hexdigest()
         self.last_mark_ns = 0
+        self._words: npt.NDArray[np.int64] = np.zeros((0, 0), np.int64)
         self.rolls = 0
         self.owed = Owed()
         """The ends of signals whose scan was changed or removed since the last mark."""
@@ -215,7 +217,7 @@ class Engine:
             self._begin_session()
         table.options.step(mark.ts_ns, table.n)
         whole = mark.ts_ns % NS == 0
-        everything = View(table) if whole else None
+        everything = self._everything() if whole else None
         self.tiers.step(mark.ts_ns, everything)
         changed = np.zeros(table.n, np.bool_)
         changed[table.changed()] = True
@@ -234,6 +236,16 @@ class Engine:
         course.step(table, found, self._frozen)
         self._witness(mark, rankings, signals)
         return Cycle(mark, rankings, signals, whole)
+
+    def _everything(self) -> View:
+        """Return the view of all rows; the last one is over, so its memory is used again.
+
+        Fresh pages for it would cost each second more than filling them.
+        """
+        words = words_of(self.table)
+        if self._words.shape != words.shape:
+            self._words = np.zeros(words.shape, np.int64)
+        return View(self.table, into=self._words)
 
     def _frozen(self) -> dict[str, Any]:
         return self.store[0](self) if self.store is not None else {}

@@ -30,6 +30,7 @@ WORD = 8
 assert ROW.fields is not None
 ROW_FIELDS = {name: (part[0], part[1]) for name, part in ROW.fields.items()}
 T = TypeVar("T")
+Words = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp] | None
 
 
@@ -67,8 +68,12 @@ def complete_ns(table: Table) -> int:
 class View:
     """Give columns by name for `rows` of the table (all, when None)."""
 
-    def __init__(self, table: Table, rows: Rows = None, feed: str = "") -> None:
+    def __init__(
+        self, table: Table, rows: Rows = None, feed: str = "", into: Words | None = None
+    ) -> None:
+        """Look at the table now; `into` is memory for its words, of one view at a time."""
         self.table = table
+        self.into = into
         self.index = rows
         self.feed = feed
         self._done: dict[str, Values] = {}
@@ -168,10 +173,19 @@ class View:
         return [names[row] for row in rows.tolist()]
 
 
-def _turned(view: View) -> npt.NDArray[np.int64]:
+def words_of(table: Table) -> Words:
+    """Return the rows' words as (fields, rows), not contiguous."""
+    rows = table.live
+    return rows.view(np.int64).reshape(len(rows), rows.dtype.itemsize // WORD).T
+
+
+def _turned(view: View) -> Words:
     """Return the rows' words as (fields, rows): one pass over the table serves all fields."""
-    rows = view.table.live
-    return np.ascontiguousarray(rows.view(np.int64).reshape(len(rows), rows.dtype.itemsize // 8).T)
+    words = words_of(view.table)
+    if view.into is None:
+        return np.ascontiguousarray(words)
+    np.copyto(view.into, words)
+    return view.into
 
 
 def _asked_once(ask: Ask, view: View) -> Column:
