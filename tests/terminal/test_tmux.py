@@ -62,7 +62,7 @@ def test_the_terminal_shows_live_boards(tmp_path: Path) -> None:
             tmux("send-keys", "Enter")
             tmux.until(lambda text: "prev_close" in text)
             tmux("send-keys", "h")
-            tmux.until(lambda text: "gap_open" in text)
+            tmux.until(lambda text: "feed.state" in text)
             tmux("send-keys", "q")
         finally:
             subprocess.run(["tmux", "-S", tmp_path / "tmux", "kill-server"], check=False)

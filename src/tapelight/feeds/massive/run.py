@@ -214,8 +214,9 @@ class Run:
 
     async def _heal(self, granted: Granted, snapshot: Snapshot) -> None:
         """Bring the trades that the hole missed; a plan without them leaves the snapshot's day."""
-        now_ns = self._sink.clock.now_ns()
-        missed = Missed(self._library, self._sink, self._hole_ns, now_ns)
+        # The clock was set anew at this connection: it may stand a little before the hole's begin.
+        until_ns = max(self._sink.clock.now_ns(), self._hole_ns + 1)
+        missed = Missed(self._library, self._sink, self._hole_ns, until_ns)
         symbols = self._sink.universe.symbols
         wanted = [symbols[r] for r in traded_since(snapshot, self._hole_ns - BEFORE_NS)]
         most = self._config.heal
