@@ -152,6 +152,7 @@ class Frame:
         self.asks = asks
         self.series = _series(asks)
         self.needs = frozenset(s.need for s in self.series)
+        self.longest = max(self.needs)
         self._early: dict[int, list[np.ndarray]] = {}
         """Bars of rows in which some series is not open yet, one by one."""
 
@@ -168,7 +169,7 @@ class Frame:
                 _put(values, series, warm, opened)
         for row, begin, end in places:
             self._early.pop(row, None)
-            if end - begin < max(self.needs):
+            if end - begin < self.longest:
                 mine = bars[begin:end].copy()
                 self._early[row] = [mine[i : i + 1] for i in range(len(mine))]
         return values
@@ -196,7 +197,7 @@ class Frame:
                 if series.need == len(mine):
                     _, opened = series.begin([(row, 0, len(mine))], fields)
                     _put(values, series, [j], opened)
-        if len(mine) >= max(self.needs):
+        if len(mine) >= self.longest:
             del self._early[row]
 
     def peek(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:

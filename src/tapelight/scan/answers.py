@@ -66,13 +66,13 @@ class Answers:
         """Return every condition: common gates, the plan's, and the strategy's own."""
         return [*self.common, *self.entries.when]
 
-    def follow(self, asked: Flags) -> Iterator[Signal]:
-        """Yield what became of the signals of the rows asked."""
-        if not (self.course["state"][asked] >= FIRED).any():
+    def follow(self) -> Iterator[Signal]:
+        """Yield what became of the rows' signals."""
+        if not (self.course["state"] >= FIRED).any():
             return
         halted = np.asarray(self.view["halted"])
         tape = Tape(self.last, self.last_ns, halted, self.sound, self.now_ns)
-        for step in follow(self.course, asked, tape, self.entries):
+        for step in follow(self.course, tape, self.entries):
             yield from self._steps(step)
 
     def give_up(self) -> Iterator[Signal]:
@@ -84,9 +84,9 @@ class Answers:
         yield from self._steps(Step(np.flatnonzero(waiting), "expired", "entry", "strategy", why))
         yield from self._steps(Step(np.flatnonzero(holding), "fired", "exit", "invalid", why))
 
-    def enter(self, asked: Flags) -> Iterator[Signal]:
+    def enter(self) -> Iterator[Signal]:
         """Yield the signals that are armed, disarmed or fired at this mark."""
-        course, may, entries = self.course, asked & self.sound, self.entries
+        course, may, entries = self.course, self.sound, self.entries
         n = len(course)
         own = may & all_true(entries.when, n)
         near = own if entries.armed is None else own | (may & entries.armed)

@@ -84,13 +84,13 @@ def live_of(course: np.ndarray) -> Live:
     return Live(*(np.ascontiguousarray(course[name]) for name in names))
 
 
-def follow(course: np.ndarray, asked: Flags, tape: Tape, entries: Entries) -> Iterator[Step]:
-    """Move the courses of the rows `asked` on, in place, and yield what changed.
+def follow(course: np.ndarray, tape: Tape, entries: Entries) -> Iterator[Step]:
+    """Move the courses of the rows on, in place, and yield what changed.
 
     A halt comes first, and a row takes one step a mark, but that two targets may be reached at
     once. What would be an exit invalidates an entry that was never traded.
     """
-    follows = asked & tape.sound & (course["state"] >= FIRED)
+    follows = tape.sound & (course["state"] >= FIRED)
     if not follows.any():
         return
     halts = follows & tape.halted & ~course["halted"]

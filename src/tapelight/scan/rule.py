@@ -108,7 +108,7 @@ class StrategyRule:
 
     def _concerned(self, view: View, rows: npt.NDArray[np.intp]) -> Flags:
         """Tell which rows the strategy has to see; of others nothing can become true or change."""
-        look = self.look(view, rows, picked(self.course, rows))
+        look = Look(view, lambda: live_of(picked(self.course, rows)), self.memory)
         try:
             with np.errstate(all="ignore"):
                 concerned = self.strategy.concerns(look)
@@ -126,15 +126,14 @@ class StrategyRule:
     def _ask(self, view: View, rows: npt.NDArray[np.intp]) -> list[Signal]:
         """Ask the strategy of all of the view's `rows`."""
         course = picked(self.course, rows)
-        look = self.look(view, rows, course)
+        look = self.look(view, course)
         entries = self._entries(look)
         if entries is None:
             return []
         for name, values in entries.keep.items():
             self.memory[name][rows] = values
         answers = self._answers(view, look, course, entries)
-        asked = np.ones(len(rows), np.bool_)
-        signals = [*answers.follow(asked), *answers.enter(asked)]
+        signals = [*answers.follow(), *answers.enter()]
         put(self.course, rows, course)
         self._followed[rows] = followed(course)
         return signals
@@ -144,7 +143,7 @@ class StrategyRule:
         self._resize(table.n)
         rows = np.flatnonzero(self._followed)
         view, course = View(table, rows), picked(self.course, rows)
-        look = self.look(view, rows, course)
+        look = self.look(view, course)
         signals = [*self._answers(view, look, course, no_entries(len(rows))).give_up()]
         put(self.course, rows, course)
         self._followed[rows] = followed(course)
@@ -155,7 +154,7 @@ class StrategyRule:
         rows = np.arange(view.table.n) if view.index is None else view.index
         self._resize(view.table.n)
         course = picked(self.course, rows)
-        look = self.look(view, rows, course)
+        look = self.look(view, course)
         entries = None if self.fault else self._entries(look)
         if entries is None:
             return (Leaf("strategy is on", False, "is", True, False),)
@@ -178,10 +177,9 @@ class StrategyRule:
             return False
         return bool(self.memory) or minutes >= params.begin_min
 
-    def look(self, view: View, rows: npt.NDArray[np.intp], course: np.ndarray) -> Look:
-        """Return what the strategy is shown of the view's `rows`, whose courses are given."""
-        memory = {name: kept[rows] for name, kept in self.memory.items()}
-        return Look(view, memory, partial(live_of, course), self.memory)
+    def look(self, view: View, course: np.ndarray) -> Look:
+        """Return what the strategy is shown of the view's rows, whose courses are given."""
+        return Look(view, partial(live_of, course), self.memory)
 
     def _entries(self, look: Look) -> Entries | None:
         """Return the strategy's answer; one that fails or is malformed switches it off."""

@@ -214,13 +214,12 @@ class Look:
     def __init__(
         self,
         view: View,
-        memory: Mapping[str, npt.NDArray[Any]],
         live: Callable[[], Live],
-        market: Mapping[str, npt.NDArray[Any]],
+        memory: Mapping[str, npt.NDArray[Any]],
     ) -> None:
+        """Show the view's rows; `memory` is that of all rows of the table."""
         self._view = view
         self._memory = memory
-        self._market = market
         self._live = live
 
     def __len__(self) -> int:
@@ -273,11 +272,11 @@ class Look:
 
     def kept(self, name: str) -> Any:
         """Return the strategy's own memory called `name`."""
-        return _sealed(self._memory[name])
+        return _sealed(self._view.pick(self._memory[name]))
 
     def top(self, name: str, count: int) -> float:
         """Return the `count`-th greatest of the memory called `name` over all rows, else the least."""
-        known = self._market[name][~np.isnan(self._market[name])]
+        known = self._memory[name][~np.isnan(self._memory[name])]
         if not len(known):
             return float("nan")
         place = max(len(known) - count, 0)

@@ -135,7 +135,7 @@ class _Answer:
     def __init__(self, rule: StrategyRule, view: View, rows: Any) -> None:
         self.rule = rule
         rule.held_rows(view.table.n)
-        self.look: Look = rule.look(view, rows, rule.course[rows])
+        self.look: Look = rule.look(view, rule.course[rows])
         before = self._shown(view)
         self.entries = self.again()
         assert self._shown(view) == before, "what it was shown was changed"
