@@ -170,6 +170,7 @@ def run(
 ) -> Seen:
     """Run a scanner on the market to its end, in virtual time."""
     loop = VirtualLoop()
+    random.seed(seed)  # the jitter of libraries that draw from here
     market = replace(market, ts_ms=market.ts_ms + ms_of(begin))
     try:
         return loop.run_until_complete(_run(loop, market, fault, seed, folder, seconds, begin))

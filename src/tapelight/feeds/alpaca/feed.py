@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._tasks import beside
+from tapelight.feeds._timing import Timing
 from tapelight.feeds._websocket import Backoff, Stream, open_stream
 from tapelight.feeds.alpaca.almanac import Almanac
 from tapelight.feeds.alpaca.config import FEEDS, TEST_SYMBOL, AlpacaConfig, check
@@ -36,7 +37,6 @@ AGAIN_S = 30.0
 SETTLE_S = 1.0
 LONGEST_NS = 1_800 * NS
 BEFORE_NS = 2 * NS
-CLOCK_SLACK_NS = 50_000_000
 HEADERS = {"Content-Type": "application/msgpack"}
 
 
@@ -61,6 +61,7 @@ class AlpacaFeed:
         self._config = check(config)
         self._backoff = backoff or Backoff()
         self._now_ns = now_ns
+        self._timing: Timing | None = None
         self._days = calendar(self.calendar)
         if config.feed == "test":
             self.calendar = "24x7"
@@ -69,12 +70,10 @@ class AlpacaFeed:
         self._stream: Stream | None = None
         self._expired = 0
         """Events that waited for a snapshot when their connection broke."""
-        self._synthetic = False
         self._connections = 0
         self._hole_ns = 0
         self._was_live = False
         self._said: tuple[str, str, int] | None = None
-        self._timed = False
         self._granted = Granted(frozenset())
         self._asked: set[str] = set()
         self._sink: Sink
@@ -85,7 +84,8 @@ class AlpacaFeed:
     @property
     def coverage(self) -> str:
         """Return what share of the market the data are: SIP, IEX, delayed, synthetic."""
-        return "synthetic" if self._synthetic else FEEDS[self._config.feed]
+        synthetic = self._timing is not None and self._timing.synthetic
+        return "synthetic" if synthetic else FEEDS[self._config.feed]
 
     def owns(self) -> str:
         """Return the stream's address and the key, which allows one connection."""
@@ -105,6 +105,7 @@ class AlpacaFeed:
         """Feed `sink` until cancelled; raises ConfigError for keys or a plan that cannot do."""
         config = self._config
         self._sink = sink
+        self._timing = Timing(sink.clock, self._now_ns)
         self._library = library = Library(config)
         self._decoder = Decoder(sink.universe, config.encoding == "msgpack", config.quote_lot)
         self._almanac = Almanac(config, sink, library, self._days, self._decoder.rows)
@@ -160,6 +161,10 @@ class AlpacaFeed:
         if now_ns >= session.end_ns:
             session = session_after(self._days, now_ns)
         await self._almanac.open(session)
+
+    async def _set_clock(self) -> None:
+        assert self._timing is not None
+        await self._timing.set(self._rest().simulator_clock)
 
     def _rest(self) -> Library:
         assert self._library is not None
@@ -326,18 +331,3 @@ class AlpacaFeed:
         if not self._granted.ticks:
             limit_s = max(limit_s, config.bar_silence_s)
         return limit_s / min(clock.rate, 1.0)
-
-    async def _set_clock(self) -> None:
-        """Set market time: a simulator's, or else UTC; small differences are let be."""
-        clock, loop = self._sink.clock, asyncio.get_running_loop()
-        began = loop.time()
-        found = await self._rest().simulator_clock()
-        if found is None:
-            now_ns, rate = self._now_ns(), 1.0
-        else:
-            self._synthetic, rate = True, found.rate
-            now_ns = found.now_ns + int((loop.time() - began) / 2 * rate * NS)
-        off = abs(now_ns - clock.now_ns())
-        if not self._timed or rate != clock.rate or off > CLOCK_SLACK_NS * max(rate, 1.0):
-            self._timed = True
-            clock.set(now_ns, rate)

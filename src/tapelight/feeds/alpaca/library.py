@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.feeds._symbols import is_symbol, is_test
+from tapelight.feeds._timing import SimulatorClock
 from tapelight.feeds.alpaca.config import AlpacaConfig
 from tapelight.feeds.alpaca.moments import rfc
 from tapelight.feeds.alpaca.payloads import (
@@ -12,7 +13,6 @@ from tapelight.feeds.alpaca.payloads import (
     BarsPage,
     PastBar,
     PastTrade,
-    SimulatorClock,
     StockSnapshot,
     TradesPage,
 )

@@ -70,10 +70,3 @@ class Asset(Struct, gc=False):
     name: str | None = None
     exchange: str = ""
     tradable: bool = True
-
-
-class SimulatorClock(Struct, gc=False):
-    """Hold the simulator's clock: no real service has it."""
-
-    now_ns: int
-    rate: float = 1.0

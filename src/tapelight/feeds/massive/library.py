@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from tapelight.errors import Rejected, Unavailable
+from tapelight.feeds._timing import SimulatorClock
 from tapelight.feeds.massive.payloads import (
     Condition,
     Conditions,
@@ -27,7 +28,6 @@ from tapelight.feeds.massive.payloads import (
     PastTrade,
     PastTrades,
     ShortInterests,
-    SimulatorClock,
     Splits,
     TickerDetails,
     Tickers,

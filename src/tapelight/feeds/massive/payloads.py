@@ -14,16 +14,6 @@ class MarketStatus(Struct, gc=False, rename="camel"):
     market: str = ""
 
 
-class SimulatorClock(Struct, gc=False):
-    """Hold /simulator/clock: market time in ns UTC and its rate; real services answer 404."""
-
-    now_ns: int
-    rate: float
-    held: bool = False
-    market: str = ""
-    """Which synthetic market: days of one are not those of another."""
-
-
 class ConsolidatedRules(Struct, gc=False):
     """Say what a condition lets a print move; `updates_open_close` stands for last."""
 

@@ -1,12 +1,12 @@
 """One run of the Massive feed: the clock, one connection after another, their holes."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._tasks import beside
+from tapelight.feeds._timing import Timing
 from tapelight.feeds._websocket import Backoff, Closed, Silent, Stream, open_stream
 from tapelight.feeds.massive.almanac import Almanac
 from tapelight.feeds.massive.backfill import Backfill
@@ -23,7 +23,6 @@ from tapelight.feeds.massive.snapshot import Lines, lines_of, most_active, snaps
 from tapelight.model.records import FeedState, Snapshot
 from tapelight.model.session import (
     MINUTE_NS,
-    NS,
     REGULAR,
     Session,
     calendar,
@@ -42,11 +41,8 @@ AGAIN_S, AGAIN_MOST_S = 2.0, 30.0
 """After a snapshot that failed, while the stream goes on: half as long again each time."""
 LONGEST_NS = 30 * MINUTE_NS
 """A longer hole is not healed: its rows have the snapshot's day."""
-SURE_S = 0.5
-"""A clock that took longer to tell the time is not believed any more."""
 SETTLE_S = 0.2
 """How long the service may take to know the newest prints itself."""
-CLOCK_SLACK_NS = 50_000_000
 Picture = tuple[list[TickerSnapshot], Lines]
 
 
@@ -90,9 +86,14 @@ class Run:
         self._hole_ns = 0
         """Since when events may lack; 0 when none do."""
         self._said: tuple[str, str, int] | None = None
-        self._timed = False
-        """Whether the clock was set: the sink waits for it, however right it was before."""
-        self.coverage = "SIP, 15 min delayed" if "delayed" in config.url else "SIP"
+        self._timing = Timing(sink.clock)
+
+    @property
+    def coverage(self) -> str:
+        """Return what share of the market the data are: SIP, delayed, synthetic."""
+        if self._timing.synthetic:
+            return "synthetic"
+        return "SIP, 15 min delayed" if "delayed" in self._config.url else "SIP"
 
     def counts(self) -> Mapping[str, int]:
         """Return the running totals."""
@@ -147,7 +148,7 @@ class Run:
 
     async def _prepare(self) -> None:
         await self._library.check_key()
-        await self._set_clock()
+        await self._timing.set(self._library.simulator_clock)
         await self.almanac.open()
 
     async def _connection(self) -> None:
@@ -232,7 +233,7 @@ class Run:
         line.hold()
         try:
             async with asyncio.timeout(SNAPSHOT_S):
-                await self._set_clock()
+                await self._timing.set(self._library.simulator_clock)
                 tickers = await self._library.snapshot(self._wanted)
                 lines = await asyncio.to_thread(
                     lines_of,
@@ -287,21 +288,3 @@ class Run:
         if session.phase(now_ns) != REGULAR:
             limit_s = max(limit_s, self._config.quiet_silence_s)
         return limit_s / min(rate, 1.0)
-
-    async def _set_clock(self) -> None:
-        """Set market time: a simulator's, or else UTC; small differences are let be."""
-        clock, loop = self._sink.clock, asyncio.get_running_loop()
-        began = loop.time()
-        found = await self._library.simulator_clock()
-        if found is None:
-            now_ns, rate = time.time_ns(), 1.0
-        else:
-            self.coverage = "synthetic"
-            rate = found.rate
-            now_ns = found.now_ns + int((loop.time() - began) / 2 * rate * NS)
-        off = abs(now_ns - clock.now_ns())
-        if self._timed and loop.time() - began > SURE_S:
-            return
-        if not self._timed or rate != clock.rate or off > CLOCK_SLACK_NS * max(rate, 1.0):
-            self._timed = True
-            clock.set(now_ns, rate)
