@@ -171,8 +171,8 @@ async def record(data: Path, options: SimulatorOptions, seconds: float) -> Recor
                 f"{len(recorder.signals):,} signals, {done / spent:.1f} x real time "
             )
         await asyncio.sleep(0)  # the snapshot's thread is waited for by the loop
-    while recorder.scanner.healer is not None and recorder.scanner.healer.busy:
-        await asyncio.sleep(0.1)
+    if recorder.scanner.healer is not None:
+        await recorder.scanner.healer.settled()
     recorder.scanner.close()
     return recorder
 

@@ -67,6 +67,11 @@ class Healer:
             self._task = loop.create_task(self._beside(), name="healing")
             self._task.add_done_callback(self._ended)
 
+    async def settled(self) -> None:
+        """Wait until no hole is being healed."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     async def _beside(self) -> None:
         while self._waiting:
             healed, writer = self._waiting.popleft(), self._recording.writer
