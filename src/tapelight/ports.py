@@ -297,6 +297,17 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class WantedOrders:
+    """Say which orders or fills are wanted; `open` stands for all states that may still fill."""
+
+    desk: str = "main"
+    state: str = ""
+    symbol: str = ""
+    strategy: str = ""
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """Hold one version of something that a user keeps: a layout, a watchlist, an alert's rule.
 
@@ -430,6 +441,41 @@ class Alerting(Protocol):
 
     async def deliveries(self, owner: str, limit: int) -> Sequence[Mapping[str, Json]]:
         """Return the owner's alerts with their receipts, the newest first."""
+
+
+class OrderBooks(Protocol):
+    """What the trader has done, by desk (main, dry); raises Unavailable where its log can't be read."""
+
+    async def orders(self, wanted: WantedOrders) -> Sequence[Mapping[str, Json]]:
+        """Return orders, the newest first, with their verdicts."""
+
+    async def fills(self, wanted: WantedOrders) -> Sequence[Mapping[str, Json]]:
+        """Return fills, the newest first."""
+
+    async def positions(self, desk: str) -> Sequence[Mapping[str, Json]]:
+        """Return what is held, by symbol."""
+
+    async def pnl(self, desk: str) -> Mapping[str, Json]:
+        """Return {"rows", "account"}: profit and loss by symbol, the total last."""
+
+
+class TradeDesk(Protocol):
+    """What a person may ask of the trader; `by` is who asks. It works while the trader is down, too."""
+
+    def status(self) -> Mapping[str, Json]:
+        """Return {"state", "mode", "reason", "kill", "desks" ...}, from memory."""
+
+    async def ask(self, what: str, subject: str, by: str) -> str:
+        """Have the trader approve, decline (an order) or close (a symbol); return its answer.
+
+        Raises Missing for what is not there, Unavailable when no trader answers.
+        """
+
+    async def kill(self, reason: str, by: str, flatten: bool) -> None:
+        """Switch on; durable on return. Raises Unavailable."""
+
+    async def arm(self, by: str) -> None:
+        """Ask the trader to arm; durable on return. Raises Unavailable."""
 
 
 class Bus(Protocol):

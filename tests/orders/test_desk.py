@@ -211,7 +211,7 @@ def test_a_position_closed_in_the_brokers_app_takes_its_stop_with_it(tmp_path: P
         await on.settle(15)
         assert held(on) == 0
         assert on.resting() == []
-        assert on.desk.status()["adopted"] == 1
+        assert on.desk.report("main").adopted == 1
 
     play(tmp_path, act)
 
@@ -419,8 +419,8 @@ def test_a_full_disk_sends_nothing_and_says_so(tmp_path: Path) -> None:
         assert not on.desk.take(1, on.signal())
         await on.settle(1)
         assert on.venue.orders == []
-        assert on.desk.status()["ready"] is False
-        assert "disk is full" in on.desk.status()["fault"]
+        assert on.desk.report("main").ready is False
+        assert "disk is full" in on.desk.report("main").fault
 
         with pytest.raises(ConfigError, match="there is none such"):
             on.desk.approve("tl-none", "a person")

@@ -15,7 +15,7 @@ from tapelight.app.control import Control
 from tapelight.app.scanfiles import ScanFiles
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
-from tapelight.ports import Account, Alerting, Documents
+from tapelight.ports import Account, Alerting, Documents, OrderBooks, TradeDesk
 from tapelight.web.oidc import Oidc
 from tapelight.web.server import Gateway, Users
 from web.by_hand import BoardsByHand, MarketByHand, PastByHand
@@ -36,13 +36,15 @@ class Site:
         self.guests = False
         self.oidc: Oidc | None = None
         self.alerting: Alerting | None = None
+        self.orders: OrderBooks | None = None
+        self.trader: TradeDesk | None = None
         self.gateway = self.open()
 
     def open(self) -> Gateway:
         return Gateway(
             self.boards, self.market, self.bus, port=0, epoch="e1", past=self.past,
             scans=self.scans, documents=self.documents, users=self.users, guests=self.guests,
-            code="c0de", alerting=self.alerting, oidc=self.oidc,
+            code="c0de", alerting=self.alerting, oidc=self.oidc, orders=self.orders, trader=self.trader,
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from tapelight.web.quota import Quota
 from tapelight.web.who import ROLES, SCOPES
 from web.conftest import HOST, PEOPLE, Socket, Town
 
-READ, SCAN, ALERT, PERSON = "read", "scan", "alert", ""
+READ, SCAN, ALERT, TRADE, PERSON = "read", "scan", "alert", "trade", ""
 """What a key must be for; PERSON: no key will do."""
 
 RIGHTS: Mapping[str, tuple[str, str]] = {
@@ -63,6 +63,23 @@ RIGHTS: Mapping[str, tuple[str, str]] = {
     "DELETE /api/channels/{name}": ("viewer", ALERT),
     "POST /api/channels/{name}/test": ("viewer", ALERT),
     "GET /api/deliveries": ("viewer", ALERT),
+    "GET /api/trader": ("viewer", READ),
+    "GET /api/risk": ("viewer", READ),
+    "GET /api/orders": ("viewer", READ),
+    "GET /api/orders.csv": ("viewer", READ),
+    "GET /api/fills": ("viewer", READ),
+    "GET /api/fills.csv": ("viewer", READ),
+    "GET /api/positions": ("viewer", READ),
+    "GET /api/positions.csv": ("viewer", READ),
+    "GET /api/pnl": ("viewer", READ),
+    "GET /api/pnl.csv": ("viewer", READ),
+    "GET /api/approvals": ("viewer", READ),
+    "GET /api/kill": ("viewer", READ),
+    "POST /api/kill": ("trader", TRADE),
+    "POST /api/kill/arm": ("trader", PERSON),
+    "POST /api/approvals/{id}/approve": ("trader", TRADE),
+    "POST /api/approvals/{id}/decline": ("trader", TRADE),
+    "POST /api/positions/{symbol}/close": ("trader", TRADE),
     **{
         f"{verb} /api/{kind}{rest}": ("viewer", scope)
         for kind, scope in (

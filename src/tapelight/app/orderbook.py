@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tapelight.model.orders import ZERO, Order
+from tapelight.model.orders import ZERO, Fill, Order
 from tapelight.orders.book import Book
 from tapelight.stores.orders import read
 
@@ -24,22 +24,50 @@ class OrderBook:
         """Read a folder's log; raises ConfigError where there is none."""
         return cls(Book(record for _, record in read(folder)))
 
-    def orders(self, state: str = "", symbol: str = "") -> list[Row]:
-        """Return orders, the newest first; `open` stands for all that may still fill or are held."""
-        return [
-            _order(order)
-            for order in reversed(self.book.orders.values())
-            if symbol in ("", order.request.symbol) and _is(order, state, self.book)
-        ]
+    def orders(self, state: str = "", symbol: str = "", strategy: str = "") -> Iterator[Row]:
+        """Yield orders, the newest first; `open` stands for all that may still fill or are held."""
+        for order in reversed(self.book.orders.values()):
+            request = order.request
+            asked = symbol in ("", request.symbol) and strategy in ("", request.strategy)
+            if asked and _is(order, state, self.book):
+                yield _order(order)
+
+    def fills(self, symbol: str = "", strategy: str = "") -> Iterator[Row]:
+        """Yield fills, the newest first, with the signal behind each, as far as there is one."""
+        for fill in reversed(self.book.fills):
+            order = self.book.orders.get(fill.order)
+            of = order.request.strategy if order else ""
+            if symbol in ("", fill.symbol) and strategy in ("", of):
+                yield _fill(fill, order, self._signal(order))
+
+    def _signal(self, order: Order | None) -> str:
+        """Return the id of the signal behind an order, empty where there is none."""
+        if order is None:
+            return ""
+        entry = self.book.orders.get(order.request.entry) if order.request.entry else order
+        return entry.request.cause if entry and not entry.request.reduces else ""
 
     def positions(self) -> list[Row]:
         """Return what is held, by symbol."""
         return [
             {"symbol": p.symbol, "quantity": str(p.quantity), "average": _money(p.average),
-             "ours": str(p.ours)}
+             "ours": str(p.ours), **self._plan(p.symbol)}
             for p in sorted(self.book.positions.values(), key=lambda p: p.symbol)
             if p.quantity
         ]  # fmt: skip
+
+    def _plan(self, symbol: str) -> Row:
+        """Return what is planned for a position: who opened it, where it ends, and its way out."""
+        plan, leaving = self.book.plan_of(symbol), self.book.leaving.get(symbol)
+        stops = [o for o in self.book.reducing(symbol) if o.request.purpose == "stop"]
+        return {
+            "strategy": plan.strategy if plan else "", "entry": plan.id if plan else "",
+            "stop": _text(plan.plan_stop) if plan else None,
+            "target": _text(plan.plan_target) if plan else None,
+            "exit_ns": plan.exit_ns if plan else 0,
+            "covered": str(sum((o.left for o in stops), ZERO)),
+            "leaving": leaving.why if leaving else "",
+        }  # fmt: skip
 
     def pnl(self, prices: dict[str, float]) -> list[Row]:
         """Return profit and loss by symbol, the sum last; unrealised where a price is known."""
@@ -74,13 +102,27 @@ def _is(order: Order, state: str, book: Book) -> bool:
 
 def _order(order: Order) -> Row:
     request = order.request
+    rule = order.reason.partition(":")[0] if order.state == "refused" else ""
     return {
         "id": order.id, "state": order.state, "purpose": request.purpose,
         "symbol": request.symbol, "side": request.side, "quantity": str(request.quantity),
         "kind": request.kind, "limit": _text(request.limit), "stop": _text(request.stop),
         "filled": str(order.filled), "average": _money(order.average) if order.filled else None,
-        "strategy": request.strategy, "cause": request.cause, "reason": order.reason,
-        "ts_ns": order.ts_ns,
+        "fee": _money(order.fee), "strategy": request.strategy, "cause": request.cause,
+        "entry": request.entry, "rule": rule, "reason": order.reason,
+        "signal_ns": request.signal_ns, "made_ns": request.made_ns, "sent_ns": order.sent_ns,
+        "ts_ns": order.ts_ns, "plan_stop": _text(request.plan_stop),
+        "plan_target": _text(request.plan_target), "exit_ns": request.exit_ns,
+    }  # fmt: skip
+
+
+def _fill(fill: Fill, order: Order | None, signal: str) -> Row:
+    return {
+        "ts_ns": fill.ts_ns, "symbol": fill.symbol, "side": fill.side,
+        "quantity": str(fill.quantity), "price": _money(fill.price), "fee": _money(fill.fee),
+        "order": fill.order, "execution": fill.execution, "signal": signal,
+        "purpose": order.request.purpose if order else "adopted",
+        "strategy": order.request.strategy if order else "",
     }  # fmt: skip
 
 

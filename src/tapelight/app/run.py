@@ -1,6 +1,7 @@
 """`tapelight run`: feed, journal, engine and gateway in one loop."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from tapelight.app.scanner import Scanner
 from tapelight.app.sources import Sources
 from tapelight.app.strategies import Budget, StrategyFiles
 from tapelight.app.tier3 import Rounds
+from tapelight.app.trading import Asking, Books
 from tapelight.app.trust import remember
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.app.workers import Workers
@@ -69,6 +71,8 @@ class Parts:
     record: TrackRecord
     control: Control
     sources: Sources
+    books: Books
+    trading: Asking
     rounds: Rounds | None = None
     """Tier 3, where the feed knows options."""
     budget: Budget = field(default_factory=Budget)
@@ -112,6 +116,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner.on_batch = dispatch.note
     scanner.signal_status = lambda: {
         **dispatch.status(), "track_record": record.status(), "alerts": control.alerting.status(),
+        "trader": trading.summary(),
     }  # fmt: skip
     past = Past(data, calendar, lambda: _live(scanner))
     reasons = EngineReasons(scanner.engine, boards, past)
@@ -119,12 +124,14 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner.listeners.append(record.on_cycle)
     scans = ScanFiles(questions, lambda: scanner.ask(questions.questions))
     control = Control(data, config, bus)
+    books, trading = Books(data, lambda symbol: _last(scanner.engine, symbol)), Asking(data)
     scanner.listeners.append(lambda cycle: control.alerting.on_cycle(cycle, scanner.engine))
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
         quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
-        code=control.code, alerting=control.alerting, oidc=control.oidc,
+        code=control.code, alerting=control.alerting, oidc=control.oidc, orders=books,
+        trader=trading,
     )  # fmt: skip
     control.show(gateway, web.host)
     parts = Parts(
@@ -144,6 +151,8 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         record,
         control,
         Sources(config),
+        books,
+        trading,
     )
     scanner.source_status = parts.sources.status
     parts.rounds = _rounds(parts, config.options.symbols)
@@ -153,6 +162,13 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     _keep_days(scanner, feed, data)
     _connect(parts, config)
     return parts
+
+
+def _last(engine: Engine, symbol: str) -> float | None:
+    """Return a symbol's last price, if one is known."""
+    row = engine.table.universe.rows.get(symbol)
+    price = float(engine.table.rows[row]["last"]) if row is not None else math.nan
+    return price if price > 0 else None
 
 
 def _connect(parts: Parts, config: Config) -> None:
@@ -328,3 +344,5 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
         await parts.control.close()
         await asyncio.to_thread(parts.dispatch.close)
         await asyncio.to_thread(parts.record.close)
+        parts.books.close()
+        parts.trading.close()

@@ -5,6 +5,7 @@ writes `orders.db`. Beside a broker, the strategies in dry-run have a paper desk
 """
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from tapelight.model.order_log import OrderRecord, ReadTo, Reported
 from tapelight.model.orders import Approved, Picture
 from tapelight.model.session import calendar, session_at
 from tapelight.model.signals import Signal
+from tapelight.model.trading import DRY, MAIN, TradeMode, TraderReport
 from tapelight.orders.desk import Desk, World
 from tapelight.orders.entries import routes
 from tapelight.plugins import load
@@ -31,13 +33,13 @@ from tapelight.stores.commands import Command, Commands
 from tapelight.stores.killswitch import KillFile
 from tapelight.stores.orders import SqliteOrderLog
 from tapelight.stores.signalqueue import SignalQueue
+from tapelight.stores.traderstate import tell
 
 log = structlog.get_logger()
 NS = 1_000_000_000
 POLL_S = 0.02
 PAPER = "paper"
-DRY = "dry"
-"""Folder of the paper desk beside a broker."""
+TELL_S = 0.5
 PRICES_S = 0.7
 """How long a signal waits for the prices of its symbol; less than its age may be."""
 LOOK_S = 2.0
@@ -87,6 +89,7 @@ class Trader:
         self.queue = SignalQueue(options.data)
         self.commands = Commands(options.data)
         self.desks: list[Desk] = []
+        self.named: dict[str, Desk] = {}
         self.cursor = 0
         self._remembered_s = 0.0
         self._watched: dict[int, frozenset[str]] = {}
@@ -97,12 +100,15 @@ class Trader:
             group.create_task(self.prices.run(), name="prices")
             await self.prices.begun.wait()
             self.desks = self._open()
+            names = (MAIN, DRY)
+            self.named = dict(zip(names, self.desks, strict=False))
             for desk in self.desks:
                 group.create_task(desk.run(), name=f"desk {desk.world.broker.name}")
             await self._looked()
             self.cursor = self._begin()
             group.create_task(self._signals(), name="signals")
             group.create_task(self._commands(), name="commands")
+            await self._tell()
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -209,6 +215,28 @@ class Trader:
             if desk.book.cursor < self.cursor:
                 desk.ledger.write([ReadTo(self.clock.now_ns(), self.cursor)])
 
+    async def _tell(self) -> None:
+        """Tell what stands, twice a second, for whoever asks the gateway."""
+        while True:
+            try:
+                tell(self.options.data, self.report())
+            except Unavailable as error:
+                log.warning("the state can't be told", reason=str(error))
+            await asyncio.sleep(TELL_S)
+
+    def report(self) -> TraderReport:
+        """Return what is told of this process."""
+        return TraderReport(
+            pid=os.getpid(),
+            ts_s=time.time(),
+            market_ns=self.clock.now_ns(),
+            rate=self.clock.rate,
+            mode=_mode(self.desks),
+            clock_sure=self.prices.sure(),
+            approve_s=self.config.trade.approve_s,
+            desks=tuple(desk.report(name) for name, desk in self.named.items()),
+        )
+
     # --- prices and commands ---------------------------------------------------------------------
 
     def _shown(self, picture: Picture, volume: float) -> None:
@@ -226,9 +254,17 @@ class Trader:
         if time.time() - command.ts_s > COMMAND_S:
             return f"It was given more than {COMMAND_S:g} s ago and is not carried out."
         for desk in self.desks:
-            if command.subject in desk.book.orders or command.what == "close":
+            if _concerns(desk, command):
                 return _obey(desk, command)
+        if command.what == "close":
+            return f"Nothing is held of {command.subject}: `tapelight positions` lists what is."
         return f"There is no order {command.subject}: `tapelight orders` lists them."
+
+
+def _concerns(desk: Desk, command: Command) -> bool:
+    if command.what == "close":
+        return desk.book.quantity(command.subject) != 0
+    return command.subject in desk.book.orders
 
 
 def _obey(desk: Desk, command: Command) -> str:
@@ -261,6 +297,14 @@ class _Shared:
         """Follow these and what the other desks watch."""
         self._watched[id(self)] = symbols
         self._prices.watch(frozenset().union(*self._watched.values()))
+
+
+def _mode(desks: list[Desk]) -> TradeMode:
+    """Return what money the first desk's orders are of."""
+    broker = desks[0].world.broker
+    if broker.live:
+        return "live"
+    return "dry-run" if broker.name == PAPER else "paper"
 
 
 def _all_dry(trade: Trade) -> Trade:

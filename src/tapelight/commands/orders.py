@@ -4,6 +4,7 @@ import getpass
 import json as jsonlib
 import time
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +40,7 @@ def orders(
     """
     from tapelight.app.orderbook import OrderBook
 
-    rows = OrderBook.of(_folder(data, config)).orders(state, symbol)[:limit]
+    rows = list(islice(OrderBook.of(_folder(data, config)).orders(state, symbol), limit))
     _show(rows, ORDER, json, "There are no such orders.")
 
 
@@ -150,7 +151,7 @@ def approve(
     from tapelight.stores.commands import Command, Commands
 
     folder = _folder(data, config)
-    held = OrderBook.of(folder).orders("held")
+    held = list(OrderBook.of(folder).orders("held"))
     if not order:
         _show(held, ORDER, json, "Nothing waits for approval.")
         return
@@ -178,7 +179,7 @@ def _entries(folder: Path) -> list[str]:
     from tapelight.app.orderbook import OrderBook
 
     try:
-        found = OrderBook.of(folder).orders("open")
+        found = list(OrderBook.of(folder).orders("open"))
     except TapelightError:
         return []  # the switch has to work without a log as well
     return [row["id"] for row in found if row["purpose"] == "entry"]

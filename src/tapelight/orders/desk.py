@@ -25,6 +25,7 @@ from tapelight.model.order_log import (
 from tapelight.model.orders import Approved, OrderRequest, Refused, Report, Verdict
 from tapelight.model.session import Session
 from tapelight.model.signals import Signal
+from tapelight.model.trading import DeskReport
 from tapelight.orders import risk
 from tapelight.orders.book import Book
 from tapelight.orders.case import NS, Moment
@@ -32,6 +33,7 @@ from tapelight.orders.due import Cancel, Scene, Submit, due
 from tapelight.orders.entries import FIRED, VOID, entry_of
 from tapelight.orders.inquiry import Inquiry
 from tapelight.orders.ledger import Ledger
+from tapelight.orders.usage import usage
 from tapelight.ports import Broker, KillSwitch, OrderLog, Prices
 
 ASK_AGAIN_NS = 2 * NS
@@ -175,19 +177,25 @@ class Desk:
                 case Leaving() | Decided():
                     self.ledger.write([action])
 
-    def status(self) -> dict[str, Any]:
-        """Return what /health shows of the desk."""
-        killed = self.book.killed
-        return {
-            "broker": self.world.broker.name,
-            "live": self.world.broker.live,
-            "ready": self.inquiry.reconciled and not self.ledger.fault,
-            "fault": self.ledger.fault,
-            "killed": None if killed is None else {"reason": killed.reason, "by": killed.by},
-            "unknown": sum(order.state == "unknown" for order in self.book.live.values()),
-            "strangers": len(self.inquiry.strangers),
-            "adopted": self.book.adopted,
-        }
+    def report(self, name: str) -> DeskReport:
+        """Return what is told of the desk to people."""
+        book, moment = self.book, self._moment()
+        valued = book.valued
+        return DeskReport(
+            name=name,
+            broker=self.world.broker.name,
+            live=self.world.broker.live,
+            ready=self.inquiry.reconciled and not self.ledger.fault,
+            fault=self.ledger.fault,
+            killed=book.killed,
+            unknown=sum(order.state == "unknown" for order in book.live.values()),
+            strangers=len(self.inquiry.strangers),
+            adopted=book.adopted,
+            account=valued.account if valued else None,
+            peak=valued.peak if valued else None,
+            limits=usage(book, self.trade.limits, moment),
+            strategies={n: r.mode for n, r in self.trade.strategy.items() if r.mode != "off"},
+        )
 
     # --- signals --------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from tapelight.model.limits import Limits
 from tapelight.model.orders import (
     BUY,
     ZERO,
+    Account,
     OrderRequest,
     Picture,
     tick_of,
@@ -24,13 +25,25 @@ def breach(book: Book, limits: Limits) -> str:
     if book.valued is None or book.valued.account.last_equity <= 0:
         return ""
     account, peak = book.valued.account, book.valued.peak
-    lost = (account.last_equity - account.equity) / account.last_equity * HUNDRED
+    lost = lost_pct(account)
     if lost >= limits.day_loss_pct:
         return f"the day's loss is {lost:.2f} %, the limit {limits.day_loss_pct} %"
-    fallen = (peak - account.equity) / peak * HUNDRED if peak > 0 else ZERO
+    fallen = fallen_pct(account, peak)
     if fallen >= limits.peak_loss_pct:
         return f"{fallen:.2f} % are lost from the day's peak, the limit is {limits.peak_loss_pct} %"
     return ""
+
+
+def lost_pct(account: Account) -> Decimal:
+    """Return the loss since the close before, %; below 0 where it is a gain."""
+    if account.last_equity <= 0:
+        return ZERO
+    return (account.last_equity - account.equity) / account.last_equity * HUNDRED
+
+
+def fallen_pct(account: Account, peak: Decimal) -> Decimal:
+    """Return the loss from the day's highest equity, %."""
+    return (peak - account.equity) / peak * HUNDRED if peak > 0 else ZERO
 
 
 # --- both -------------------------------------------------------------------------------------
@@ -219,7 +232,7 @@ def repeat(case: Case) -> str:
     """Refuse the same entry again soon, and too many of one symbol a day."""
     mine = case.request
     same = [
-        (ts_ns, r) for ts_ns, r in _after(case.book.entered, case.moment.day_ns)
+        (ts_ns, r) for ts_ns, r in after(case.book.entered, case.moment.day_ns)
         if r.symbol == mine.symbol
     ]  # fmt: skip
     since_ns = case.moment.now_ns - int(case.limits.repeat_s * NS)
@@ -271,7 +284,7 @@ def exposure(case: Case) -> str:
     if equity <= 0:
         return "the equity is not above 0"
     book, symbol = case.book, case.request.symbol
-    at_risk = {name: _exposed(case, name) for name in sorted(book.symbols())}
+    at_risk = {name: exposed(book, name) for name in sorted(book.symbols())}
     here = at_risk.get(symbol, ZERO) + case.value
     total = sum(at_risk.values(), ZERO) + case.value
     for what, value, most in (
@@ -288,7 +301,7 @@ def buying_power(case: Case) -> str:
     if case.account is None:
         return "nothing is known of the account"
     asked_ns = case.book.valued.ts_ns if case.book.valued else 0
-    recent = _after(case.book.entered, asked_ns)
+    recent = after(case.book.entered, asked_ns)
     newer = sum((_price(request) * request.quantity for _, request in recent), ZERO)
     free = case.account.buying_power - newer
     return "" if case.value <= free else f"{case.value:.2f} $ are asked, {free:.2f} $ are free"
@@ -306,7 +319,7 @@ def _inside(picture: Picture, last: float) -> bool:
     return (up is None or last < up) and (down is None or last > down)
 
 
-def _after(paces: deque[tuple[int, OrderRequest]], since_ns: int) -> list[tuple[int, OrderRequest]]:
+def after(paces: deque[tuple[int, OrderRequest]], since_ns: int) -> list[tuple[int, OrderRequest]]:
     """Return approved intents after a time, the newest first."""
     found = []
     for ts_ns, request in reversed(paces):
@@ -317,7 +330,7 @@ def _after(paces: deque[tuple[int, OrderRequest]], since_ns: int) -> list[tuple[
 
 
 def _count(case: Case, paces: deque[tuple[int, OrderRequest]], span_ns: int) -> int:
-    return len(_after(paces, case.moment.now_ns - span_ns))
+    return len(after(paces, case.moment.now_ns - span_ns))
 
 
 def _entries(case: Case, symbol: str) -> list[OrderRequest]:
@@ -328,11 +341,11 @@ def _price(request: OrderRequest) -> Decimal:
     return request.limit or request.stop or ZERO
 
 
-def _exposed(case: Case, symbol: str) -> Decimal:
+def exposed(book: Book, symbol: str) -> Decimal:
     """Return what is held of a symbol at its entry price, and what entries may add, $."""
-    held = case.book.positions.get(symbol)
+    held = book.positions.get(symbol)
     value = abs(held.quantity) * held.average if held is not None else ZERO
-    for order in case.book.live_of(symbol):
+    for order in book.live_of(symbol):
         if not order.request.reduces:
             value += _price(order.request) * (order.request.quantity - order.filled)
     return value

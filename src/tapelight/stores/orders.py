@@ -133,26 +133,56 @@ class SqliteOrderLog:
         return self._database.at_once(act)
 
 
-def read(folder: Path, name: str = FILE, after: int = 0) -> list[tuple[int, OrderRecord]]:
-    """Return (sequence, record) of a folder's log after a row, while the trader writes or none does.
+class OrderReader:
+    """Read a folder's log by a connection of its own, while the trader writes or none does.
 
-    The chain is not walked. Raises ConfigError where there is no log, Unavailable where it can't be
-    read.
+    The chain is not walked. A log that is not there yet is an empty one.
     """
-    path = folder / name
-    if not path.is_file():
+
+    def __init__(self, folder: Path, name: str = FILE) -> None:
+        self.path = folder / name
+        self._engine: sa.Engine | None = None
+
+    def there(self) -> bool:
+        """Tell whether there is a log."""
+        return self.path.is_file()
+
+    def read(self, after: int = 0) -> list[tuple[int, OrderRecord]]:
+        """Return (sequence, record) after a row; raises Unavailable."""
+        if self._engine is None:
+            if not self.there():
+                return []
+            self._engine = _reading(self.path)
+        try:
+            with self._engine.connect() as connection:
+                return [(row.seq, _decoder.decode(row.payload)) for row in _all(connection, after)]
+        except SQLAlchemyError as error:
+            raise Unavailable(f"{self.path} can't be read: {reason(error)}.") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+def read(folder: Path, name: str = FILE, after: int = 0) -> list[tuple[int, OrderRecord]]:
+    """Return (sequence, record) of a folder's log after a row, once.
+
+    Raises ConfigError where there is no log, Unavailable where it can't be read.
+    """
+    reader = OrderReader(folder, name)
+    if not reader.there():
         raise ConfigError(f"{folder} holds no {name}: no trader has run there yet.")
-    place = f"file:{quote(str(path.absolute()))}"
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=place, query={"mode": "ro", "uri": "true"})
-    )
     try:
-        with engine.connect() as connection:
-            return [(row.seq, _decoder.decode(row.payload)) for row in _all(connection, after)]
-    except SQLAlchemyError as error:
-        raise Unavailable(f"{path} can't be read: {reason(error)}.") from error
+        return reader.read(after)
     finally:
-        engine.dispose()
+        reader.close()
+
+
+def _reading(path: Path) -> sa.Engine:
+    place = f"file:{quote(str(path.absolute()))}"
+    url = sa.URL.create("sqlite", database=place, query={"mode": "ro", "uri": "true"})
+    return sa.create_engine(url)
 
 
 def _newest(connection: sa.Connection) -> Row:

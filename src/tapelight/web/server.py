@@ -26,11 +26,13 @@ from tapelight.ports import (
     Identities,
     Json,
     Market,
+    OrderBooks,
     Past,
     Quarantine,
     Reasons,
     Records,
     Scans,
+    TradeDesk,
 )
 from tapelight.web.auth import AuthRest, Directory
 from tapelight.web.auth_oidc import SIGN_IN, oidc_endpoints
@@ -39,12 +41,14 @@ from tapelight.web.files import Dashboard
 from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
 from tapelight.web.oidc import Oidc
+from tapelight.web.orders import order_endpoints
 from tapelight.web.problems import Refused, on_error, on_http, problem
 from tapelight.web.quarantine import quarantine_endpoints
 from tapelight.web.rest import Rest
 from tapelight.web.session import Session
 from tapelight.web.sockets import Http, WebSocketProtocol, bind
 from tapelight.web.stream import Limits, Stream
+from tapelight.web.trading import trading_endpoints
 from tapelight.web.who import Who, who_asks
 from tapelight.web.wire import nearest, quoted
 
@@ -103,6 +107,8 @@ class Gateway:
         code: str = "",
         alerting: Alerting | None = None,
         oidc: Oidc | None = None,
+        orders: OrderBooks | None = None,
+        trader: TradeDesk | None = None,
     ) -> None:
         self._listener = listener or bind(host, port)
         self.port: int = self._listener.getsockname()[1]
@@ -116,6 +122,8 @@ class Gateway:
             *UserRest(auth).endpoints(),
             *oidc_endpoints(auth, oidc),
             *quarantine_endpoints(quarantine),
+            *order_endpoints(orders, trader),
+            *trading_endpoints(orders, trader),
         )
         rest = Rest(
             boards, market, self._figures, past, scans, reasons, records, documents, more, alerting
