@@ -12,6 +12,7 @@ import stamina
 
 from feeds.massive_service import KEY, Service, massive_service
 from tapelight.errors import ConfigError, Rejected, Unavailable
+from tapelight.feeds._rest import ATTEMPTS, Busy, NotServed
 from tapelight.feeds.massive.config import Secret
 from tapelight.feeds.massive.library import Library, past_month, past_year
 from tapelight.feeds.massive.payloads import (
@@ -24,7 +25,7 @@ from tapelight.feeds.massive.payloads import (
     Tickers,
 )
 from tapelight.feeds.massive.reference import Facts, page_of, told_of
-from tapelight.feeds.massive.rest import ATTEMPTS, NotServed, Rest, _retry_after_s
+from tapelight.feeds.massive.rest import Rest, _retry_after_s
 from tapelight.model.compose import compose
 from tapelight.model.daily import DailyFold
 from tapelight.model.past import Told
@@ -86,7 +87,8 @@ async def test_retry_after_is_honoured_and_bounded() -> None:
     found = _retry_after_s(in_http)
     assert found is not None
     assert 25 < found <= 30
-    assert [_retry_after_s(h) for h in ("7", "0.5", "-3", "9999")] == [7.0, 0.5, 0.0, 65.0]
+    waits = [Busy("", _retry_after_s(h)).after_s for h in ("7", "0.5", "-3", "9999")]
+    assert waits == [7.0, 0.5, 0.0, 65.0]
     assert [_retry_after_s(h) for h in (None, "", "soon", "nan")] == [None] * 4
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
+from tapelight.feeds._rest import NotServed, Params
 from tapelight.feeds._symbols import is_symbol, is_test
 from tapelight.feeds._timing import SimulatorClock
 from tapelight.feeds.alpaca.config import AlpacaConfig
@@ -16,7 +17,7 @@ from tapelight.feeds.alpaca.payloads import (
     StockSnapshot,
     TradesPage,
 )
-from tapelight.feeds.alpaca.rest import NotServed, Params, Rest
+from tapelight.feeds.alpaca.rest import open_service
 from tapelight.model.session import Session
 
 SYMBOLS_A_REQUEST = 200
@@ -30,8 +31,8 @@ class Library:
 
     def __init__(self, config: AlpacaConfig) -> None:
         self._config = config
-        self._data = Rest(config.rest, config.key, config.secret)
-        self._broker = Rest(config.broker, config.key, config.secret)
+        self._data = open_service(config.rest, config.key, config.secret)
+        self._broker = open_service(config.broker, config.key, config.secret)
         self._feed = {"test": "iex"}.get(config.feed, config.feed)
         self.missing: list[str] = []
         """What could not be had, in words."""

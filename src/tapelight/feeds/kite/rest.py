@@ -6,14 +6,13 @@ import datetime as dt
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 import httpx
 import msgspec
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
-from tapelight.feeds._websocket import LOOPBACK
+from tapelight.feeds._rest import Service
 from tapelight.feeds.kite.packets import NAN, Tick
 from tapelight.model.session import KOLKATA
 
@@ -101,22 +100,24 @@ class Instrument(msgspec.Struct, frozen=True):
 
 
 class Rest:
-    """Hold the HTTP connection to Kite; the token is read anew for each request."""
+    """Hold the HTTP connections to Kite; the token is read anew for each request.
+
+    Nothing is asked twice here: Kite allows one request of quotes a second.
+    """
 
     def __init__(self, base: str, api_key: str, token: str | Path) -> None:
-        self.calls = 0
         self._api_key = api_key
         self._token = token
-        self._client = httpx.AsyncClient(
-            base_url=base,
-            timeout=httpx.Timeout(20.0, connect=5.0),
-            headers={"X-Kite-Version": "3"},
-            trust_env=urlsplit(base).hostname not in LOOPBACK,
-        )
+        self._service = Service(base, self._headers, _failed, attempts=1)
+
+    @property
+    def calls(self) -> int:
+        """Return the requests so far."""
+        return self._service.calls
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._client.aclose()
+        await self._service.close()
 
     def token(self) -> str:
         """Return the access token of now; raises ConfigError when its file can't be read."""
@@ -132,11 +133,11 @@ class Rest:
 
     async def check(self) -> None:
         """Raise Refused, with the reason, when Kite does not take the key and the token."""
-        await self._get("/user/profile", msgspec.Raw)
+        await self._service.get("/user/profile", msgspec.Raw)
 
     async def instruments(self, exchange: str) -> list[Instrument]:
         """Return the instruments of an exchange, shares and indices alike."""
-        body = await self._body(f"/instruments/{exchange}", {})
+        body = await self._service.body(f"/instruments/{exchange}")
         try:
             rows = csv.DictReader(io.StringIO(body.decode("utf-8")))
             return [_instrument(row) for row in rows]
@@ -150,7 +151,7 @@ class Rest:
             if at:
                 await asyncio.sleep(QUOTE_PAUSE_S)
             asked = {"i": list(names[at : at + QUOTES_AT_ONCE])}
-            answer = await self._get("/quote", Quotes, asked)
+            answer = await self._service.get("/quote", Quotes, asked)
             found += [_tick(quote) for quote in answer.data.values()]
         return found
 
@@ -158,33 +159,17 @@ class Rest:
         """Return the minute bars of an instrument between two local times."""
         span = {"from": f"{begin:%Y-%m-%d %H:%M:%S}", "to": f"{end:%Y-%m-%d %H:%M:%S}"}
         path = f"/instruments/historical/{token}/minute"
-        return (await self._get(path, History, span)).data
+        return (await self._service.get(path, History, span)).data
 
-    async def _get(self, path: str, kind: type[T], params: Mapping[str, Any] | None = None) -> T:
-        body = await self._body(path, params or {})
-        try:
-            return msgspec.json.decode(body, type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Rejected(
-                f"{path} answered in a shape that is not documented: {error}."
-            ) from error
-
-    async def _body(self, path: str, params: Mapping[str, Any]) -> bytes:
-        """Return the body of an answer; raises Refused, Unavailable or Rejected for others."""
-        self.calls += 1
-        headers = {"Authorization": f"token {self._api_key}:{self.token()}"}
-        try:
-            response = await self._client.get(path, params=dict(params), headers=headers)
-        except httpx.HTTPError as error:
-            raise Unavailable(f"Kite's {path} gives no answer: {type(error).__name__}.") from error
-        if response.status_code == 200:
-            return response.content
-        raise _failed(path, response.status_code, response.content)
+    def _headers(self) -> Mapping[str, str]:
+        return {"X-Kite-Version": "3", "Authorization": f"token {self._api_key}:{self.token()}"}
 
 
-def _failed(path: str, status: int, body: bytes) -> Unavailable | Rejected:
+def _failed(path: str, response: httpx.Response) -> Unavailable | Rejected:
+    """Return Refused, Unavailable or Rejected, in Kite's own words."""
+    status = response.status_code
     try:
-        failure = msgspec.json.decode(body, type=Failure)
+        failure = msgspec.json.decode(response.content, type=Failure)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         failure = Failure()
     words = "".join(c for c in failure.message if c.isprintable())[:120]

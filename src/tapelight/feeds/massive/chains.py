@@ -10,7 +10,8 @@ import numpy as np
 from msgspec import Struct
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
-from tapelight.feeds.massive.rest import NotServed, Params, Rest
+from tapelight.feeds._rest import NotServed, Params
+from tapelight.feeds.massive.rest import Rest
 from tapelight.model.batch import Floats
 from tapelight.model.options import Chain, empty_chain, parse_contract
 from tapelight.model.session import NS, Calendar

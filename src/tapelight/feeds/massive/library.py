@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from tapelight.errors import Rejected, Unavailable
+from tapelight.feeds._rest import NotServed, Params
 from tapelight.feeds._timing import SimulatorClock
 from tapelight.feeds.massive.payloads import (
     Condition,
@@ -34,7 +35,7 @@ from tapelight.feeds.massive.payloads import (
     TickerSnapshot,
 )
 from tapelight.feeds.massive.reference import SOURCE, Facts
-from tapelight.feeds.massive.rest import NotServed, Params, Rest
+from tapelight.feeds.massive.rest import Rest
 from tapelight.model.daily import MOST, Crossing, DailyFold, year_before
 from tapelight.model.past import DayBars, Split, day_bars
 from tapelight.model.session import NS, Calendar, Session, session_before

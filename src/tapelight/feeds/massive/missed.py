@@ -7,11 +7,11 @@ from dataclasses import fields
 import numpy as np
 
 from tapelight.errors import Rejected, Unavailable
+from tapelight.feeds._rest import NotServed
 from tapelight.feeds.massive.columns import trade_columns
 from tapelight.feeds.massive.events import TradeEvent
 from tapelight.feeds.massive.library import Library
 from tapelight.feeds.massive.payloads import PastTrade
-from tapelight.feeds.massive.rest import NotServed
 from tapelight.model.batch import MAX_AHEAD_NS, Trades, trades_of
 from tapelight.model.conditions import mask_of
 from tapelight.model.records import Healed, Snapshot

@@ -5,9 +5,9 @@ import datetime as dt
 from collections.abc import Sequence
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
+from tapelight.feeds._rest import NotServed
 from tapelight.feeds.massive.library import Library
 from tapelight.feeds.massive.payloads import NewsItem
-from tapelight.feeds.massive.rest import NotServed
 from tapelight.model.headline import plain, tags_of
 from tapelight.model.records import Article, News
 from tapelight.model.session import NS, Calendar, latest_session, session_before
