@@ -154,7 +154,6 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         books,
         trading,
     )
-    scanner.source_status = parts.sources.status
     parts.rounds = _rounds(parts, config.options.symbols)
     scanner.workers = config.workers
     scanner.listeners.insert(0, parts.workers.on_cycle)
@@ -174,6 +173,7 @@ def _last(engine: Engine, symbol: str) -> float | None:
 def _connect(parts: Parts, config: Config) -> None:
     """Let the scanner ask and call the other parts."""
     scanner, boards, feed = parts.scanner, parts.boards, parts.feed
+    scanner.source_status = parts.sources.status
     scanner.kept = lambda: packed(boards.newest)
     scanner.question_faults = lambda: parts.questions.faults
     scanner.strategy_faults = lambda: parts.strategies.faults
