@@ -14,6 +14,7 @@ from tapelight.market.intake import take
 from tapelight.market.table import Table
 from tapelight.market.view import View, words_of
 from tapelight.model.records import (
+    Correction,
     Digest,
     Disabled,
     Healed,
@@ -119,6 +120,9 @@ class Engine:
                 self.tiers.take(record)
             case Digest():
                 pass
+            case Correction():
+                take(self.table, record)
+                self._take_back(record)
             case _:
                 take(self.table, record)
         return None
@@ -169,6 +173,18 @@ class Engine:
         for record in records:
             healing.take(record)
         return healing
+
+    def _take_back(self, correction: Correction) -> None:
+        """Owe the retraction of what was told on a trade that never was at its price."""
+        wrong, right = correction.wrong, correction.right
+        if right is not None and right.price == wrong.price:
+            return
+        done = f"corrected from {wrong.price:g} to {right.price:g}" if right else "cancelled"
+        reason = f"the trade that it was told on was {done}"
+        row = self.table.universe.rows[correction.symbol]
+        tellers: list[Scan | StrategyRule] = [*self.scans.values(), *self.strategies.values()]
+        for one in tellers:
+            self.owed.add(one.retract(self.table, row, wrong.ts_ns, reason))
 
     def _ask(self, questions: Questions) -> None:
         """Take the set of boards and scans; those whose text is unchanged keep their memory."""

@@ -7,7 +7,7 @@ from market.tape import Tape
 from tapelight.app.frozen import freeze, thaw
 from tapelight.engine import Cycle
 from tapelight.errors import ConfigError
-from tapelight.model.records import Mark
+from tapelight.model.records import Correction, Mark, Print
 from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.life import MOST_TOLD, Live, Told, places
 from tapelight.scan.question import read_question
@@ -246,31 +246,61 @@ def test_without_burst_s_there_is_no_group() -> None:
 # Retracted
 
 
-def test_retract_takes_back_what_fired_and_undoes_the_cooldown() -> None:
+def cancel(tape: Tape, time: str, price: float, right: float = 0.0) -> None:
+    """Cancel the trade of A that was printed at a time, or correct its price."""
+    wrong = Print(tape.ns(time), price, 100.0)
+    instead = Print(wrong.ts_ns, right, 100.0) if right else None
+    tape.engine.apply(Correction(tape.ns(time) + 1, "A", wrong, instead))
+
+
+def test_a_cancelled_trade_takes_back_its_signal_and_undoes_the_cooldown() -> None:
     tape = scan("last > 10", "cooldown_s = 600.0", 'confirm = "last > 99"')
+    step(tape, "09:59:59", 9.9)
     signal = fire(tape)
-    asked = tape.engine.scans["s"]
-    (taken,) = asked.retract(tape.table, "HOD was set during a gap", ids={signal.id})
-    assert (taken.id, taken.state, taken.reason) == (
-        signal.id, "retracted", "HOD was set during a gap",
-    )  # fmt: skip
-    assert asked.retract(tape.table, "again", ids={signal.id}) == []
-    assert asked.life.live == {}
-    step(tape, "10:00:01", 9.9)
+    cancel(tape, "10:00:00.01", 10.5)
+    taken = only(tape.mark("10:00:00.10"))
+    assert (taken.id, taken.state, taken.mark) == (signal.id, "retracted", tape.ns("10:00:00.10"))
+    assert taken.reason == "the trade that it was told on was cancelled"
+    assert taken.values == {"symbol": "A", "last": 9.9}
+    cancel(tape, "10:00:00.01", 10.5)
+    assert step(tape, "10:00:01", 9.9) == []
+    assert tape.engine.scans["s"].life.live == {}
     assert fire(tape, "10:00:02").state == "fired"
 
 
-def test_retract_by_rows_goes_back_to_a_time() -> None:
+def test_a_cancelled_trade_takes_back_no_other_signal() -> None:
     tape = scan("last > 10")
-    found = []
-    for second in (0, 2, 4):
-        found.append(fire(tape, f"10:00:{second:02d}"))
-        step(tape, f"10:00:{second + 1:02d}", 9.9)
-    asked = tape.engine.scans["s"]
-    taken = asked.retract(tape.table, "gap", rows=[0], since_ns=tape.ns("10:00:01"))
-    assert [s.id for s in taken] == [s.id for s in found[1:]]
-    assert asked.retract(tape.table, "gap", rows=[1]) == []
-    assert [s.id for s in asked.retract(tape.table, "gap", rows=[0])] == [found[0].id]
+    first = fire(tape)
+    step(tape, "10:00:01", 9.9)
+    second = fire(tape, "10:00:02")
+    assert step(tape, "10:00:03", 9.9) == []
+    cancel(tape, "10:00:01", 9.9)
+    assert step(tape, "10:00:04") == []
+    cancel(tape, "10:00:02.01", 10.5)
+    assert [(s.id, s.state) for s in tape.mark("10:00:05").signals] == [(second.id, "retracted")]
+    cancel(tape, "10:00:00.01", 10.5)
+    assert [(s.id, s.state) for s in tape.mark("10:00:06").signals] == [(first.id, "retracted")]
+
+
+def test_a_corrected_price_takes_back_a_corrected_size_does_not() -> None:
+    tape = scan("last > 10")
+    fire(tape)
+    cancel(tape, "10:00:00.01", 10.5, right=10.5)
+    assert step(tape, "10:00:01") == []
+    cancel(tape, "10:00:00.01", 10.5, right=9.8)
+    taken = only(tape.mark("10:00:02"))
+    assert taken.reason == "the trade that it was told on was corrected from 10.5 to 9.8"
+
+
+def test_what_can_be_taken_back_survives_a_restart() -> None:
+    tape = scan("last > 10")
+    signal = fire(tape)
+    tape.engine = thaw(freeze(tape.engine))
+    tape.table = tape.engine.table
+    cancel(tape, "10:00:00.01", 10.5)
+    tape.engine = thaw(freeze(tape.engine))
+    tape.table = tape.engine.table
+    assert only(tape.mark("10:00:01")).id == signal.id
 
 
 def test_told_keeps_the_newest() -> None:
@@ -282,6 +312,7 @@ def test_told_keeps_the_newest() -> None:
     again = Told()
     again.take(Live(*each) for each in told.freeze().tolist())
     assert list(again) == list(told)
+    assert told.of_event(0, 0) == []
     told.forget(signals[-2:])
     assert list(told) == signals[-MOST_TOLD:-2]
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from strategy_tape import StrategyTape
+from strategy_tape import CYCLE_NS, StrategyTape
+from tapelight.model.records import Correction, Print
+from tapelight.model.signals import Signal
 
 BASE = ((11.0, 11.0, 10.7, 10.75), (10.75, 10.85, 10.72, 10.8), (10.8, 10.9, 10.75, 10.9))
 
@@ -113,3 +115,39 @@ def test_after_half_past_three_it_does_not_fire(based: StrategyTape) -> None:
         late.at(f"{at}.05")
         missed.append([name for name in late.failing() if name.startswith("minutes")])
     assert missed == [[], ["minutes_to_close"]]
+
+
+def cancelled(tape: StrategyTape, time: str, price: float) -> list[Signal]:
+    """Cancel a print of 100 shares, ask at the next mark, and return what that brought."""
+    wrong = Print(tape.ns(time), price, 100.0)
+    tape.engine.apply(Correction(tape.ns(time) + 1, "A", wrong))
+    return tape.beat((tape.table.now_ns // CYCLE_NS + 1) * CYCLE_NS)
+
+
+def test_a_cancelled_high_takes_its_signal_back_and_begins_the_base_anew(
+    based: StrategyTape,
+) -> None:
+    tape = based.fork()
+    (fired,) = tape.print("09:58:05", 11.01)
+    (taken,) = cancelled(tape, "09:58:05", 11.01)
+    assert (taken.id, taken.state, taken.reason) == (fired.id, "retracted", "correction")
+    assert taken.text.endswith("retracted, the trade that it was told on was cancelled")
+    assert (tape.rule.course["tries"][0], tape.rule.live) == (0, False)
+    assert cancelled(tape, "09:58:05", 11.01) == []
+    tape.print("09:58:10", 10.9)
+    assert tape.rule.memory["high"][0] == 11.0
+    tape.minutes("09:59", *[(10.9, 10.95, 10.85, 10.9, 5_000.0)] * 3)
+    (again,) = tape.print("10:02:05", 11.01)
+    assert again.plan is not None
+    assert (again.state, again.plan.entry) == ("fired", 11.01)
+
+
+def test_an_entry_that_was_traded_is_followed_though_its_signal_is_taken_back(
+    based: StrategyTape,
+) -> None:
+    tape = based.fork()
+    tape.print("09:58:05", 11.01)
+    tape.print("09:58:06", 11.02)
+    assert [s.state for s in cancelled(tape, "09:58:05", 11.01)] == ["retracted"]
+    tape.print("09:58:08", 10.69)
+    assert tape.exits() == [("confirmed", "entry"), ("retracted", "correction"), ("exit", "stop")]

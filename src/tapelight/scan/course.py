@@ -17,12 +17,14 @@ NONE, ARMED, FIRED, CONFIRMED = range(4)
 COURSE = np.dtype(
     [(n, "f8") for n in "entry limit stop risk fill best".split()]
     + [("targets", "f8", (MAX_TARGETS,))]
-    + [(n, "i8") for n in "born_ns fired_ns filled_ns seen_ns expires_ns exit_ns rested_ns".split()]
+    + [(n, "i8") for n in "born_ns fired_ns filled_ns seen_ns expires_ns exit_ns".split()]
+    + [(n, "i8") for n in "rested_ns event_ns".split()]
     + [("tries", "i4"), ("state", "u1"), ("side", "i1"), ("hits", "u1")]
     + [(n, "?") for n in "touched halted held".split()],
     align=True,
 )
-"""One row's course. `rested_ns`: when it last fired, for the cooldown; `held`: whether all held."""
+"""One row's course. `rested_ns`: when it last fired, for the cooldown; `event_ns`: on which print it
+did; `held`: whether all held."""
 
 
 @dataclass(frozen=True, slots=True)

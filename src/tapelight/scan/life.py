@@ -12,11 +12,16 @@ MOST_TOLD = 4_096
 
 
 class Live(NamedTuple):
-    """Name a signal by row and birth (the mark in its id), and say when it fired."""
+    """Name a signal by row and birth (the mark in its id); say when it fired, and on which print."""
 
     row: int
     born_ns: int
     fired_ns: int
+    event_ns: int = 0
+    """The time of the symbol's newest print then."""
+
+
+WIDTH = len(Live._fields)
 
 
 class Burst(NamedTuple):
@@ -29,16 +34,16 @@ class Burst(NamedTuple):
 
 
 class Told:
-    """Keep the newest signals that fired: a ring of (row, born_ns, fired_ns)."""
+    """Keep the newest signals that fired: a ring of (row, born_ns, fired_ns, event_ns)."""
 
     def __init__(self) -> None:
-        self._ring: Int64s = np.zeros((0, 3), np.int64)
+        self._ring: Int64s = np.zeros((0, WIDTH), np.int64)
         self._count = 0
 
     def add(self, signal: Live) -> None:
         """Note one more."""
         if self._count == len(self._ring) < MOST_TOLD:
-            more = np.zeros((max(self._count, 8), 3), np.int64)
+            more = np.zeros((max(self._count, 8), WIDTH), np.int64)
             self._ring = np.concatenate([self._ring, more])[:MOST_TOLD]
         self._ring[self._count % len(self._ring)] = signal
         self._count += 1
@@ -49,6 +54,12 @@ class Told:
         for i in range(begin, self._count):
             yield Live(*self._ring[i % len(self._ring)].tolist())
 
+    def of_event(self, row: int, event_ns: int) -> list[Live]:
+        """Return the signals of a row that fired on the print of a time, oldest first."""
+        kept = self.freeze()
+        found = (kept[:, 0] == row) & (kept[:, 3] == event_ns)
+        return [Live(*each) for each in kept[found].tolist()]
+
     def forget(self, gone: Iterable[Live]) -> None:
         """Drop signals that were taken back."""
         out = set(gone)
@@ -56,12 +67,12 @@ class Told:
 
     def take(self, signals: Iterable[Live]) -> None:
         """Keep these and no others."""
-        self._ring, self._count = np.zeros((0, 3), np.int64), 0
+        self._ring, self._count = np.zeros((0, WIDTH), np.int64), 0
         for signal in signals:
             self.add(signal)
 
     def freeze(self) -> Int64s:
-        """Return what is kept, (signals, 3), oldest first."""
+        """Return what is kept, (signals, 4), oldest first."""
         if self._count <= len(self._ring):
             return self._ring[: self._count].copy()
         return np.roll(self._ring, -(self._count % len(self._ring)), axis=0)
@@ -101,8 +112,8 @@ class Life:
         """Return everything as arrays."""
         return {
             "armed": _table(self.armed.items(), 2),
-            "live": _table(self.live.values(), 3),
-            "over": _table(self.over, 3),
+            "live": _table(self.live.values(), WIDTH),
+            "over": _table(self.over, WIDTH),
             "spent": _rows(self.spent).astype(np.int64),
             "bursts": _table(self.bursts.values(), 4),
             "told": self.told.freeze(),

@@ -1,6 +1,6 @@
 """What becomes of a signal after it fired: confirmed, invalidated, expired, halted, retracted."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -104,24 +104,15 @@ class Lifecycle:
         return [changed(signal, reason="the session ended") for signal in made]
 
     def retract(
-        self,
-        table: Table,
-        reason: str,
-        ids: Collection[str] = (),
-        rows: Collection[int] = (),
-        since_ns: int = 0,
+        self, table: Table, row: int, event_ns: int, reason: str
     ) -> tuple[list[Live], list[Signal]]:
-        """Take back signals of this session: those of `ids`, and of `rows` since `since_ns`.
+        """Take back the signals of this session that `row` gave on the print of `event_ns`.
 
-        Returns them, and a record of each. Those unknown or taken back already are left out.
+        Returns them, and a record of each. Those taken back already are left out.
         """
-        names = table.universe.symbols
-        gone = [
-            signal
-            for signal in self.life.told
-            if (signal.row in rows and signal.fired_ns >= since_ns)
-            or (ids and self.teller.id_of(names[signal.row], signal.born_ns) in ids)
-        ]
+        gone = self.life.told.of_event(row, event_ns)
+        if not gone:
+            return [], []
         self.life.told.forget(gone)
         for signal in gone:
             if self.life.live.get(signal.row) == signal:

@@ -149,6 +149,19 @@ class StrategyRule:
         self._followed[rows] = followed(course)
         return signals
 
+    def retract(self, table: Table, row: int, event_ns: int, reason: str) -> list[Signal]:
+        """Take back the row's newest signal if it fired on the print of `event_ns`."""
+        self._resize(table.n)
+        rows = np.array([row])
+        if int(self.course["event_ns"][row]) != event_ns:
+            return []
+        view, course = View(table, rows), picked(self.course, rows)
+        answers = self._answers(view, self.look(view, course), course, no_entries(1))
+        signals = [*answers.take_back(reason)]
+        put(self.course, rows, course)
+        self._followed[rows] = followed(course)
+        return signals
+
     def explain(self, view: View, at: int) -> tuple[Leaf, ...]:
         """Return every leaf of the view's row `at` as it stands, those of the frame included."""
         rows = np.arange(view.table.n) if view.index is None else view.index

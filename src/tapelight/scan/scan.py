@@ -1,6 +1,5 @@
 """Scans: conditions that fire a signal when they become true."""
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -132,7 +131,7 @@ class Scan:
         born = [life.armed.pop(row, now) for row in fired]
         made = self.teller.records(view, at, born, "fired", self.question.query)
         for record, row, birth in zip(made, fired, born, strict=True):
-            signal = Live(row, birth, now)
+            signal = Live(row, birth, now, record.event_ns)
             life.told.add(signal)
             if self.question.lives:
                 life.live[row] = signal
@@ -187,20 +186,13 @@ class Scan:
         life.over = []
         return [self.teller.bare(table, signal, now) for signal in live]
 
-    def retract(
-        self,
-        table: Table,
-        reason: str,
-        ids: Collection[str] = (),
-        rows: Collection[int] = (),
-        since_ns: int = 0,
-    ) -> list[Signal]:
-        """Take back signals of this session: those of `ids`, and of `rows` since `since_ns`.
+    def retract(self, table: Table, row: int, event_ns: int, reason: str) -> list[Signal]:
+        """Take back the signals of this session that `row` gave on the print of `event_ns`.
 
         Returns a record of each. What is taken back is live no longer; where it was the row's last
         signal, cooldown, re-arm and burst begin anew: it never was.
         """
-        gone, records = self._lifecycle.retract(table, reason, ids, rows, since_ns)
+        gone, records = self._lifecycle.retract(table, row, event_ns, reason)
         for signal in gone:
             if self.fired_ns[signal.row] == signal.fired_ns:
                 self.fired_ns[signal.row], self.fired_price[signal.row] = NEVER, np.nan

@@ -90,10 +90,13 @@ class NewHod(Strategy):
         )
 
     def _remember(self, look: Look, last: Floats, based: Flags) -> dict[str, Floats]:
-        """Return the memory after this moment: a new high ends the base and begins the next."""
+        """Return the memory after this moment: a new high ends the base and begins the next.
+
+        So does one that fell: the print that had set it was cancelled.
+        """
         kept_high, high = look.kept("high"), look["high"]
         first = np.isnan(kept_high)
-        rises = first | (high > kept_high)
+        rises = first | (high != kept_high)
         base_low, leg_low = look.kept("base_low"), look.kept("leg_low")
         leg_low = np.where(first, look["low"], np.where(rises & based, base_low, leg_low))
         return {
