@@ -200,6 +200,16 @@ class Market(Protocol):
         """Return what /health shows: feed state, lag, stale count, journal state, counters."""
 
 
+class Prints(Protocol):
+    """The newest prints of the market: time and sales."""
+
+    def prints(self, symbol: str, limit: int) -> Sequence[Mapping[str, Json]]:
+        """Return {"n","ts_ns","price","size","moves","conditions"}, newest first.
+
+        `n` counts the prints of all symbols. Raises KeyError when the symbol is not watched.
+        """
+
+
 class Past(Protocol):
     """What the gateway may ask of a past second: `at` is ISO 8601 with offset, or HH:MM:SS.
 

@@ -28,6 +28,7 @@ RIGHTS: Mapping[str, tuple[str, str]] = {
     "GET /api/market": ("guest", READ),
     "GET /api/symbols/{symbol}": ("guest", READ),
     "GET /api/bars/{symbol}": ("guest", READ),
+    "GET /api/prints/{symbol}": ("guest", READ),
     "GET /api/why": ("guest", READ),
     "GET /api/signals": ("guest", READ),
     "GET /api/record": ("guest", READ),

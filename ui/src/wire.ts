@@ -22,6 +22,17 @@ export interface BoardInfo {
 /** Start (s, UTC), open, high, low, close, volume. */
 export type Bar = readonly [number, number, number, number, number, number];
 
+/** One print; `n` rises with each print of the market. */
+export interface Print {
+  readonly n: number;
+  readonly ts_ns: number;
+  readonly price: number;
+  readonly size: number;
+  /** Whether its sale conditions let it move the last price. */
+  readonly moves: boolean;
+  readonly conditions: readonly string[];
+}
+
 /** One comparison that a condition saw; `true` is null where a value is unknown. */
 export interface Leaf {
   readonly name: string;
@@ -130,6 +141,7 @@ export type BoardMessage = Envelope &
 export type SymbolMessage = Envelope &
   (({ kind: 'snapshot' } & SymbolSnapshot) | { kind: 'diff'; values: Record<string, Cell> });
 export type BarsMessage = Envelope & { readonly bars: readonly Bar[] };
+export type PrintsMessage = Envelope & { readonly prints: readonly Print[] };
 export type SignalsMessage = Envelope & { readonly signals: readonly Signal[] };
 export type AlertsMessage = Envelope & { readonly alerts: readonly Alert[] };
 export type StatusMessage = Envelope & { readonly status: Status };

@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
 from tapelight.app.data.kept import Kept
+from tapelight.app.prints import PrintTape
 from tapelight.app.publish import Publisher
 from tapelight.app.questions import read_questions
 from tapelight.app.runs import find_run, journal_date, open_journal
@@ -27,6 +28,7 @@ from tapelight.errors import ConfigError
 from tapelight.feeds import replay
 from tapelight.market.baseline import market_curve
 from tapelight.market.view import View
+from tapelight.model.batch import Batch
 from tapelight.model.records import CalendarChoice, Digest, FeedState, Mark, Questions, Record
 from tapelight.model.session import PHASES, Calendar, Session, calendar, clock_zone, iso, parse_time
 from tapelight.scan.sql import answer, compile_query
@@ -268,11 +270,12 @@ class Player:
         self.boards = EngineBoards(self.engine)
         self.market = EngineMarket(self.engine, self.status)
         self.bus = MemoryBus()
-        self.publisher = Publisher(self.boards, self.market, self.bus, self.status)
+        self.prints = PrintTape(lambda: self.engine)
+        self.publisher = Publisher(self.boards, self.market, self.bus, self.status, self.prints)
         web = msgspec.structs.replace(config.web, port=port)
         self.gateway = Gateway(
             self.boards, self.market, self.bus, host=web.host, port=port,
-            hosts=web.hosts, origins=web.origins,
+            hosts=web.hosts, origins=web.origins, prints=self.prints,
         )  # fmt: skip
         self.state = FeedState(0, "replay", "live")
         self.speed = 1.0
@@ -292,6 +295,8 @@ class Player:
                     begin += late
                 await asyncio.sleep(max(due - loop.time(), 0))
             cycle = self.engine.apply(record)
+            if isinstance(record, Batch):
+                self.prints.note(record)
             if cycle is not None:
                 self.publisher.on_cycle(cycle)
         self.state = msgspec.structs.replace(self.state, detail="the replay has ended")

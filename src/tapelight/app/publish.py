@@ -8,7 +8,8 @@ from tapelight.app.views import EngineBoards, EngineMarket, board_state
 from tapelight.engine import Cycle
 from tapelight.market.column import columns
 from tapelight.market.view import View
-from tapelight.ports import Bus, Json
+from tapelight.ports import Bus, Json, Prints
+from tapelight.web.views import PRINTS_SHOWN
 
 REFRESH_NS = 100_000_000
 NS = 1_000_000_000
@@ -27,11 +28,13 @@ class Publisher:
         market: EngineMarket,
         bus: Bus,
         status: Callable[[], Mapping[str, Json]],
+        prints: Prints,
     ) -> None:
         self.boards = boards
         self.market = market
         self.bus = bus
         self.status = status
+        self.prints = prints
         self._shown_ns = 0
 
     def on_cycle(self, cycle: Cycle) -> None:
@@ -73,10 +76,15 @@ class Publisher:
     def _publish_row(self, topic: str, stamp: dict[str, int]) -> None:
         kind, _, rest = topic.partition(":")
         symbol = rest.rpartition(":")[0] if kind == "bars" else rest
-        if kind not in ("symbol", "bars") or symbol not in self.boards.engine.table.universe.rows:
+        if (
+            kind not in ("symbol", "prints", "bars")
+            or symbol not in self.boards.engine.table.universe.rows
+        ):
             return
-        if kind == "symbol":
-            state: dict[str, Json] = {
+        if kind == "prints":
+            state: dict[str, Json] = {"prints": self.prints.prints(symbol, PRINTS_SHOWN)}
+        elif kind == "symbol":
+            state = {
                 "values": self.market.symbol(symbol),
                 "columns": symbol_columns(),
             }

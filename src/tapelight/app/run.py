@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tapelight.app.dispatch import Dispatch
 from tapelight.app.lease import owning
 from tapelight.app.loop import collect_seldom
 from tapelight.app.past import Live, Past
+from tapelight.app.prints import PrintTape
 from tapelight.app.publish import Publisher
 from tapelight.app.quarantine import EngineQuarantine
 from tapelight.app.questions import QuestionFiles
@@ -35,6 +36,7 @@ from tapelight.engine import Engine
 from tapelight.errors import ConfigError
 from tapelight.feeds.failover import Failover
 from tapelight.market.warm import compile_loops
+from tapelight.model.batch import Batch
 from tapelight.model.records import Disabled, FeedState, Pin
 from tapelight.plugins import load
 from tapelight.ports import Feed, Keyed, OptionFeed, Poller, ReferenceFeed
@@ -110,10 +112,11 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scanner = Scanner(data, questions.questions, calendar)
     boards = EngineBoards(scanner.engine)
     market = EngineMarket(scanner.engine, scanner.status)
-    publisher = Publisher(boards, market, bus, scanner.status)
+    prints = PrintTape(lambda: scanner.engine)
+    publisher = Publisher(boards, market, bus, scanner.status, prints)
     dispatch = Dispatch(scanner.clock.now_ns, publisher.on_cycle)
     scanner.listeners.append(dispatch.on_cycle)
-    scanner.on_batch = dispatch.note
+    scanner.on_batch = _noted(dispatch, prints)
     scanner.signal_status = lambda: {
         **dispatch.status(), "track_record": record.status(), "alerts": control.alerting.status(),
         "trader": trading.summary(),
@@ -131,7 +134,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
         quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
         code=control.code, alerting=control.alerting, oidc=control.oidc, orders=books,
-        trader=trading,
+        trader=trading, prints=prints,
     )  # fmt: skip
     control.show(gateway, web.host)
     parts = Parts(
@@ -155,7 +158,6 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         trading,
     )
     parts.rounds = _rounds(parts, config.options.symbols)
-    scanner.workers = config.workers
     scanner.listeners.insert(0, parts.workers.on_cycle)
     _follow(parts)
     _keep_days(scanner, feed, data)
@@ -170,10 +172,19 @@ def _last(engine: Engine, symbol: str) -> float | None:
     return price if price > 0 else None
 
 
+def _noted(dispatch: Dispatch, prints: PrintTape) -> Callable[[Batch], None]:
+    def noted(batch: Batch) -> None:
+        dispatch.note(batch)
+        prints.note(batch)
+
+    return noted
+
+
 def _connect(parts: Parts, config: Config) -> None:
     """Let the scanner ask and call the other parts."""
     scanner, boards, feed = parts.scanner, parts.boards, parts.feed
     scanner.source_status = parts.sources.status
+    scanner.workers = config.workers
     scanner.kept = lambda: packed(boards.newest)
     scanner.question_faults = lambda: parts.questions.faults
     scanner.strategy_faults = lambda: parts.strategies.faults

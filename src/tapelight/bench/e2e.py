@@ -26,6 +26,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tapelight.app.prints import PrintTape
 from tapelight.app.publish import Publisher
 from tapelight.app.scanner import Scanner
 from tapelight.app.views import EngineBoards, EngineMarket
@@ -159,7 +160,9 @@ def scanner_of(folder: Path, start_ns: int = START_NS) -> Scanner:
     market = EngineMarket(scanner.engine, scanner.status)
     bus = MemoryBus()
     bus.subscribe(lambda _topic, _state: None)
-    scanner.listeners.append(Publisher(boards, market, bus, scanner.status).on_cycle)
+    prints = PrintTape(lambda: scanner.engine)
+    publisher = Publisher(boards, market, bus, scanner.status, prints)
+    scanner.listeners.append(publisher.on_cycle)
     scanner.clock.set(start_ns)
     symbols = sorted({e["sym"] for f in trade_frames(200) for e in msgspec.json.decode(f)})
     closes = [5.0 + sum(symbol.encode()) % 97 for symbol in symbols]

@@ -27,6 +27,26 @@ def mask_of(ids: Iterable[int]) -> int:
     return mask
 
 
+WORDS = {
+    2: "average price", 4: "bunched", 5: "bunched, sold", 7: "cash", 8: "closing", 9: "cross",
+    10: "derivatively priced", 12: "extended hours", 13: "extended hours, out of sequence",
+    14: "sweep", 15: "official close", 16: "official open", 17: "opening", 18: "reopening",
+    19: "closing", 20: "next day", 21: "price variation", 22: "prior reference price",
+    25: "opening", 27: "stopped", 28: "reopening", 29: "seller", 30: "sold last",
+    32: "out of sequence", 37: "odd lot", 38: "corrected close", 52: "contingent", 53: "QCT",
+    55: "opening detail",
+}  # fmt: skip
+"""What people call a condition; the regular ones have no word."""
+
+
+def words_of(mask: int) -> list[str]:
+    """Return the words of a mask's conditions."""
+    if not mask:
+        return []
+    words = [word for i, word in WORDS.items() if mask >> i & 1]
+    return [*words, "unknown condition"] if mask & UNKNOWN else words
+
+
 class ConditionRules(msgspec.Struct, frozen=True):
     """Masks that say what a trade bearing any of their bits may not do.
 

@@ -28,6 +28,7 @@ from tapelight.ports import (
     Market,
     OrderBooks,
     Past,
+    Prints,
     Quarantine,
     Reasons,
     Records,
@@ -42,6 +43,7 @@ from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
 from tapelight.web.oidc import Oidc
 from tapelight.web.orders import order_endpoints
+from tapelight.web.prints import print_endpoints
 from tapelight.web.problems import Refused, on_error, on_http, problem
 from tapelight.web.quarantine import quarantine_endpoints
 from tapelight.web.rest import Rest
@@ -109,11 +111,12 @@ class Gateway:
         oidc: Oidc | None = None,
         orders: OrderBooks | None = None,
         trader: TradeDesk | None = None,
+        prints: Prints | None = None,
     ) -> None:
         self._listener = listener or bind(host, port)
         self.port: int = self._listener.getsockname()[1]
         self.stream = Stream(
-            boards, market, bus, epoch=epoch or secrets.token_hex(4), limits=limits
+            boards, market, bus, epoch=epoch or secrets.token_hex(4), limits=limits, prints=prints
         )
         self.gate = Gate(users, guests=guests)
         auth = AuthRest(users, self.gate, code, SIGN_IN if oidc is not None else "")
@@ -124,6 +127,7 @@ class Gateway:
             *quarantine_endpoints(quarantine),
             *order_endpoints(orders, trader),
             *trading_endpoints(orders, trader),
+            *print_endpoints(prints),
         )
         rest = Rest(
             boards, market, self._figures, past, scans, reasons, records, documents, more, alerting

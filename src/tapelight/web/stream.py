@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tapelight.errors import Rejected
-from tapelight.ports import Boards, Bus, Json, Market
+from tapelight.ports import Boards, Bus, Json, Market, Prints
 from tapelight.web.client import SLOW_S, Client
 from tapelight.web.spans import SPANS
 from tapelight.web.topic import Address, Topic
-from tapelight.web.views import SIGNALS_KEPT, State
+from tapelight.web.views import PRINTS_SHOWN, SIGNALS_KEPT, State
 from tapelight.web.wire import nearest, quoted
 
 LINGER_S = 10.0
@@ -56,6 +56,7 @@ class Stream:
         epoch: str,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
+        prints: Prints | None = None,
     ) -> None:
         self.epoch = epoch
         self.limits = limits or Limits()
@@ -65,6 +66,7 @@ class Stream:
         self._boards = boards
         self._market = market
         self._bus = bus
+        self._prints = prints
         self._topics: dict[str, Topic] = {}
         self._sources: dict[str, list[Topic]] = {}
         self._opened = 0
@@ -206,6 +208,8 @@ class Stream:
                 return self._boards.board(address.subject)
             case "bars":
                 return stamp | {"bars": self._market.bars(address.subject, 60)}
+            case "prints" if self._prints is not None:
+                return stamp | {"prints": self._prints.prints(address.subject, PRINTS_SHOWN)}
             case "signals":
                 return stamp | {"signals": self._boards.signals(SIGNALS_KEPT)}
             case "alerts":
@@ -233,6 +237,8 @@ class Stream:
             return Address(name, prefix, subject, name)
         if prefix == "symbol" and self._watched(subject):
             return Address(name, prefix, subject, name)
+        if prefix == "prints" and self._prints is not None and self._watched(subject):
+            return Address(name, prefix, subject, name)
         if prefix == "bars":
             symbol, _, span = subject.rpartition(":")
             if span in SPANS and self._watched(symbol):
@@ -251,8 +257,8 @@ class Stream:
 
     def _unknown(self, name: str) -> str:
         prefix, _, subject = name.partition(":")
-        if prefix in ("symbol", "bars"):
-            symbol, _, span = (subject, "", "1m") if prefix == "symbol" else subject.rpartition(":")
+        if prefix in ("symbol", "prints", "bars"):
+            symbol, _, span = (subject, "", "1m") if prefix != "bars" else subject.rpartition(":")
             if span not in SPANS:
                 return (
                     f"Topic {quoted(name)} has no such span: use bars:SYMBOL:SPAN with one of "
@@ -266,4 +272,5 @@ class Stream:
             )
         boards = [f"board:{board}" for board in self._board_names()]
         known = [*boards, "signals", "status", "symbol:SYMBOL", "bars:SYMBOL:1m"]
+        known += ["prints:SYMBOL"] if self._prints is not None else []
         return f"Topic {quoted(name)} isn't known.{nearest(name, known)}"

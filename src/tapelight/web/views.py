@@ -21,6 +21,8 @@ View = dict[str, Json]
 ALERTS_KEPT = 100
 SIGNALS_KEPT = 100
 """How many signals a snapshot of the topic `signals` shows."""
+PRINTS_SHOWN = 200
+"""How many prints the topic `prints:SYMBOL` shows."""
 
 
 class Change(NamedTuple):
@@ -153,6 +155,20 @@ def _identity(signal: State) -> tuple[Json, ...]:
     return signal["id"], signal["state"], signal["ts_ns"]
 
 
+def _prints_view(state: State, _old: View | None) -> View:
+    return {"prints": state["prints"]}
+
+
+def _prints_change(old: View, new: View) -> Change | None:
+    """Tell the prints that came; where some fell out between, the whole list again."""
+    newest = old["prints"][0]["n"] if old["prints"] else -1
+    fresh = [one for one in new["prints"] if one["n"] > newest]
+    if not fresh:
+        return None
+    whole = len(fresh) == len(new["prints"])
+    return Change("snapshot", new) if whole else Change("diff", {"prints": fresh})
+
+
 def _status_view(state: State, _old: View | None) -> View:
     return {"status": state["status"]}
 
@@ -176,6 +192,7 @@ def _alerts_change(old: View, new: View) -> Change | None:
 _KINDS = {
     "alerts": Kind(_alerts_view, _alerts_change),
     "board": Kind(_board_view, _board_change),
+    "prints": Kind(_prints_view, _prints_change),
     "symbol": Kind(_symbol_view, _symbol_change),
     "signals": Kind(_signals_view, _signals_change),
     "status": Kind(_status_view, _status_change),

@@ -12,6 +12,7 @@ import FeedPanel from './FeedPanel.svelte';
 import HaltPanel from './HaltPanel.svelte';
 import HealthPanel from './HealthPanel.svelte';
 import MarketPanel from './MarketPanel.svelte';
+import PrintPanel from './PrintPanel.svelte';
 import RecordPanel from './RecordPanel.svelte';
 import SignalPanel from './SignalPanel.svelte';
 import TapePanel from './TapePanel.svelte';
@@ -38,6 +39,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   tape: { title: 'Events', hint: 'Signals as they come, newest first', linked: true, load: () => TapePanel },
   chart: { title: 'Chart', hint: 'Candles with studies, levels and signals', linked: true, load: () => ChartPanel },
   card: { title: 'Symbol', hint: 'Every column of a symbol, with its formula', linked: true, load: () => CardPanel },
+  prints: { title: 'Time and sales', hint: 'Each print of a symbol with size and sale conditions', linked: true, load: () => PrintPanel },
   watch: { title: 'Watchlist', hint: 'Your symbols', linked: true, load: () => WatchPanel },
   halts: { title: 'Halts', hint: 'Halted, suspected, resumed, and near a limit band', linked: true, load: () => HaltPanel },
   armed: { title: 'Armed', hint: 'Who is about to fire, and by how much each misses', linked: true, load: () => ArmedPanel },

@@ -15,7 +15,7 @@ import type {
   Status,
   StatusMessage,
 } from '../wire';
-import { BarsSource, BoardSource, sourceFor, SymbolSource, type Source } from './sources.svelte';
+import { BarsSource, BoardSource, PrintsSource, sourceFor, SymbolSource, type Source } from './sources.svelte';
 
 /** Ghosts, arrows and held orders end by themselves: look at them so often (ms). */
 const SWEEP_MS = 250;
@@ -107,6 +107,10 @@ export class Gateway {
     return this.#use(`bars:${symbol}:1m`) as { source: BarsSource; release: () => void };
   }
 
+  prints(symbol: string): { source: PrintsSource; release: () => void } {
+    return this.#use(`prints:${symbol}`) as { source: PrintsSource; release: () => void };
+  }
+
   #use(topic: string): { source: Source; release: () => void } {
     const known = this.#held.get(topic);
     const held = known ?? { source: sourceFor(topic) as Source, uses: 0 };
@@ -158,7 +162,7 @@ export class Gateway {
       // Who lets go and takes up again within one turn keeps what is known: nothing is sent anew.
       for (const [topic, held] of this.#held) if (held.uses === 0) this.#held.delete(topic);
       const topics = [...this.#held.keys()].filter(
-        (topic) => !this.#paused || topic.startsWith('bars:'),
+        (topic) => !this.#paused || topic.startsWith('bars:') || topic.startsWith('prints:'),
       );
       const own = this.user === '' ? [] : [`alerts:${this.user}`];
       this.#connection.watch(['status', 'signals', ...own, ...topics]);

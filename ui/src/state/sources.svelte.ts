@@ -3,7 +3,7 @@
 import { mergeBars } from '../model/bars';
 import { Board } from '../model/board';
 import { fieldOf, type Field } from '../model/columns';
-import type { Bar, BarsMessage, BoardMessage, Cell, Envelope, Fault, SymbolMessage } from '../wire';
+import type { Bar, BarsMessage, BoardMessage, Cell, Envelope, Fault, Print, PrintsMessage, SymbolMessage } from '../wire';
 
 export interface Source {
   apply(message: Envelope): void;
@@ -70,9 +70,34 @@ export class BarsSource implements Source {
   }
 }
 
+/** How many prints a panel keeps while it is open. */
+const PRINTS_KEPT = 1_000;
+
+export class PrintsSource implements Source {
+  /** Newest first. */
+  prints = $state.raw<readonly Print[]>([]);
+  loaded = $state(false);
+  absent = $state('');
+
+  apply(envelope: Envelope): void {
+    const { prints } = envelope as PrintsMessage;
+    const newest = this.prints[0]?.n ?? -1;
+    // A snapshot is the newest part: what was seen before it stays below.
+    const fresh = prints.filter((each) => each.n > newest);
+    this.prints = [...fresh, ...this.prints].slice(0, PRINTS_KEPT);
+    this.loaded = true;
+    this.absent = '';
+  }
+
+  refuse(fault: Fault): void {
+    this.absent = fault.detail;
+  }
+}
+
 /** Return the source for `topic`; signals and status have none of their own. */
 export function sourceFor(topic: string): Source | null {
   if (topic.startsWith('board:')) return new BoardSource();
   if (topic.startsWith('symbol:')) return new SymbolSource();
+  if (topic.startsWith('prints:')) return new PrintsSource();
   return topic.startsWith('bars:') ? new BarsSource() : null;
 }

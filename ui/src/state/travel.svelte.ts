@@ -134,7 +134,7 @@ export class Travel {
 
   async #fill(at: string): Promise<void> {
     const round = (this.#round += 1);
-    const wanted = [...this.#gateway.watched].filter(([topic]) => !topic.startsWith('bars:'));
+    const wanted = [...this.#gateway.watched].filter(([topic]) => /^(board|symbol):/.test(topic));
     const ask_ = async (): Promise<void> => {
       for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
         await this.#one(next[0], next[1], at, round);
