@@ -23,6 +23,7 @@ from tapelight.commands.options import (
 from tapelight.commands.orders import approve, kill, orders, pnl, positions
 from tapelight.commands.scan import scan
 from tapelight.commands.top import top
+from tapelight.commands.trace import trace
 from tapelight.commands.user import user
 from tapelight.commands.why import why
 from tapelight.errors import Bug, ConfigError, TapelightError
@@ -43,6 +44,7 @@ app.command(pnl)
 app.command(positions)
 app.command(scan)
 app.command(top)
+app.command(trace)
 app.command(user)
 app.command(why)
 

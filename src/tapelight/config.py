@@ -67,6 +67,20 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbols: int = 40
 
 
+class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[telemetry]: what an operator sees of this process, besides the gateway's own /metrics."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """/metrics and /health of the scanner for a scraper without an account; 0: none."""
+    trade_port: int = 0
+    """The same of the trader's process; 0: none."""
+    traces: str = ""
+    """Where traces go by OTLP over HTTP, as in http://127.0.0.1:4318/v1/traces; empty: nowhere."""
+    sample: float = 1.0
+    """Share of the signals that are traced, chosen by their ids."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """tapelight.toml."""
 
@@ -90,6 +104,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alerts: Alerts = Alerts()
     journal: JournalLimits = JournalLimits()
     options: Options = Options()
+    telemetry: Telemetry = Telemetry()
     sources: tuple[str, ...] = ()
     """What runs beside the feed: modules of sources/, such as nasdaq_halts and edgar."""
     source: dict[str, dict[str, Any]] = {}

@@ -95,6 +95,8 @@ class Engine:
         """How to copy the whole state, where a recording's holes are to be healed."""
         self.rewind: Callable[[Healed], Healing[Engine] | None] = self._from_base
         """Gives the course since before a hole, reckoned anew up to now; None where it can't."""
+        self.on_step: Callable[[str, str], None] = _unwatched
+        """Called when a mark begins, and after each board, scan or other part of it, by kind and name."""
         self.on_look: Callable[[Engine], None] | None = None
         """Called at each mark while what happened since the last one (a new high) still stands; it
         may read, and change nothing."""
@@ -227,6 +229,7 @@ class Engine:
 
     def _cycle(self, mark: Mark) -> Cycle:
         table = self.table
+        self.on_step("mark", "")
         table.complete_ns = mark.complete_ns
         table.advance(mark.ts_ns)
         if table.rolls != self.rolls:
@@ -235,10 +238,12 @@ class Engine:
         whole = mark.ts_ns % NS == 0
         everything = self._everything() if whole else None
         self.tiers.step(mark.ts_ns, everything)
+        self.on_step("part", "tiers")
         changed = np.zeros(table.n, np.bool_)
         changed[table.changed()] = True
         found = self.owed.tell(table) + self._scan(everything, changed)
         found += self._follow(mark.ts_ns, changed)
+        self.on_step("part", "strategies")
         course = self.course
         late = course.tell(mark.ts_ns)
         signals = sorted(late + found, key=lambda s: (s.scan, s.symbol))
@@ -312,6 +317,7 @@ class Engine:
         for name, scan in self.scans.items():
             asked = _asked(scan, changed, news[name], whole)
             signals += scan.evaluate(view, rows, asked if view is everything else asked[rows])
+            self.on_step("scan", name)
         return signals
 
     def _follow(self, ts_ns: int, changed: Flags) -> list[Signal]:
@@ -321,7 +327,11 @@ class Engine:
         return self.roster.evaluate(self.table, changed, whole, closed, new)
 
     def _rank(self, view: View) -> list[Ranking]:
-        return [board.evaluate(view) for board in self.boards.values()]
+        rankings: list[Ranking] = []
+        for name, board in self.boards.items():
+            rankings.append(board.evaluate(view))
+            self.on_step("board", name)
+        return rankings
 
     def _witness(self, mark: Mark, rankings: list[Ranking], signals: list[Signal]) -> None:
         """Fold the cycle's answers into the running digest."""
@@ -348,6 +358,10 @@ def _asked(scan: Scan, changed: Flags, new: Rows, whole: bool) -> Flags:
     if whole or scan.pulsing:
         return np.asarray(changed | scan.held_rows(len(changed)))
     return changed
+
+
+def _unwatched(_kind: str, _name: str) -> None:
+    """Let nobody look at the steps."""
 
 
 def _is_board(question: Question) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tapelight.app.accounts import accounts, table_account, unaccounted
+from tapelight.app.measures import books_measures
 from tapelight.engine import Engine
 from tapelight.model.batch import Batch, bands_of, bars_of, quotes_of, trades_of
 from tapelight.model.records import Correction, Mark, Print, Snapshot, Symbols
@@ -89,6 +90,8 @@ def test_a_feed_of_samples_has_no_line_and_one_that_counts_nothing_no_books(engi
 def test_the_books_are_metrics(engine: Engine) -> None:
     engine.apply(trade(0, NOON_NS, 1))
     books = accounts({}, engine.table, taken=1)
-    text = exposition(lambda: {"accounts": books, "unaccounted": unaccounted(books)})().decode()
-    assert "tapelight_accounts_table_folded 1.0" in text
-    assert "tapelight_unaccounted 0.0" in text
+    status = {"accounts": books, "unaccounted": unaccounted(books), "counters": {}}
+    text = exposition(lambda: books_measures(status))().decode()
+    assert 'tapelight_events_total{fate="folded",stage="table"} 1.0' in text
+    assert 'tapelight_events_waiting{stage="table"} 0.0' in text
+    assert "tapelight_events_unaccounted 0.0" in text

@@ -57,6 +57,8 @@ class Sender:
         self, outbox: Outgoing, find: Find, post: Post, now_ns: Callable[[], int] = time.time_ns
     ) -> None:
         self.counters: Counter[str] = Counter()
+        self.told: Callable[[Delivery], None] = lambda _delivery: None
+        """Called with each delivery that was tried."""
         self._outbox = outbox
         self._find = find
         self._post = post
@@ -122,6 +124,8 @@ class Sender:
     async def _carry(self, delivery: Delivery) -> None:
         after = await self.send(delivery)
         self.counters[after.state] += 1
+        self.told(after)
+        log.info("alert", signal=after.alert.signal, alert=after.id, state=after.state)
         self._done.append(after)
         self._kick.set()
 

@@ -1,13 +1,14 @@
 """Dispatch: the signals of each mark get the stamps of their way, are published and logged."""
 
 import dataclasses
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import structlog
 
 from tapelight.app.recording import Recording
 from tapelight.app.views import KEEP_SIGNALS
@@ -15,7 +16,9 @@ from tapelight.engine import Cycle, Engine
 from tapelight.model.batch import Batch
 from tapelight.model.signals import Hops, Signal
 from tapelight.stores.signals import SignalLog
+from tapelight.telemetry import Histogram, Measure
 
+log = structlog.get_logger()
 HOPS = ("net", "table", "rule", "send", "total")
 MEASURED = 2_000
 """Signals of which p50 and p99 of each hop are told."""
@@ -51,12 +54,16 @@ class Dispatch:
         self._now_ns = now_ns
         self._publish = publish
         self.log: SignalLog | None = None
+        self.traced: Callable[[Sequence[Signal]], None] = lambda _signals: None
+        """Called with the signals of a mark, their stamps on them."""
         self._run: Callable[[], str] = str
         """DATE/NUMBER of the recording."""
         self._rows: Mapping[str, int] = {}
         """The symbols' rows."""
         self._folded: deque[Folded] = deque(maxlen=BATCHES)
         self._measured: dict[str, deque[float]] = {name: deque(maxlen=MEASURED) for name in HOPS}
+        self._seconds = {name: Histogram() for name in HOPS}
+        self._states: Counter[tuple[str, str]] = Counter()
 
     def open(self, data: Path, engine: Engine, recording: Recording) -> list[Signal]:
         """Open the log beside a recording that begins; returns the newest of a run that goes on.
@@ -84,6 +91,8 @@ class Dispatch:
         """Stamp, publish and log what a mark brought."""
         if cycle.signals:
             cycle = dataclasses.replace(cycle, signals=self._stamped(cycle.signals))
+            self._tell(cycle.signals)
+            self.traced(cycle.signals)
         self._folded.clear()
         self._publish(cycle)
         self.keep(cycle.signals)
@@ -106,12 +115,31 @@ class Dispatch:
             found.append(msgspec.structs.replace(signal, hops=self._measure(hops)))
         return found
 
+    def _tell(self, signals: Sequence[Signal]) -> None:
+        """Count signals and log them: by their ids a line leads to alert and order."""
+        for signal in signals:
+            self._states[signal.scan, signal.state] += 1
+            log.debug(
+                "signal", signal=signal.id, scan=signal.scan, symbol=signal.symbol,
+                state=signal.state, hops=signal.hops.text if signal.hops else "",
+            )  # fmt: skip
+
     def _measure(self, hops: Hops) -> Hops:
         """Count the hops and put them into words."""
         parts = hops.parts_ms()
         for name, ms in parts.items():
             self._measured[name].append(ms)
+            self._seconds[name].add(ms / 1e3)
         return msgspec.structs.replace(hops, text=in_words(parts))
+
+    def measures(self) -> Iterator[Measure]:
+        """Yield for /metrics: signals by scan and state, and the seconds that each hop took."""
+        for (scan, state), count in self._states.items():
+            labels = {"scan": scan, "state": state}
+            yield Measure("signals_total", "Records of signals.", count, labels)
+        for name, seconds in self._seconds.items():
+            doc = "Event to dispatch of a signal, and each hop of it."
+            yield Measure("signal_hop_seconds", doc, seconds, {"hop": name})
 
     def status(self) -> dict[str, Any]:
         """Return what /health shows: ms of each hop over the newest signals, and the log's state."""

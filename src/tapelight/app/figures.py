@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from tapelight.market import fold
 from tapelight.market.table import Table
+from tapelight.telemetry import SECONDS, Histogram
 
 NS = 1_000_000_000
 BIN_MS = 1.0
@@ -23,6 +24,17 @@ class LagHistogram:
     def add_prints(self, lags_ns: npt.NDArray[np.int64]) -> None:
         """Count the lag of each print of a batch."""
         self._bins += np.bincount(np.clip(lags_ns // 1_000_000, 0, BINS), minlength=BINS + 1)
+
+    def seconds(self) -> Histogram:
+        """Return the same in a histogram's buckets; the sum takes each lag for its bin's middle."""
+        found = Histogram()
+        middles = (np.arange(BINS + 1) + 0.5) * BIN_MS / 1e3
+        counts = np.bincount(
+            np.searchsorted(SECONDS, middles), self._bins, minlength=len(SECONDS) + 1
+        )
+        found.counts = [int(count) for count in counts]
+        found.sum = float((self._bins * middles).sum())
+        return found
 
     def quantile(self, q: float) -> float | None:
         """Return the lag in ms below which a share `q` lies (upper edge of its bin)."""
@@ -63,12 +75,20 @@ class Figures:
         self.events_in = 0
         self.gaps = 0
         self.cycle_ns: deque[int] = deque(maxlen=1200)
+        self.cycle_seconds = Histogram()
+        self.changes: Counter[str] = Counter()
+        """Of the feed's state: how often it came to each."""
         self.signals = 0
 
     def reject(self, kind: str, sample: bytes | str) -> None:
         """Count a rejected message and keep the last sample of its kind."""
         self.rejected[kind] += 1
         self.samples[kind] = str(sample)[:200]
+
+    def cycle(self, took_ns: int) -> None:
+        """Note how long a mark took, with all who listen to it."""
+        self.cycle_ns.append(took_ns)
+        self.cycle_seconds.add(took_ns / NS)
 
     def lag_ms(self) -> dict[str, float | None]:
         """Return the lag of the whole run: event time to folded."""

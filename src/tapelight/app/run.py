@@ -14,6 +14,8 @@ from tapelight.app.data.origin import origin_of
 from tapelight.app.dispatch import Dispatch
 from tapelight.app.lease import owning
 from tapelight.app.loop import collect_seldom
+from tapelight.app.measures import scanner_measures
+from tapelight.app.observing import Observing
 from tapelight.app.past import Live, Past
 from tapelight.app.prints import PrintTape
 from tapelight.app.publish import Publisher
@@ -26,6 +28,7 @@ from tapelight.app.scanner import Scanner
 from tapelight.app.sources import Sources
 from tapelight.app.strategies import Budget, StrategyFiles
 from tapelight.app.tier3 import Rounds
+from tapelight.app.tracing import SignalTraces
 from tapelight.app.trading import Asking, Books
 from tapelight.app.trust import remember
 from tapelight.app.views import EngineBoards, EngineMarket
@@ -43,6 +46,7 @@ from tapelight.ports import Feed, Keyed, OptionFeed, Poller, ReferenceFeed
 from tapelight.scan.tiers import BENCHMARKS
 from tapelight.stores.cold.store import ColdStore
 from tapelight.stores.journal.retention import prune
+from tapelight.web.rest import fault as unfit
 from tapelight.web.server import Gateway
 
 log = structlog.get_logger()
@@ -75,6 +79,7 @@ class Parts:
     sources: Sources
     books: Books
     trading: Asking
+    observing: Observing
     rounds: Rounds | None = None
     """Tier 3, where the feed knows options."""
     budget: Budget = field(default_factory=Budget)
@@ -121,6 +126,8 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         **dispatch.status(), "track_record": record.status(), "alerts": control.alerting.status(),
         "trader": trading.summary(),
     }  # fmt: skip
+    budget = Budget()
+    observing = _observing(config, scanner, dispatch, budget)
     past = Past(data, calendar, lambda: _live(scanner))
     reasons = EngineReasons(scanner.engine, boards, past)
     record = TrackRecord(lambda: scanner.engine)
@@ -128,15 +135,13 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     scans = ScanFiles(questions, lambda: scanner.ask(questions.questions))
     control = Control(data, config, bus)
     books, trading = Books(data, lambda symbol: _last(scanner.engine, symbol)), Asking(data)
-    scanner.listeners.append(lambda cycle: control.alerting.on_cycle(cycle, scanner.engine))
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
         quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
         code=control.code, alerting=control.alerting, oidc=control.oidc, orders=books,
-        trader=trading, prints=prints,
+        trader=trading, prints=prints, measures=observing.measures,
     )  # fmt: skip
-    control.show(gateway, web.host)
     parts = Parts(
         scanner,
         gateway,
@@ -156,9 +161,9 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
         Sources(config),
         books,
         trading,
+        observing,
+        budget=budget,
     )
-    parts.rounds = _rounds(parts, config.options.symbols)
-    scanner.listeners.insert(0, parts.workers.on_cycle)
     _follow(parts)
     _keep_days(scanner, feed, data)
     _connect(parts, config)
@@ -180,11 +185,27 @@ def _noted(dispatch: Dispatch, prints: PrintTape) -> Callable[[Batch], None]:
     return noted
 
 
+def _observing(config: Config, scanner: Scanner, dispatch: Dispatch, budget: Budget) -> Observing:
+    """Return what gathers the measures; the gateway's own are added to it."""
+    measures = (lambda: scanner_measures(scanner), dispatch.measures, budget.costs.measures)
+    settings = config.telemetry
+    return Observing(settings, "scanner", settings.port, measures, lambda: unfit(scanner.status()))
+
+
 def _connect(parts: Parts, config: Config) -> None:
     """Let the scanner ask and call the other parts."""
     scanner, boards, feed = parts.scanner, parts.boards, parts.feed
-    scanner.source_status = parts.sources.status
+    parts.control.show(parts.gateway, config.web.host)
+    alerting = parts.control.alerting
+    scanner.listeners.append(lambda cycle: alerting.on_cycle(cycle, scanner.engine))
+    parts.rounds = _rounds(parts, config.options.symbols)
     scanner.workers = config.workers
+    scanner.listeners.insert(0, parts.workers.on_cycle)
+    scanner.source_status = parts.sources.status
+    parts.observing.more = parts.gateway.measures
+    traces = SignalTraces(parts.observing.spans, lambda: scanner.clock.rate)
+    parts.dispatch.traced = traces.on_signals
+    alerting.sender.told = traces.on_delivery
     scanner.kept = lambda: packed(boards.newest)
     scanner.question_faults = lambda: parts.questions.faults
     scanner.strategy_faults = lambda: parts.strategies.faults
@@ -225,6 +246,7 @@ def _attach(parts: Parts, engine: Engine, pins: Sequence[str]) -> None:
     parts.reasons.log = parts.dispatch.log
     parts.record.open(parts.data)
     engine.roster.watch = parts.budget.watch
+    engine.on_step = parts.budget.costs.on_step
 
 
 def _pin(scanner: Scanner, engine: Engine, pins: Sequence[str]) -> None:
@@ -334,6 +356,7 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
                 group.create_task(parts.gateway.serve(), name="gateway"),
                 group.create_task(parts.control.alerting.run(), name="alerting"),
                 group.create_task(scanner.run_marks(), name="marks"),
+                group.create_task(parts.observing.run(), name="observing"),
                 group.create_task(_follow_questions(parts), name="questions"),
                 group.create_task(_follow_strategies(parts), name="strategies"),
                 group.create_task(_warm(parts.past), name="past"),

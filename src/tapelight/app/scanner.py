@@ -262,6 +262,7 @@ class Scanner:
 
     def _feed_changed(self, state: FeedState) -> None:
         self.feed_state = state
+        self.figures.changes[state.state] += 1
         tell = log.warning if state.provisional or state.state == "connecting" else log.info
         tell("feed", name=state.feed, state=state.state, detail=state.detail)
         if state.provisional and state.state == "gap":
@@ -296,7 +297,7 @@ class Scanner:
         self.figures.signals += len(cycle.signals)
         for listener in self.listeners:
             listener(cycle)
-        self.figures.cycle_ns.append(self.clock.now_ns() - begin)
+        self.figures.cycle(self.clock.now_ns() - begin)
         if cycle.whole:
             self._change(ts)
             self.recording.snapshot(self.engine, ts, self.kept)

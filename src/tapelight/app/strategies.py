@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from tapelight.app.costs import Costs
 from tapelight.errors import ConfigError
 from tapelight.model.records import Strategies, StrategyChoice
 from tapelight.model.signals import Signal
@@ -108,6 +109,7 @@ class Budget:
         self.most_s = most_s
         self.times = times
         self._clock = clock
+        self.costs = Costs(clock)
         self._late: dict[str, int] = {}
         self._over: dict[str, str] = {}
 
@@ -116,6 +118,7 @@ class Budget:
         begin = self._clock()
         signals = work()
         took_s = self._clock() - begin
+        self.costs.note("strategy", name, took_s)
         late = self._late.get(name, -1)
         if late < 0:
             self._late[name] = 0

@@ -15,13 +15,16 @@ from msgspec.structs import replace
 
 from tapelight.app.gatewayprices import GatewayPrices
 from tapelight.app.localkey import local_key
+from tapelight.app.measures import trader_measures
+from tapelight.app.observing import Observing
+from tapelight.app.tracing import OrderTraces
 from tapelight.brokers import paper
 from tapelight.config import Config, convert
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.clock import MarketClock
 from tapelight.model.limits import Route, Trade
-from tapelight.model.order_log import OrderRecord, ReadTo, Reported
-from tapelight.model.orders import Approved, Picture
+from tapelight.model.order_log import Intended, OrderRecord, ReadTo, Reported
+from tapelight.model.orders import Approved, OrderRequest, Picture
 from tapelight.model.session import calendar, session_at
 from tapelight.model.signals import Signal
 from tapelight.model.trading import DRY, MAIN, TradeMode, TraderReport
@@ -93,10 +96,17 @@ class Trader:
         self.cursor = 0
         self._remembered_s = 0.0
         self._watched: dict[int, frozenset[str]] = {}
+        settings = config.telemetry
+        self.observing = Observing(
+            settings, "trade", settings.trade_port, [lambda: trader_measures(self.desks)],
+            self._unfit,
+        )  # fmt: skip
+        self.traces = OrderTraces(self.observing.spans, self._order)
 
     async def run(self) -> None:
         """Learn the time, begin an epoch, ask the venue, and go on."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.observing.run(), name="observing")
             group.create_task(self.prices.run(), name="prices")
             await self.prices.begun.wait()
             self.desks = self._open()
@@ -109,6 +119,21 @@ class Trader:
             group.create_task(self._signals(), name="signals")
             group.create_task(self._commands(), name="commands")
             await self._tell()
+
+    def _unfit(self) -> str | None:
+        """Return why no entry would be sent, if none would."""
+        if not self.desks or not self.prices.sure():
+            return "The scanner's clock is not heard: start the scanner, or see its log."
+        faults = (desk.ledger.fault for desk in self.desks)
+        return next((fault for fault in faults if fault), None)
+
+    def _order(self, order: str) -> OrderRequest | None:
+        found = (desk.book.orders.get(order) for desk in self.desks)
+        return next((one.request for one in found if one is not None), None)
+
+    def _told(self, record: OrderRecord) -> None:
+        self.traces.told(record)
+        _tell(record)
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -142,7 +167,7 @@ class Trader:
             now_ns=self.clock.now_ns,
             session_at=lambda ns: session_at(XNYS, ns),
             clock_sure=self.prices.sure,
-            told=_tell,
+            told=self._told,
         )
         return Desk(world, trade)
 
@@ -339,6 +364,9 @@ def open_broker(config: Config, live: bool) -> Broker:
 
 
 def _tell(record: OrderRecord) -> None:
+    if isinstance(record, Intended):
+        request = record.request
+        log.info("order", signal=request.cause, order=request.id, purpose=request.purpose)
     if isinstance(record, Reported) and record.fill is not None:
         fill = record.fill
         log.info(

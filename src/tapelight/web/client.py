@@ -30,6 +30,7 @@ class Client:
         self.topics: dict[str, Topic] = {}
         self.conflated = 0
         self.sent = 0
+        self.sent_bytes = 0
         self._clock = clock
         self._outbox: deque[_Item] = deque()
         self._bytes = 0
@@ -88,6 +89,7 @@ class Client:
                 await send(text)
                 self._sending_since_s = None
                 self.sent += 1
+                self.sent_bytes += len(text)
 
     def _queue(self, topic: Topic | None, text: str) -> None:
         self._outbox.append(_Item(topic, text, self._clock()))

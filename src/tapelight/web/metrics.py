@@ -1,66 +1,69 @@
-"""Market.status() as Prometheus metrics, reckoned when somebody scrapes."""
+"""What the parts of a process measure, in Prometheus's words; reckoned when somebody scrapes."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
-from tapelight.ports import Json
+from tapelight.telemetry import Histogram, Measure, Measures
 
-MOST = 500
-"""How many figures of the status are shown at most."""
+PREFIX = "tapelight_"
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-Figures = Callable[[], Mapping[str, Json]]
 
+class MeasureCollector(Collector):
+    """Turn measures into families: one of a name, with the first one's words."""
 
-def leaves(
-    status: Mapping[str, Json], path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Json]]:
-    """Yield each scalar of a nested mapping with its path; lists are left out."""
-    for key, value in status.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, (*path, str(key)))
-        elif value is not None and not isinstance(value, list | tuple):
-            yield (*path, str(key)), value
-
-
-class StatusCollector(Collector):
-    """Turn numbers into gauges `tapelight_PATH`, those under `counters` into counters.
-
-    Texts become labels of `tapelight_info`: tapelight_info{field="feed_state",value="live"} 1.
-    """
-
-    def __init__(self, figures: Figures) -> None:
-        self._figures = figures
+    def __init__(self, measures: Measures) -> None:
+        self._measures = measures
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families as of now."""
-        info = GaugeMetricFamily(
-            "tapelight_info", "Texts of the status, as labels.", labels=["field", "value"]
-        )
-        seen = {"tapelight_info"}
-        for _, (path, value) in zip(range(MOST), leaves(self._figures()), strict=False):
-            name = re.sub(r"[^a-zA-Z0-9_]", "_", "_".join(("tapelight", *path)))
-            if isinstance(value, str):
-                info.add_metric([name.removeprefix("tapelight_"), value], 1.0)
-            elif name not in seen:
-                seen.add(name)
-                yield _family(name, path, float(value))
-        yield info
+        families: dict[str, Metric] = {}
+        for measure in self._measures():
+            name = PREFIX + measure.name
+            if name not in families:
+                families[name] = _family(name, measure)
+            _add(families[name], name, measure)
+        yield from families.values()
 
 
-def _family(name: str, path: tuple[str, ...], value: float) -> Metric:
-    doc = f"{'.'.join(path)} of /health."
-    if "counters" in path:
-        return CounterMetricFamily(name.replace("_counters_", "_"), doc, value=value)
-    return GaugeMetricFamily(name, doc, value=value)
+def _family(name: str, measure: Measure) -> Metric:
+    if isinstance(measure.value, Histogram):
+        return HistogramMetricFamily(name, measure.doc)
+    if name.endswith("_total"):
+        return CounterMetricFamily(name, measure.doc)
+    return GaugeMetricFamily(name, measure.doc)
 
 
-def exposition(figures: Figures) -> Callable[[], bytes]:
-    """Return a function that renders the metrics in Prometheus's text format."""
+def _add(family: Metric, name: str, measure: Measure) -> None:
+    labels = dict(measure.labels)
+    if not isinstance(measure.value, Histogram):
+        family.add_sample(name, labels, float(measure.value))
+        return
+    edges = [*(str(bound) for bound in measure.value.bounds), "+Inf"]
+    counts = list(accumulate(measure.value.counts))
+    for edge, count in zip(edges, counts, strict=True):
+        family.add_sample(f"{name}_bucket", {**labels, "le": edge}, count)
+    family.add_sample(f"{name}_count", labels, counts[-1])
+    family.add_sample(f"{name}_sum", labels, measure.value.sum)
+
+
+def exposition(measures: Measures) -> Callable[[], bytes]:
+    """Return a function that renders measures, and the process's memory, CPU time and files."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(StatusCollector(figures))
+    registry.register(MeasureCollector(measures))
+    ProcessCollector(namespace=PREFIX.removesuffix("_"), registry=registry)
     return lambda: generate_latest(registry)
+
+
+def counted(name: str, doc: str, counts: Mapping[str, float], label: str) -> Iterable[Measure]:
+    """Return one measure for each entry, told apart by a label."""
+    return [Measure(name, doc, count, {label: key}) for key, count in counts.items()]

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from starlette.responses import Response
 
 from tapelight.ports import Alerting, Boards, Documents, Json, Market, Past, Reasons, Records, Scans
+from tapelight.telemetry import Measures
 from tapelight.web import metrics
 from tapelight.web.alerts import alert_endpoints
 from tapelight.web.documents import document_endpoints
@@ -86,7 +87,7 @@ class Rest:
         self,
         boards: Boards,
         market: Market,
-        own: Callable[[], Mapping[str, Json]],
+        measures: Measures,
         past: Past | None = None,
         scans: Scans | None = None,
         reasons: Reasons | None = None,
@@ -104,7 +105,7 @@ class Rest:
         self._documents = documents
         self._users = users
         self._alerting = alerting
-        self._metrics = metrics.exposition(lambda: {**market.status(), "gateway": own()})
+        self._metrics = metrics.exposition(measures)
         self.endpoints = self._table()
         self._document = document(self.endpoints, _version())
 

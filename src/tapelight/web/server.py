@@ -3,8 +3,7 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +23,6 @@ from tapelight.ports import (
     Bus,
     Documents,
     Identities,
-    Json,
     Market,
     OrderBooks,
     Past,
@@ -35,12 +33,14 @@ from tapelight.ports import (
     Scans,
     TradeDesk,
 )
+from tapelight.telemetry import Measure, Measures
 from tapelight.web.auth import AuthRest, Directory
 from tapelight.web.auth_oidc import SIGN_IN, oidc_endpoints
 from tapelight.web.auth_users import UserRest
 from tapelight.web.files import Dashboard
 from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
+from tapelight.web.metrics import counted
 from tapelight.web.oidc import Oidc
 from tapelight.web.orders import order_endpoints
 from tapelight.web.prints import print_endpoints
@@ -48,7 +48,7 @@ from tapelight.web.problems import Refused, on_error, on_http, problem
 from tapelight.web.quarantine import quarantine_endpoints
 from tapelight.web.rest import Rest
 from tapelight.web.session import Session
-from tapelight.web.sockets import Http, WebSocketProtocol, bind
+from tapelight.web.sockets import Http, WebSocketProtocol, bind, serve_on
 from tapelight.web.stream import Limits, Stream
 from tapelight.web.trading import trading_endpoints
 from tapelight.web.who import Who, who_asks
@@ -65,14 +65,6 @@ DISMISS_S = 0.5
 
 class Users(Directory, Identities, Protocol):
     """Know accounts, sessions and keys."""
-
-
-class _Server(uvicorn.Server):
-    """Leave the signals to the caller."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Gateway:
@@ -112,6 +104,7 @@ class Gateway:
         orders: OrderBooks | None = None,
         trader: TradeDesk | None = None,
         prints: Prints | None = None,
+        measures: Measures = tuple,
     ) -> None:
         self._listener = listener or bind(host, port)
         self.port: int = self._listener.getsockname()[1]
@@ -130,7 +123,16 @@ class Gateway:
             *print_endpoints(prints),
         )
         rest = Rest(
-            boards, market, self._figures, past, scans, reasons, records, documents, more, alerting
+            boards,
+            market,
+            lambda: [*measures(), *self.measures()],
+            past,
+            scans,
+            reasons,
+            records,
+            documents,
+            more,
+            alerting,
         )
         self.endpoints = rest.endpoints
         self._sessions: set[Session] = set()
@@ -149,14 +151,7 @@ class Gateway:
         self._listener.close()
 
     async def _serve_sockets(self) -> None:
-        server = _Server(self._config())
-        serving = asyncio.create_task(server.serve([self._listener]), name="gateway uvicorn")
-        try:
-            await asyncio.shield(serving)
-        finally:
-            server.should_exit = True
-            await asyncio.wait({serving}, timeout=STOP_S)
-            serving.cancel()
+        await serve_on(self._listener, self._config(), STOP_S)
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
@@ -238,19 +233,26 @@ class Gateway:
             "GET /api/openapi.json describes what there is.",
         )
 
-    def _figures(self) -> Mapping[str, Json]:
-        counters = self.stream.counters
-        live = self.stream.clients
-        return {
-            "clients": len(live),
-            "topics": self.stream.topics,
-            "behind_s": max((client.behind_s() for client in live), default=0.0),
-            "counters": {
-                "publications": counters.publications,
-                "messages": counters.messages,
+    def measures(self) -> Iterator[Measure]:
+        """Yield what the stream did, for /metrics."""
+        counters, live = self.stream.counters, self.stream.clients
+        behind_s = max((client.behind_s() for client in live), default=0.0)
+        yield Measure("clients", "WebSocket clients now.", len(live))
+        yield Measure("client_topics", "Topics that somebody watches.", self.stream.topics)
+        yield Measure("client_behind_seconds", "Age of the oldest unsent message.", behind_s)
+        yield from counted(
+            "client_messages_total",
+            "Messages: made for a topic, sent to clients, conflated away.",
+            {
+                "made": counters.messages,
                 "sent": counters.sent + sum(client.sent for client in live),
                 "conflated": counters.conflated + sum(client.conflated for client in live),
-                "closed_slow": counters.closed_slow,
-                "refused": counters.refused,
             },
-        }
+            "fate",
+        )
+        sent_bytes = counters.sent_bytes + sum(client.sent_bytes for client in live)
+        yield Measure("client_sent_bytes_total", "Bytes of the messages sent.", sent_bytes)
+        ends = {"slow": counters.closed_slow, "refused": counters.refused}
+        yield from counted("client_refusals_total", "Closed as slow; refused.", ends, "why")
+        publications = counters.publications
+        yield Measure("publications_total", "Publications on the bus.", publications)

@@ -1,12 +1,16 @@
 """Uvicorn's protocols with the time limits that it lacks, and the listening socket."""
 
+import asyncio
 import errno
 import socket
 from asyncio import TimerHandle, Transport
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import h11
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -26,6 +30,27 @@ BACKLOG = 2_048
 MOST_PORT = 65_535
 SEND_BUFFER = 256 * 1024
 """The kernel's share for one client: what hides how far behind it is."""
+
+
+class Server(uvicorn.Server):
+    """Leave the signals to the caller."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def serve_on(listener: socket.socket, config: uvicorn.Config, stop_s: float) -> None:
+    """Serve an application until cancelled; then end within `stop_s`."""
+    server = Server(config)
+    serving = asyncio.create_task(server.serve([listener]), name="uvicorn")
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await asyncio.wait({serving}, timeout=stop_s)
+        serving.cancel()
 
 
 class Http(H11Protocol):

@@ -28,6 +28,7 @@ class Counters:
         self.publications = 0
         self.messages = 0
         self.sent = 0
+        self.sent_bytes = 0
         self.conflated = 0
         self.closed_slow = 0
         self.refused = 0
@@ -90,6 +91,7 @@ class Stream:
         """Forget a client and its subscriptions."""
         del self.clients[client]
         self.counters.sent += client.sent
+        self.counters.sent_bytes += client.sent_bytes
         self.counters.conflated += client.conflated
         for name in list(client.topics):
             self.unsubscribe(client, name)

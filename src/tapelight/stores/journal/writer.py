@@ -88,6 +88,11 @@ class Writer:
         self._merge()
         self._put(record)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many blocks wait for the disk."""
+        return self._queue.qsize()
+
     def _merge(self) -> None:
         if self._batches:
             merged = merge_batches(self._batches)
