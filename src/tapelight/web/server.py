@@ -123,17 +123,9 @@ class Gateway:
             *print_endpoints(prints),
         )
         rest = Rest(
-            boards,
-            market,
-            lambda: [*measures(), *self.measures()],
-            past,
-            scans,
-            reasons,
-            records,
-            documents,
-            more,
-            alerting,
-        )
+            boards, market, lambda: [*measures(), *self.measures()], past, scans, reasons, records,
+            documents, more, alerting,
+        )  # fmt: skip
         self.endpoints = rest.endpoints
         self._sessions: set[Session] = set()
         self.application = self._application(static)
