@@ -452,7 +452,7 @@ async def test_a_plan_without_prices_stops() -> None:
 
 
 async def test_an_eviction_stands_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tapelight.feeds.massive.run.STAND_BACK_S", 3600.0)
+    monkeypatch.setattr("tapelight.feeds._standing.Evicted.wait_s", 3600.0)
 
     async def on_live(service: Service, connection: Any) -> None:
         await service.send({"ev": "status", "status": "max_connections", "message": "exceeded"})

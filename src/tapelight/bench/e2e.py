@@ -143,7 +143,7 @@ async def _measure(stream: Stream, folder: Path, load: Load) -> tuple[float, flo
     """Return CPU seconds of the loop's thread and of the journal's, and the trades folded."""
     scanner = scanner_of(folder)
     line = Line(stream, Decoder(scanner.universe), scanner)
-    line.release()
+    line.held.release()
     loop = asyncio.get_running_loop()
     await _read_until(line, loop.time() + load.warm_s)
     begin = _spent(scanner)

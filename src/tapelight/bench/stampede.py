@@ -123,7 +123,7 @@ async def _follow(stream: Stream, scanner: Scanner, rate: float, seconds: float)
     """Read until everything that is due has come; the new session begins with the load."""
     decoder = Decoder(scanner.universe)
     line = Line(stream, decoder, scanner)
-    line.release()
+    line.held.release()
     wanted = int(rate * seconds / SIZE) * SIZE
     begin_ns = time.monotonic_ns() + NS
     await stream.send(str(begin_ns))

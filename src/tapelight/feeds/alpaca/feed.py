@@ -2,18 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from tapelight.errors import Rejected, Unavailable
-from tapelight.feeds._tasks import beside
+from tapelight.feeds._following import follow
+from tapelight.feeds._standing import BEFORE_NS, Standing, traded_since
 from tapelight.feeds._timing import Timing
 from tapelight.feeds._websocket import Backoff, Stream, open_stream
 from tapelight.feeds.alpaca.almanac import Almanac
 from tapelight.feeds.alpaca.config import FEEDS, TEST_SYMBOL, AlpacaConfig, check
 from tapelight.feeds.alpaca.decode import Decoder
 from tapelight.feeds.alpaca.library import Library
-from tapelight.feeds.alpaca.line import Evicted, Granted, Line
+from tapelight.feeds.alpaca.line import Granted, Line
 from tapelight.feeds.alpaca.missed import Missed
 from tapelight.feeds.alpaca.picture import (
     Day,
@@ -22,21 +23,15 @@ from tapelight.feeds.alpaca.picture import (
     minute_columns,
     most_active,
     snapshot_of,
-    traded_since,
     volume_of,
 )
-from tapelight.model.records import FeedState, History, Snapshot
-from tapelight.model.session import NS, REGULAR, calendar, latest_session, session_after, session_at
+from tapelight.model.records import History, Snapshot
+from tapelight.model.session import REGULAR, calendar, latest_session, session_after, session_at
 from tapelight.ports import Sink
 
-STAND_BACK_S = 60.0
-"""While another program has the connection: the newer one is refused."""
-PROVED_S = 10.0
 SNAPSHOT_S = 60.0
 AGAIN_S = 30.0
 SETTLE_S = 1.0
-LONGEST_NS = 1_800 * NS
-BEFORE_NS = 2 * NS
 HEADERS = {"Content-Type": "application/msgpack"}
 
 
@@ -71,12 +66,10 @@ class AlpacaFeed:
         self._expired = 0
         """Events that waited for a snapshot when their connection broke."""
         self._connections = 0
-        self._hole_ns = 0
-        self._was_live = False
-        self._said: tuple[str, str, int] | None = None
         self._granted = Granted(frozenset())
         self._asked: set[str] = set()
         self._sink: Sink
+        self._standing: Standing
         self._library: Library | None = None
         self._decoder: Decoder | None = None
         self._almanac: Almanac
@@ -109,44 +102,26 @@ class AlpacaFeed:
         self._library = library = Library(config)
         self._decoder = Decoder(sink.universe, config.encoding == "msgpack", config.quote_lot)
         self._almanac = Almanac(config, sink, library, self._days, self._decoder.rows)
-        self.say("connecting", "")
+        self._standing = standing = Standing(self.name, sink, self._days, self._backoff)
+        standing.say("connecting", "")
         try:
-            while not await self._survived(self._prepare):
+            while not await standing.survived(self._prepare):
                 pass
             while True:
-                await self._survived(self.connection)
+                await standing.survived(self.connection)
         finally:
-            self.say("closed", "")
+            standing.say("closed", "")
             self._library = None
             await library.close()
 
     async def history(self, symbol: str) -> None:
         """Fetch today's minute bars of `symbol` and put them, once a connection."""
-        if self._library is not None and symbol not in self._asked and self._was_live:
+        if (
+            self._library is not None
+            and symbol not in self._asked
+            and self._standing.lived.is_set()
+        ):
             await self._backfill([symbol])
-
-    def say(self, state: str, detail: str) -> None:
-        """Put a FeedState, unless it was the last one said."""
-        hole_ns = self._hole_ns
-        if (state, detail, hole_ns) != self._said:
-            self._said = (state, detail, hole_ns)
-            now_ns, heals = self._sink.clock.now_ns(), self._can_heal()
-            self._sink.put(FeedState(now_ns, self.name, state, detail, hole_ns > 0, hole_ns, heals))
-
-    async def _survived(self, step: Callable[[], Awaitable[None]]) -> bool:
-        """Do a step; after `Unavailable` say so, wait the back-off and return False."""
-        self._backoff.attempt()
-        began = asyncio.get_running_loop().time()
-        try:
-            await step()
-        except (Unavailable, Rejected) as error:
-            if asyncio.get_running_loop().time() - began > PROVED_S:
-                self._backoff.succeeded()
-            self._lose(error)
-            stand_back = STAND_BACK_S if isinstance(error, Evicted) else 0.0
-            await asyncio.sleep(self._backoff.delay_s(stand_back))
-            return False
-        return True
 
     async def _prepare(self) -> None:
         """Check the keys, set the clock, read the references."""
@@ -187,69 +162,22 @@ class AlpacaFeed:
                 if config.feed == "test":
                     symbols = [TEST_SYMBOL]
                 self._granted = await line.subscribe(config.channels, symbols)
-                await self._follow(stream, line)
+                self._standing.heals = config.heal > 0 and self._granted.ticks
+                self._asked = set()
+                await follow(self, self._standing, stream, line, SNAPSHOT_S, AGAIN_S)
             except Unavailable as error:
-                if self._was_live and not self._hole_ns:
-                    self._hole_ns = line.last_ns
-                self._lose(error)  # at once: a close may take a second
+                self._standing.lose(line.last_ns, error)  # at once: a close may take a second
                 raise
             finally:
                 self._stream = None
-                self._expired += line.held_events
-
-    def _lose(self, error: Exception) -> None:
-        """Say why there is no stream."""
-        words = str(error)
-        if not isinstance(error, Evicted):
-            words = f"{words} Check the network; trying again."
-        self.say("gap" if self._hole_ns else "connecting", words)
-
-    async def _follow(self, stream: Stream, line: Line) -> None:
-        """Read on while the snapshot is fetched; put it, then what was held; read on for good."""
-        self._asked = set()
-        async with beside() as tasks:
-            picture: asyncio.Task[Picture | str] | None
-            picture = tasks.create_task(self._picture(stream, line, 0.0), name="alpaca snapshot")
-            while True:
-                await line.read()
-                if picture is None or not picture.done():
-                    continue
-                found, picture = picture.result(), None
-                if isinstance(found, str):
-                    again = self._picture(stream, line, AGAIN_S)
-                    picture = tasks.create_task(again, name="alpaca snapshot again")
-                    line.release()
-                    self._say_live(found)
-                    continue
-                heals = self._can_heal()
-                if heals:
-                    self.say("healing", "the missed trades are being fetched")
-                snapshot = self.put_picture(found)
-                line.release()
-                if heals:
-                    tasks.create_task(self._heal(snapshot), name="alpaca healing")
-                else:
-                    self._say_live("")
-                active = most_active(snapshot, self._config.backfill)
-                symbols = [self._sink.universe.symbols[row] for row in active]
-                tasks.create_task(self._backfill(symbols), name="alpaca backfill")
-
-    async def _picture(self, stream: Stream, line: Line, after_s: float) -> Picture | str:
-        """Return the day so far, or in words why there is none; the line holds meanwhile."""
-        await asyncio.sleep(after_s)
-        line.hold()
-        try:
-            async with asyncio.timeout(SNAPSHOT_S):
-                await self._set_clock()
-                return await self.picture()
-        except TimeoutError:
-            return f"the snapshot took over {SNAPSHOT_S:g} s"
-        except (Unavailable, Rejected) as error:
-            return f"no snapshot: {error}"
-        finally:
-            stream.wake()
+                self._expired += line.held.events
 
     async def picture(self) -> Picture:
+        """Set the clock and return the day so far of all symbols that are watched."""
+        await self._set_clock()
+        return await self.day()
+
+    async def day(self) -> Picture:
         """Return the day so far of all symbols that are watched."""
         if self._config.feed == "test":
             return Picture({}, {})
@@ -270,22 +198,26 @@ class AlpacaFeed:
         self._sink.put(snapshot)
         return snapshot
 
-    def _can_heal(self) -> bool:
-        """Tell whether a hole is open whose trades may be fetched: not from before the first stream."""
-        hole_ns = self._sink.clock.now_ns() - self._hole_ns if self._hole_ns else LONGEST_NS
-        return self._config.heal > 0 and self._granted.ticks and hole_ns < LONGEST_NS
+    def say_live(self, fault: str) -> None:
+        """Say that the stream is live; without a snapshot the day's figures stay provisional."""
+        self._standing.live((self._granted.detail, *self._rest().missing), fault)
 
-    async def _heal(self, snapshot: Snapshot) -> None:
+    async def heal(self, snapshot: Snapshot) -> None:
         """Bring the trades that the hole missed."""
         assert self._decoder is not None
-        now_ns = self._sink.clock.now_ns()
-        missed = Missed(self._rest(), self._sink, self._decoder, self._hole_ns, now_ns)
+        since_ns, until_ns = self._standing.hole()
+        missed = Missed(self._rest(), self._sink, self._decoder, since_ns, until_ns)
         symbols = self._sink.universe.symbols
-        wanted = [symbols[r] for r in traded_since(snapshot, self._hole_ns - BEFORE_NS)]
+        wanted = [symbols[r] for r in traded_since(snapshot, since_ns - BEFORE_NS)]
         most = self._config.heal
         await asyncio.sleep(SETTLE_S)
         self._sink.put(await missed.fetch(wanted[:most], wanted[most:]))
-        self._say_live("")
+        self.say_live("")
+
+    async def fill(self, snapshot: Snapshot) -> None:
+        """Bring the minute bars of the most active symbols."""
+        active = most_active(snapshot, self._config.backfill)
+        await self._backfill([self._sink.universe.symbols[row] for row in active])
 
     async def _backfill(self, symbols: list[str]) -> None:
         """Put today's minute bars of some symbols; what fails is counted and may be asked again."""
@@ -303,18 +235,6 @@ class AlpacaFeed:
             if columns is not None:
                 self._sink.put(History(self._sink.clock.now_ns(), columns))
                 await asyncio.sleep(0)
-
-    def _say_live(self, fault: str) -> None:
-        """Say that the stream is live; without a snapshot the day's figures stay provisional."""
-        now_ns = self._sink.clock.now_ns()
-        if not fault:
-            self._hole_ns = 0
-        elif not self._hole_ns:
-            self._hole_ns = min(now_ns, latest_session(self._days, now_ns).start_ns)
-        missing = "; ".join(self._rest().missing)
-        words = (self._granted.detail, fault, missing)
-        self.say("live", "; ".join(word for word in words if word))
-        self._was_live = True
 
     def _silence_s(self) -> float | None:
         """Return how long the stream may be mute: None while no session runs or time stands."""

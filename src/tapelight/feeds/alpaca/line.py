@@ -7,24 +7,20 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from tapelight.errors import ConfigError, Unavailable
+from tapelight.feeds._held import Held
+from tapelight.feeds._standing import Evicted
 from tapelight.feeds._websocket import Stream
 from tapelight.feeds.alpaca.config import FREE_SYMBOLS, AlpacaConfig
 from tapelight.feeds.alpaca.decode import Decoded, Decoder
 from tapelight.feeds.alpaca.events import Control, ErrorEvent, SubscriptionEvent, SuccessEvent
 from tapelight.feeds.alpaca.rest import NO_PLAN, REFUSED
-from tapelight.model.batch import Batch
 from tapelight.ports import Sink
 
 HANDSHAKE_S = 10.0
 CONFIRM_S = 10.0
 SYMBOLS_A_MESSAGE = 1000
-MAX_HELD_EVENTS = 3_000_000
 TOO_MANY_SYMBOLS, TOO_MANY_CONNECTIONS = 405, 406
 ONCE_A_MINUTE = "bars"
-
-
-class Evicted(Unavailable):
-    """Say that another program has the connection that the keys allow."""
 
 
 class TooMany(Unavailable):
@@ -53,13 +49,7 @@ class Line:
         self._stream, self._decoder, self._sink = stream, decoder, sink
         self._config = config
         self._pack = config.encoding == "msgpack"
-        self._held: list[Decoded] | None = []
-        self._held_events = 0
-
-    @property
-    def held_events(self) -> int:
-        """Return how many events are held back."""
-        return 0 if self._held is None else self._held_events
+        self.held = Held(sink)
 
     async def authenticate(self) -> None:
         """Go through the handshake; raises ConfigError when the keys are refused."""
@@ -129,45 +119,17 @@ class Line:
         for control in found.controls:
             if isinstance(control, ErrorEvent):
                 _fail(control)
-        if self._held is None:
+        if not self.held.holds:
             self._sink.alive(now_ns)
         return found.controls
 
-    def hold(self) -> None:
-        """Keep what comes back from now on, until `release`."""
-        if self._held is None:
-            self._held = []
-            self._held_events = 0
-
-    def release(self) -> None:
-        """Deliver what was held back, as received now, and hold nothing more."""
-        held, self._held = self._held or [], None
-        now_ns = self._sink.clock.now_ns()
-        for found in held:
-            if found.batch is not None:
-                found.batch = replace(found.batch, ts_recv_ns=now_ns)
-            self._put(found)
-
     def _deliver(self, found: Decoded) -> None:
-        if self._held is None:
-            self._put(found)
-            return
-        if found.batch is None and not found.halts and not found.corrections:
-            return
-        self._held.append(found)
-        self._held_events += _events_of(found.batch) + len(found.corrections)
-        if self._held_events > MAX_HELD_EVENTS:
-            raise Unavailable(
-                "The snapshot took so long that the stream ran over; connecting anew."
-            )
-
-    def _put(self, found: Decoded) -> None:
         if found.batch is not None:
-            self._sink.put(found.batch)
+            self.held.put(found.batch)
         for halt in found.halts:
-            self._sink.put(halt)
+            self.held.put(halt)
         for correction in found.corrections:
-            self._sink.put(correction)
+            self.held.put(correction)
 
     async def _until(self, wanted: str) -> None:
         try:
@@ -184,13 +146,6 @@ class Line:
             await self._stream.send(msgspec.msgpack.encode(message))
         else:
             await self._stream.send(msgspec.json.encode(message).decode())
-
-
-def _events_of(batch: Batch | None) -> int:
-    if batch is None:
-        return 0
-    parts = (batch.trades, batch.quotes, batch.bars, batch.bands)
-    return sum(len(part.row) for part in parts if part is not None)
 
 
 def _fail(error: ErrorEvent) -> None:

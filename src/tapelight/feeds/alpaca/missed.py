@@ -7,6 +7,7 @@ import numpy as np
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.feeds._sip import EXCHANGES, mask_of_letters
+from tapelight.feeds._standing import BEFORE_NS
 from tapelight.feeds.alpaca.decode import Decoder
 from tapelight.feeds.alpaca.library import Library
 from tapelight.feeds.alpaca.moments import text_ns
@@ -18,8 +19,6 @@ from tapelight.ports import Sink
 AT_ONCE = 4
 PACE_S = 0.3
 """Between two requests of each: the free plan allows 200 a minute."""
-BEFORE_NS = 2_000_000_000
-"""Asked for before the hole too: what was on its way when the stream broke."""
 Line = tuple[int, int, float, float, int, int, int]
 
 

@@ -107,13 +107,6 @@ def most_active(snapshot: Snapshot, count: int) -> list[int]:
     return [int(snapshot.row[i]) for i in order if known[i]]
 
 
-def traded_since(snapshot: Snapshot, since_ns: int) -> list[int]:
-    """Return the rows that have traded since a time, those with most dollars first."""
-    rows = most_active(snapshot, len(snapshot.row))
-    since = frozenset(snapshot.row[snapshot.updated_ns >= since_ns].tolist())
-    return [row for row in rows if row in since]
-
-
 def minute_columns(
     bars: Sequence[PastBar], row: int, session: Session, until_ns: int
 ) -> Bars | None:

@@ -19,8 +19,8 @@ class AlpacaPoller(AlpacaFeed):
         self._connections += 1
         while True:
             begun_ns = self._sink.clock.now_ns()
-            self.put_picture(await self.picture())
-            self._say_live("")
+            self.put_picture(await self.day())
+            self.say_live("")
             self._sink.alive(begun_ns)
             await asyncio.sleep(pause_s)
 

@@ -90,7 +90,7 @@ class MassiveFeed:
                 tasks.create_task(run.newsroom.keep(run.live), name="massive news")
         finally:
             self._run = None
-            run.say("closed", "")
+            run.closed()
             await rest.close()
 
     def owns(self) -> str:

@@ -2,30 +2,25 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
 from tapelight.errors import ConfigError, Unavailable
+from tapelight.feeds._held import Held
+from tapelight.feeds._standing import Evicted
 from tapelight.feeds._websocket import Stream
 from tapelight.feeds.massive.config import Secret
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.feeds.massive.events import StatusEvent
-from tapelight.model.batch import Batch
 from tapelight.ports import Sink
 
 HANDSHAKE_S = 10.0
 CONFIRM_S = 3.0
 """How long subscriptions may take to be confirmed; what is not by then is refused."""
 TOPICS_A_MESSAGE = 500
-MAX_HELD_EVENTS = 3_000_000
-"""Trades and quotes kept while a snapshot is on its way, some 150 MB; beyond, connect anew."""
 PRICES = ("T", "A", "AM")
 """Channels that carry prices, the best first."""
-
-
-class Evicted(Unavailable):
-    """Say that another program took the connection that the key allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +48,7 @@ class Line:
         self._decoder = decoder
         self._sink = sink
         self._authenticated = False
-        self._held: list[Batch] | None = []
-        self._held_events = 0
+        self.held = Held(sink)
 
     async def authenticate(self, key: Secret) -> None:
         """Go through the handshake; raises ConfigError when the key is refused."""
@@ -101,42 +95,12 @@ class Line:
         for kind, sample in decoded.rejected:
             self._sink.reject(kind, sample)
         if decoded.batch is not None:
-            self._deliver(decoded.batch)
+            self.held.put(decoded.batch)
         for status in decoded.statuses:
             self._check(status)
-        if self._held is None:
+        if not self.held.holds:
             self._sink.alive(now_ns)
         return decoded.statuses
-
-    @property
-    def held_events(self) -> int:
-        """How many events wait for a snapshot; they are lost with the connection, in its hole."""
-        return 0 if self._held is None else self._held_events
-
-    def hold(self) -> None:
-        """Keep batches back from now on, until `release`."""
-        if self._held is None:
-            self._held = []
-            self._held_events = 0
-
-    def release(self) -> None:
-        """Deliver what was held back, as received now, and hold nothing more."""
-        held, self._held = self._held or [], None
-        now_ns = self._sink.clock.now_ns()
-        for batch in held:
-            self._sink.put(replace(batch, ts_recv_ns=now_ns))
-
-    def _deliver(self, batch: Batch) -> None:
-        if self._held is None:
-            self._sink.put(batch)
-            return
-        self._held.append(batch)
-        parts = (batch.trades, batch.quotes, batch.bars, batch.bands)
-        self._held_events += sum(len(part.row) for part in parts if part is not None)
-        if self._held_events > MAX_HELD_EVENTS:
-            raise Unavailable(
-                "The snapshot took so long that the stream ran over; connecting anew."
-            )
 
     async def _until(self, wanted: str) -> None:
         try:

@@ -8,20 +8,19 @@ import numpy as np
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._rest import NotServed
+from tapelight.feeds._standing import BEFORE_NS
 from tapelight.feeds.massive.columns import trade_columns
 from tapelight.feeds.massive.events import TradeEvent
 from tapelight.feeds.massive.library import Library
 from tapelight.feeds.massive.payloads import PastTrade
 from tapelight.model.batch import MAX_AHEAD_NS, Trades, trades_of
 from tapelight.model.conditions import mask_of
-from tapelight.model.records import Healed, Snapshot
+from tapelight.model.records import Healed
 from tapelight.ports import Sink
 
 AT_ONCE = 16
 PACE_S = 0.18
 """Between two requests of each: some 90 a second, as many as the service likes to see."""
-BEFORE_NS = 2_000_000_000
-"""Asked for before the hole too: what was on its way when the stream broke."""
 TAKEN_BACK = frozenset({7, 8, 10, 11})
 """Values of `correction` of a print in error or cancelled, and of the record that says so.
 Source: the consolidated tape's correction indicators; not verified against the service."""
@@ -101,10 +100,3 @@ NO_TRADES = trades_of([], [], [], [], [], [], [])
 def _joined(parts: Sequence[Trades]) -> Trades:
     pieces = [NO_TRADES, *parts]
     return Trades(*(np.concatenate([getattr(p, f.name) for p in pieces]) for f in fields(Trades)))
-
-
-def traded_since(snapshot: Snapshot, since_ns: int) -> list[int]:
-    """Return the rows that have traded since a time, those with most dollars first."""
-    at = np.flatnonzero(snapshot.updated_ns >= since_ns)
-    dollars = np.nan_to_num(snapshot.volume[at] * snapshot.last[at])
-    return [int(row) for row in snapshot.row[at][np.argsort(-dollars, kind="stable")]]
