@@ -321,7 +321,7 @@ async def test_a_wrong_token_is_told_in_one_sentence() -> None:
 async def test_a_token_that_expires_waits_for_the_next_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tapelight.feeds.kite.feed.LOGIN_S", 0.02)
+    monkeypatch.setattr("tapelight.feeds.kite.rest.Refused.wait_s", 0.02)
     path = tmp_path / "token"
     path.write_text(TOKEN + "\n")
     async with service(*shares()) as kite:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -17,10 +17,11 @@ import numpy as np
 
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.feeds._prints import FAULTS, Prints
+from tapelight.feeds._standing import Standing
 from tapelight.feeds._websocket import Backoff, Stream, open_stream
 from tapelight.model.batch import Batch, size
 from tapelight.model.daily import DailyFold, levels
-from tapelight.model.records import FeedState, Reference, References, Snapshot
+from tapelight.model.records import Reference, References, Snapshot
 from tapelight.model.session import calendar, latest_session
 from tapelight.ports import Sink
 
@@ -91,23 +92,23 @@ class VenueFeed:
         self._backoff = Backoff()
         self._counts = {"frames": 0, "events": 0, "trades": 0, "quotes": 0, "superseded": 0, "ignored": 0, "rejected": 0,
                         "expired": 0, "connections": 0}  # fmt: skip
-        self._hole_ns = 0
+        self._standing: Standing
         self._last_ns = 0
-        self._said: tuple[str, str, int] | None = None
 
     async def run(self, sink: Sink) -> None:
         """Feed `sink` until cancelled; raises ConfigError for a symbol that the venue has not."""
         self._sink = sink
         sink.clock.set(time.time_ns())
-        self._say("connecting", "")
+        self._standing = standing = Standing(self.name, sink, self._calendar, self._backoff)
+        standing.say("connecting", "")
         self._put_references(await self._days())
         # What was traded before the first connection was not seen.
-        self._hole_ns = latest_session(self._calendar, sink.clock.now_ns()).start_ns
+        standing.hole_ns = latest_session(self._calendar, sink.clock.now_ns()).start_ns
         try:
             while True:
-                await self._survived(self._connection)
+                await standing.survived(self._connection)
         finally:
-            self._say("closed", "")
+            standing.say("closed", "")
 
     async def history(self, symbol: str) -> None:
         """Do nothing: a venue's minute bars are not fetched."""
@@ -115,22 +116,6 @@ class VenueFeed:
     def counts(self) -> Mapping[str, int]:
         """Return the running totals."""
         return dict(self._counts)
-
-    def _say(self, state: str, detail: str) -> None:
-        hole_ns = self._hole_ns
-        if (state, detail, hole_ns) != self._said:
-            self._said = (state, detail, hole_ns)
-            now = self._sink.clock.now_ns()
-            self._sink.put(FeedState(now, self.name, state, detail, hole_ns > 0, hole_ns))
-
-    async def _survived(self, step: Callable[[], Awaitable[None]]) -> None:
-        self._backoff.attempt()
-        try:
-            await step()
-        except Unavailable as error:
-            words = f"{error} Check the network; trying again."
-            self._say("gap" if self._hole_ns else "connecting", words)
-            await asyncio.sleep(self._backoff.delay_s())
 
     async def _connection(self) -> None:
         """Hold one connection until it ends, which is always by an exception."""
@@ -141,9 +126,9 @@ class VenueFeed:
                     await stream.send(message)
             try:
                 await self._follow(stream)
-            finally:
-                if self._last_ns and not self._hole_ns:
-                    self._hole_ns = self._last_ns
+            except Unavailable as error:
+                self._standing.lose(self._last_ns, error)  # at once: a close may take a second
+                raise
 
     async def _follow(self, stream: Frames) -> None:
         """Hold batches back until today's bars are there; then read on for good."""
@@ -155,13 +140,11 @@ class VenueFeed:
                 held += await self._read(stream)
                 if len(held) > MAX_HELD:
                     raise Unavailable("The day's bars took so long that the stream ran over.")
-            self._hole_ns = 0
-            self._say("live", "")
+            self._standing.live()
             self._put_picture(picture.result())
             now = self._sink.clock.now_ns()
             while held:
                 self._sink.put(replace(held.pop(0), ts_recv_ns=now))
-            self._backoff.succeeded()
             while True:
                 for batch in await self._read(stream):
                     self._sink.put(batch)

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from urllib.parse import urlencode
 
@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
+from tapelight.feeds._standing import Standing
 from tapelight.feeds._websocket import Backoff, Silent, Stream, open_stream
 from tapelight.feeds.kite.config import EXCHANGES, KiteConfig
 from tapelight.feeds.kite.listing import Listing
@@ -18,7 +19,7 @@ from tapelight.feeds.kite.packets import HEARTBEAT, Tick, packets, tick
 from tapelight.feeds.kite.rest import Refused, Rest
 from tapelight.feeds.kite.samples import Samples
 from tapelight.model.batch import Bars
-from tapelight.model.records import FeedState, History
+from tapelight.model.records import History
 from tapelight.model.session import (
     KOLKATA,
     MINUTE_NS,
@@ -30,8 +31,6 @@ from tapelight.model.session import (
 )
 from tapelight.ports import Sink
 
-LOGIN_S = 30.0
-"""Between looks whether somebody has logged in again."""
 MOST_HELD = 200_000
 """Samples held back until the picture is there."""
 TOKENS_AT_ONCE = 500
@@ -69,13 +68,11 @@ class KiteFeed:
         self._totals["connections"] = 0
         self._decode = msgspec.json.Decoder(Note).decode
         self._sink: Sink
+        self._standing: Standing
         self._rest: Rest | None = None
         self._listing: Listing
-        self._hole_ns = 0
         self._last_ns = 0
         """Market time of the newest packet."""
-        self._was_live = False
-        self._said: tuple[str, str, int] | None = None
 
     async def run(self, sink: Sink) -> None:
         """Feed `sink` until cancelled; raises ConfigError where the first login is refused."""
@@ -84,12 +81,13 @@ class KiteFeed:
         self._rest = rest = Rest(config.rest, config.api_key, config.token())
         self._listing = Listing(config, rest)
         sink.clock.set(self._now_ns())
-        self.say("connecting", "")
+        self._standing = standing = Standing(self.name, sink, self._days, self._backoff)
+        standing.say("connecting", "")
         try:
             while True:
-                await self._survived(self.connection)
+                await standing.survived(self._connected)
         finally:
-            self.say("closed", "")
+            standing.say("closed", "")
             self._rest = None
             await rest.close()
 
@@ -114,28 +112,15 @@ class KiteFeed:
         calls = {"requests": self._rest.calls} if self._rest is not None else {}
         return self._totals | asdict(self._samples.counts) | calls
 
-    def say(self, state: str, detail: str) -> None:
-        """Put a FeedState, unless it was the last one said."""
-        hole_ns = self._hole_ns
-        if (state, detail, hole_ns) != self._said:
-            self._said = (state, detail, hole_ns)
-            now_ns = self._sink.clock.now_ns()
-            self._sink.put(FeedState(now_ns, self.name, state, detail, hole_ns > 0, hole_ns))
-
-    async def _survived(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do a step; after `Unavailable` say so and wait. The first refused login is told."""
-        self._backoff.attempt()
+    async def _connected(self) -> None:
+        """Connect once; raises ConfigError where the first login is refused."""
         try:
-            await step()
+            await self.connection()
         except (Unavailable, Rejected) as error:
-            refused = isinstance(error, Refused)
-            if refused and not self._was_live:
+            if isinstance(error, Refused) and not self._standing.lived.is_set():
                 raise ConfigError(str(error)) from error
-            if self._was_live and not self._hole_ns:
-                self._hole_ns = self._last_ns
-            words = str(error) if refused else f"{error} Check the network; trying again."
-            self.say("gap" if self._hole_ns else "connecting", words)
-            await asyncio.sleep(self._backoff.delay_s(LOGIN_S if refused else 0.0))
+            self._standing.lose(self._last_ns, error)
+            raise
 
     async def prepare(self) -> Rest:
         """Check the login and load the day's instruments."""
@@ -192,10 +177,7 @@ class KiteFeed:
         """Put the picture, which closes a hole, then what came meanwhile."""
         self._each(picture, self._samples.picture)
         self._put()
-        self._hole_ns = 0
-        self.say("live", self._listing.detail)
-        self._was_live = True
-        self._backoff.succeeded()
+        self._standing.live([self._listing.detail])
         self._take(held)
 
     def _take(self, ticks: list[Tick]) -> None:

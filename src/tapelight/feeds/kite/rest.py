@@ -13,6 +13,7 @@ import msgspec
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.feeds._rest import Service
+from tapelight.feeds._standing import StandBack
 from tapelight.feeds.kite.packets import NAN, Tick
 from tapelight.model.session import KOLKATA
 
@@ -20,11 +21,15 @@ T = TypeVar("T")
 QUOTES_AT_ONCE = 500
 QUOTE_PAUSE_S = 1.0
 """Kite allows one request of quotes a second."""
+LOGIN_S = 30.0
+"""Between looks whether somebody has logged in again."""
 LOGIN = "log in to Kite again and put the new token there; it is valid until about 06:00 IST."
 
 
-class Refused(Unavailable):
+class Refused(StandBack):
     """Say that Kite no longer takes the access token."""
+
+    wait_s = LOGIN_S
 
 
 class Failure(msgspec.Struct):
