@@ -108,6 +108,24 @@ def writer(path: Path) -> sa.Engine:
     return engine
 
 
+def rebuildable(path: Path, busy_s: float = BUSY_S) -> sa.Engine:
+    """Return the engine of what can be had again: WAL, synchronous=NORMAL, any thread.
+
+    The last changes before a power cut may lack. A writer waits `busy_s` for another one.
+    """
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"check_same_thread": False, "timeout": busy_s},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    return engine
+
+
 def reason(error: Exception) -> str:
     """Return an error's first line: the driver's own words."""
     return str(getattr(error, "orig", None) or error).splitlines()[0]

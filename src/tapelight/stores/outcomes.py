@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tapelight.errors import ConfigError
 from tapelight.model.outcomes import Outcome
+from tapelight.stores.database import reason, rebuildable
 
 FILE = "outcomes.db"
 WAITING = 20_000
@@ -45,14 +46,14 @@ class OutcomeStore:
         self.lost = 0
         self._most = waiting
         self._due: dict[str, Outcome] = {}
-        self._engine = _engine(self.path)
+        self._engine = rebuildable(self.path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with self._engine.begin() as connection:
                 _metadata.create_all(connection)
         except (SQLAlchemyError, OSError) as error:
             raise ConfigError(
-                f"{self.path} can't be opened ({_reason(error)}): give a writable --data, or move "
+                f"{self.path} can't be opened ({reason(error)}): give a writable --data, or move "
                 "the file away if it is damaged."
             ) from error
         self._thread = ThreadPoolExecutor(1, "outcomes")
@@ -118,7 +119,7 @@ class OutcomeStore:
             with self._engine.begin() as connection:
                 connection.execute(amended, [_row(outcome) for outcome in batch.values()])
         except (SQLAlchemyError, OSError) as error:
-            self.state = f"failed: {_reason(error)}"
+            self.state = f"failed: {reason(error)}"
             return batch
         self.state = "ok"
         self.written += len(batch)
@@ -133,21 +134,3 @@ def _row(outcome: Outcome) -> dict[str, Any]:
         "ts_ns": outcome.ts_ns,
         "payload": msgspec.json.encode(outcome).decode(),
     }
-
-
-def _engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        connect_args={"check_same_thread": False, "timeout": CLOSE_S},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _set_up(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    return engine
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tapelight.errors import ConfigError
 from tapelight.model.past import Fact, Split
+from tapelight.stores.database import reason, rebuildable
 
 FILE = "catalog.db"
 BUSY_S = 15.0
@@ -72,7 +73,7 @@ class Catalog:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self._engine = _engine(self.path)
+        self._engine = rebuildable(self.path, BUSY_S)
         self._newest: dict[tuple[str, str], str] | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -199,9 +200,8 @@ class Catalog:
             raise self._fault(error) from error
 
     def _fault(self, error: Exception) -> ConfigError:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         return ConfigError(
-            f"{self.path} can't be used ({reason}): give a writable --data, or move the folder "
+            f"{self.path} can't be used ({reason(error)}): give a writable --data, or move the folder "
             "away if it is damaged; what was pulled or recorded can be had again."
         )
 
@@ -212,17 +212,3 @@ def _fact(row: dict[str, Any]) -> Fact:
         symbol=row["symbol"], kind=row["kind"], values=values, valid_from=row["valid_from"],
         known_ns=row["known_ns"], source=row["source"],
     )  # fmt: skip
-
-
-def _engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        connect_args={"check_same_thread": False, "timeout": BUSY_S},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _set_up(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    return engine
