@@ -26,7 +26,7 @@ from tapelight.commands.top import top
 from tapelight.commands.trace import trace
 from tapelight.commands.user import user
 from tapelight.commands.why import why
-from tapelight.errors import Bug, ConfigError, TapelightError
+from tapelight.errors import Bug, ConfigError, Conflict, TapelightError
 
 app = cyclopts.App(
     name="tapelight",
@@ -77,7 +77,11 @@ def _known(group: BaseExceptionGroup[BaseException]) -> tuple[TapelightError | N
     if len(known) < len(leaves):
         return None, 1
     others = [e for e in known if not isinstance(e, ConfigError)]
-    return (others[0], 1) if others else (known[0], 2)
+    if not others:
+        return known[0], 2
+    from tapelight.app.keeper import FENCED
+
+    return others[0], FENCED if isinstance(others[0], Conflict) else 1
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -97,21 +101,13 @@ def _loop(main_task: Any) -> Any:
     """Run a coroutine on the fastest loop at hand; SIGTERM ends it like Ctrl-C."""
     import asyncio
 
-    from tapelight.app.loop import few_arenas, run_until_stopped
+    from tapelight.app.loop import few_arenas, loop_factory, run_until_stopped
     from tapelight.telemetry import log_to_stderr
 
     few_arenas()
     log_to_stderr()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(run_until_stopped(main_task))
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 @app.command
@@ -196,8 +192,7 @@ def run(
     """
     import msgspec
 
-    from tapelight.app.run import assemble, open_feed, serve
-    from tapelight.app.tradechild import TradeChild, run_trader
+    from tapelight.app.tradechild import TradeChild
     from tapelight.config import load
 
     settings = load(config)
@@ -211,8 +206,10 @@ def run(
     folder = data_folder(data, settings.data)
     child = TradeChild(folder, settings.web.port, config, dry_run, live)
     if role == "trade":
-        _loop(run_trader(settings, child, die_with_parent))
+        _loop(child.begin(settings, die_with_parent))
         return
+    from tapelight.app.run import assemble, open_feed, serve
+
     child.confirm(settings)
     parts = assemble(settings, open_feed(settings, feed), folder)
     print(f"Dashboard: http://{settings.web.host}:{settings.web.port}", file=sys.stderr)

@@ -1,20 +1,25 @@
 """Every Protocol of the system on one page; none has more than four methods."""
 
+from __future__ import annotations
+
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from tapelight.model.batch import Floats
 from tapelight.model.clock import MarketClock
 from tapelight.model.order_log import Armed, Killed, OrderRecord
 from tapelight.model.orders import Order, OrderRequest, Picture, Report, Statement
 from tapelight.model.outcomes import ScanRecord
-from tapelight.model.past import DayBars, Told
-from tapelight.model.records import Record, Snapshot
 from tapelight.model.session import Session
 from tapelight.model.signals import Signal
-from tapelight.model.universe import Universe
+
+if TYPE_CHECKING:
+    # They bring NumPy, which the trader's process does without.
+    from tapelight.model.batch import Floats
+    from tapelight.model.past import DayBars, Told
+    from tapelight.model.records import Record, Snapshot
+    from tapelight.model.universe import Universe
 
 Cell = float | str | bool | None
 Row = Mapping[str, Cell]

@@ -85,3 +85,8 @@ def log_to_stderr(level: str = "", *, as_json: bool | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def counted(name: str, doc: str, counts: Mapping[str, float], label: str) -> Iterable[Measure]:
+    """Return one measure for each entry, told apart by a label."""
+    return [Measure(name, doc, count, {label: key}) for key, count in counts.items()]

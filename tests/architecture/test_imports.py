@@ -89,6 +89,17 @@ def test_help_needs_nothing_heavy() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
+def test_the_trader_starts_without_what_the_scanner_needs() -> None:
+    code = (
+        f"import sys, tapelight.app.tradechild; print(*(m for m in {HEAVY!r} if m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30,
+        cwd=rules.SRC,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
 def test_lazy_relative_and_type_checking_imports_count() -> None:
     sources = rules.parse(
         tapelight="",

@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -55,10 +55,19 @@ def begin_worker(nice: int) -> None:
         os.nice(nice)
 
 
-def die_with_parent() -> None:
-    """Let the kernel end this process when its parent ends (Linux)."""
+def die_with_parent(parent: int = 0, number: int = signal.SIGTERM) -> None:
+    """Let the kernel end this process by a signal when its parent ends (Linux)."""
     if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        parent = parent or os.getppid()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the fastest loop at hand."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

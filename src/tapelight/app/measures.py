@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tapelight.app.scanner import Scanner
 from tapelight.orders.desk import Desk
 from tapelight.ports import Json
-from tapelight.telemetry import Measure
-from tapelight.web.metrics import counted
+from tapelight.telemetry import Measure, counted
+
+if TYPE_CHECKING:
+    from tapelight.app.scanner import Scanner  # which brings the engine; the trader is here too
 
 FEED_STATES = ("connecting", "live", "gap", "polling", "healing", "waiting", "closed")
 WELL = frozenset(("ok", "live", "replay"))
@@ -16,7 +17,7 @@ MOMENT = ("waiting", "unaccounted")
 """What an account says of now; the rest of it only grows."""
 
 
-def scanner_measures(scanner: Scanner) -> Iterator[Measure]:
+def scanner_measures(scanner: "Scanner") -> Iterator[Measure]:
     """Yield what the scanner knows of feed, books, table, cycle and queues."""
     status = scanner.status()
     yield from _feed(scanner, status)
@@ -30,7 +31,7 @@ def scanner_measures(scanner: Scanner) -> Iterator[Measure]:
     yield from _signals(status)
 
 
-def _feed(scanner: Scanner, status: Mapping[str, Json]) -> Iterator[Measure]:
+def _feed(scanner: "Scanner", status: Mapping[str, Json]) -> Iterator[Measure]:
     feed, figures = status["feed"], scanner.figures
     for state in sorted({*FEED_STATES, feed["state"]}):
         labels = {"feed": feed["name"], "state": state}
@@ -75,7 +76,7 @@ def _table(status: Mapping[str, Json]) -> Iterator[Measure]:
     yield Measure("questions_refused", "Boards, scans, strategies refused or switched off.", off)
 
 
-def _queues(scanner: Scanner, status: Mapping[str, Json]) -> Iterator[Measure]:
+def _queues(scanner: "Scanner", status: Mapping[str, Json]) -> Iterator[Measure]:
     journal = status["journal"]
     yield Measure("journal_up", "1: the journal is written.", journal["state"] in WELL)
     yield Measure("journal_bytes_total", "Bytes of the journal.", journal["bytes"])

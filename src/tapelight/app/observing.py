@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from tapelight.app.tracing import NoSpans, Spans
 from tapelight.config import Telemetry
 from tapelight.errors import ConfigError
 from tapelight.telemetry import LoopLag, Measure, Measures
-from tapelight.web.operations import Operations
+
+if TYPE_CHECKING:
+    from tapelight.web.operations import Operations
 
 EXTRA = "pip install 'tapelight[traces]'"
 
@@ -32,7 +35,7 @@ class Observing:
         self._parts = tuple(parts)
         self.more: Measures = tuple
         """What the listener shows besides: the gateway's, which shows them itself."""
-        self.operations = Operations(self._all, unfit, settings.host, port) if port else None
+        self.operations = self._listening(unfit, settings.host, port) if port else None
 
     def measures(self) -> Iterator[Measure]:
         """Yield the measures of every part."""
@@ -44,6 +47,11 @@ class Observing:
     def _all(self) -> Iterator[Measure]:
         yield from self.measures()
         yield from self.more()
+
+    def _listening(self, unfit: Callable[[], str | None], host: str, port: int) -> "Operations":
+        from tapelight.web.operations import Operations
+
+        return Operations(self._all, unfit, host, port)
 
     async def run(self) -> None:
         """Watch the loop, and serve; until cancelled, when the spans that wait are sent."""

@@ -1,4 +1,8 @@
-"""The trader as a child process of the scanner: it dies with it, and is started again when it ends."""
+"""The trader as a child of the scanner: it dies with it, and is started again when it ends.
+
+The child of the scanner is a keeper, and the trader the keeper's: where the trader is killed, the next
+one is there some milliseconds later; where the keeper is killed too, the scanner starts another.
+"""
 
 import asyncio
 import contextlib
@@ -7,18 +11,19 @@ import signal
 import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import structlog
 
-from tapelight.app.loop import die_with_parent
-from tapelight.app.trader import Trader, TraderOptions, open_broker, routed
+from tapelight.app.keeper import FINAL, keep
+from tapelight.app.trader import PAPER, Trader, TraderOptions, open_broker, routed
 from tapelight.config import Config
 from tapelight.errors import ConfigError
+from tapelight.plugins import load
+from tapelight.telemetry import log_to_stderr
 
 log = structlog.get_logger()
-FENCED = 3
-"""Exit code of a trader that another one fenced off, or that the configuration does not let start."""
 SHORTEST_S, LONGEST_S = 0.2, 10.0
 STOP_S = 5.0
 WORD = "LIVE"
@@ -46,6 +51,19 @@ class TradeChild:
         if typed.strip() != WORD:
             raise ConfigError(f"That was not {WORD}: nothing was started.")
 
+    def begin(self, config: Config, with_parent: bool) -> Coroutine[None, None, None]:
+        """Become the keeper, and return in each of its children what that one has to run."""
+        if not with_parent:
+            self.confirm(config)
+        log_to_stderr()
+        if config.use_broker != PAPER:
+            load("brokers", config.use_broker)
+        if config.telemetry.trade_port:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no thread before the fork
+            import_module("tapelight.web.operations")
+        keep(with_parent)
+        return _run(config, self)
+
     async def beside(self, config: Config, scanner: Coroutine[None, None, None]) -> None:
         """Run the scanner, and a trader beside it as long as it runs."""
         if not self.dry_run and not routed(config, self.data):
@@ -70,7 +88,7 @@ class TradeChild:
                 code = await child.wait()
             finally:
                 await _end(child)
-            if code in (2, FENCED):
+            if code in FINAL:
                 log.error("the trader has ended and stays so; see its message above", code=code)
                 return
             lived_s = asyncio.get_running_loop().time() - began_s
@@ -88,12 +106,8 @@ class TradeChild:
         return [*made, *(flag for flag, given in flags if given)]
 
 
-async def run_trader(config: Config, child: TradeChild, with_parent: bool) -> None:
+async def _run(config: Config, child: TradeChild) -> None:
     """Run the trader in this process until it is stopped."""
-    if with_parent:
-        die_with_parent()
-    else:
-        child.confirm(config)
     options = TraderOptions(
         data=child.data,
         url=f"http://{config.web.host}:{child.port}",

@@ -34,9 +34,9 @@ from tapelight.plugins import load
 from tapelight.ports import Broker
 from tapelight.stores.commands import Command, Commands
 from tapelight.stores.killswitch import KillFile
-from tapelight.stores.orders import SqliteOrderLog
+from tapelight.stores.orders import FILE, SqliteOrderLog
 from tapelight.stores.signalqueue import SignalQueue
-from tapelight.stores.traderstate import tell
+from tapelight.stores.traderstate import tell, told
 
 log = structlog.get_logger()
 NS = 1_000_000_000
@@ -45,6 +45,8 @@ PAPER = "paper"
 TELL_S = 0.5
 PRICES_S = 0.7
 """How long a signal waits for the prices of its symbol; less than its age may be."""
+BEAT_S = 0.5
+"""How long the first beat of the scanner is waited for, where there are orders to look after."""
 LOOK_S = 2.0
 """How long the first signal waits for the first look at the venue."""
 LOOK_BACK_NS = 10 * NS
@@ -108,7 +110,7 @@ class Trader:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.observing.run(), name="observing")
             group.create_task(self.prices.run(), name="prices")
-            await self.prices.begun.wait()
+            await self._learn_time()
             self.desks = self._open()
             names = (MAIN, DRY)
             self.named = dict(zip(names, self.desks, strict=False))
@@ -134,6 +136,22 @@ class Trader:
     def _told(self, record: OrderRecord) -> None:
         self.traces.told(record)
         _tell(record)
+
+    async def _learn_time(self) -> None:
+        """Wait for the first beat; where something may be open and none comes, go by the last one.
+
+        Without a beat no entry goes, but what is held is looked after and the kill switch obeyed.
+        """
+        last = told(self.options.data)
+        opened = (self.options.data / FILE).exists()
+        try:
+            async with asyncio.timeout(BEAT_S if opened and last is not None else None):
+                await self.prices.begun.wait()
+        except TimeoutError:
+            assert last is not None
+            passed_ns = int(max(time.time() - last.ts_s, 0.0) * NS * last.rate)
+            self.clock.set(last.market_ns + passed_ns, last.rate)
+            log.warning("no beat of the scanner: no entry goes until one comes")
 
     # --- starting --------------------------------------------------------------------------------
 

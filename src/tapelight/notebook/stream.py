@@ -4,16 +4,17 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-import polars as pl
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tapelight.errors import ConfigError, Unavailable
-from tapelight.notebook.frames import bars_frame, frame, signals_frame
+
+if TYPE_CHECKING:
+    import polars as pl
 
 View = dict[str, Any]
 MAX_BYTES = 16 * 1024 * 1024
@@ -39,8 +40,10 @@ class Update:
     new: View
     """What the message brought."""
 
-    def frame(self) -> pl.DataFrame:
+    def frame(self) -> "pl.DataFrame":
         """Return the topic's present state as a frame."""
+        from tapelight.notebook.frames import bars_frame, frame, signals_frame
+
         view, prefix = self.view, self.topic.partition(":")[0]
         if prefix == "board":
             names = [column["name"] for column in view["columns"]]

@@ -1,6 +1,6 @@
 """What the parts of a process measure, in Prometheus's words; reckoned when somebody scrapes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -62,8 +62,3 @@ def exposition(measures: Measures) -> Callable[[], bytes]:
     registry.register(MeasureCollector(measures))
     ProcessCollector(namespace=PREFIX.removesuffix("_"), registry=registry)
     return lambda: generate_latest(registry)
-
-
-def counted(name: str, doc: str, counts: Mapping[str, float], label: str) -> Iterable[Measure]:
-    """Return one measure for each entry, told apart by a label."""
-    return [Measure(name, doc, count, {label: key}) for key, count in counts.items()]

@@ -33,14 +33,13 @@ from tapelight.ports import (
     Scans,
     TradeDesk,
 )
-from tapelight.telemetry import Measure, Measures
+from tapelight.telemetry import Measure, Measures, counted
 from tapelight.web.auth import AuthRest, Directory
 from tapelight.web.auth_oidc import SIGN_IN, oidc_endpoints
 from tapelight.web.auth_users import UserRest
 from tapelight.web.files import Dashboard
 from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
-from tapelight.web.metrics import counted
 from tapelight.web.oidc import Oidc
 from tapelight.web.orders import order_endpoints
 from tapelight.web.prints import print_endpoints

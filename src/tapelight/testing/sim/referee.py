@@ -6,20 +6,15 @@ from decimal import Decimal
 
 from tapelight.model.limits import Limits
 from tapelight.model.order_log import Adopted, Killed, OrderRecord, Reported, Split
-from tapelight.model.orders import BUY, ZERO, Order, OrderRequest, Statement
+from tapelight.model.orders import ZERO, OrderRequest, Statement
 from tapelight.orders.book import Book
 from tapelight.orders.case import HUNDRED, NS, NS_IN_MS
 from tapelight.stores.orders import records_of
+from tapelight.testing.audit import Audit
 from tapelight.testing.sim.disk import Disk
 from tapelight.testing.sim.life import Life
 from tapelight.testing.sim.market import Market
 from tapelight.testing.venue import Resting, Venue
-
-CENT = Decimal("0.01")
-
-
-class Violation(AssertionError):
-    """Say which invariant broke, and how."""
 
 
 class Referee:
@@ -167,111 +162,16 @@ class Referee:
 
     def calm(self, book: Book) -> bool:
         """Tell whether nothing is on its way any more."""
-        if self._stuck(book):
-            return False
-        return not book.leaving and not self._uncovered(book) and not self._apart(book)
+        return self._audit(book).calm(self.now_ns)
 
     def final(self, book: Book) -> None:
         """Hold the end of a run to what must be true then."""
-        for invariant, what in (
-            *(("I9 nothing open for ever", f"{o.id} is {o.state}") for o in self._stuck(book)),
-            *(("I9 protected", what) for what in self._uncovered(book)),
-            *(("I4 positions", what) for what in self._apart(book)),
-            *(("I1 one order an intent", what) for what in self._duplicates()),
-            *(("I3 evidence", what) for what in self._mismatches(book)),
-            *(("I9 complete", what) for what in self._forgotten(book)),
-            *(("I8 accounting", what) for what in self._miscounted(book)),
-        ):
+        for invariant, what in self._audit(book).final(self.now_ns, self.taken, self.touched):
             self.say(invariant, what)
         self._log()
 
-    def _stuck(self, book: Book) -> list[Order]:
-        """Return the orders that should have come to an end by now."""
-        return [
-            order
-            for order in book.live.values()
-            if order.state != "working" or 0 < order.request.expires_ns < self.now_ns
-        ]
-
-    def _uncovered(self, book: Book) -> list[str]:
-        """Return what of our positions rests on no stop, or is covered twice."""
-        found = []
-        for symbol in self.market.states:
-            ours, resting = book.ours(symbol), book.reducing(symbol)
-            covered = sum((order.left for order in resting), ZERO)
-            if covered > abs(ours) or (covered < abs(ours) and book.plan_of(symbol)):
-                found.append(f"{ours} {symbol} are ours, {covered} are covered")
-        return found
-
-    def _apart(self, book: Book) -> list[str]:
-        """Return where the book and the venue hold different positions."""
-        return [
-            f"{symbol}: {book.quantity(symbol)} in the book, {held} at the venue"
-            for symbol, held in self.venue.holdings.items()
-            if book.quantity(symbol) != held
-        ]
-
-    def _duplicates(self) -> list[str]:
-        found = [
-            f"{id_} has {len(o)} orders" for id_, o in self.venue.clients.items() if len(o) > 1
-        ]
-        causes: dict[str, int] = {}
-        for order in self._entries():
-            causes[order.request.cause] = causes.get(order.request.cause, 0) + 1
-        return found + [f"signal {c} has {n} orders" for c, n in causes.items() if n > 1]
-
-    def _mismatches(self, book: Book) -> list[str]:
-        """Return orders of which book and venue say different things."""
-        found = []
-        for id_, at_venue in self.venue.clients.items():
-            order, there = book.orders.get(id_), at_venue[0]
-            if order is None:
-                found.append(f"{id_} is at the venue and in no book")
-            elif (order.state, order.filled) != (there.state, there.filled):
-                found.append(f"{id_}: {order.state} {order.filled}, there {there.state}")
-        ended = {"working", "filled", "cancelled", "expired"}
-        found += [
-            f"{o.id} is {o.state}, and the venue never had it"
-            for o in book.orders.values()
-            if o.state in ended and o.id not in self.venue.clients
-        ]
-        return found
-
-    def _forgotten(self, book: Book) -> list[str]:
-        causes = {order.request.cause for order in book.orders.values()}
-        return [f"signal {cause} was taken, and has no verdict" for cause in self.taken - causes]
-
-    def _miscounted(self, book: Book) -> list[str]:
-        """Return where the money of fills is not that of the venue, to the cent."""
-        found = []
-        for order in self.venue.orders:
-            mine = [fill for fill in book.fills if fill.order == order.request.id]
-            paid = sum((fill.price * fill.quantity for fill in mine), ZERO)
-            fees = sum((fill.fee for fill in mine), ZERO)
-            if paid.quantize(CENT) != order.cost.quantize(CENT) or fees != order.fee:
-                found.append(f"{order.request.id}: {paid} $ and {fees} $, there {order.cost} $")
-        for symbol, position in book.positions.items():
-            total = sum((f.signed for f in book.fills if f.symbol == symbol), ZERO)
-            if total != position.quantity:
-                found.append(f"{symbol}: {position.quantity} held, fills add up to {total}")
-            if symbol not in self.touched:
-                found += self._turned(symbol)
-        return found
-
-    def _turned(self, symbol: str) -> list[str]:
-        """Return where orders that were to reduce have turned a position around."""
-        fills = sorted(
-            (ts_ns, number, quantity if order.request.side == BUY else -quantity, order)
-            for number, order in enumerate(self.venue.orders)
-            for ts_ns, quantity, _ in order.fills
-            if order.request.symbol == symbol
-        )
-        held, found = ZERO, []
-        for _, _, signed, order in fills:
-            if order.request.reduces and abs(held + signed) > abs(held):
-                found.append(f"{order.request.id} turned {held} {symbol} into {held + signed}")
-            held += signed
-        return found
+    def _audit(self, book: Book) -> Audit:
+        return Audit(book, self.venue, tuple(self.market.states))
 
     def _log(self) -> None:
         """Walk the chain, and hold that epochs only grow."""
