@@ -81,8 +81,11 @@ class Recorder:
         self._since_ns, self._lost = self.market.now_ns, []
         self._tell("gap", heals)
 
-    def come_back(self, heals: bool) -> None:
-        """Close the hole with the day so far, and bring the trades that were lost if it heals."""
+    async def come_back(self, heals: bool) -> None:
+        """Close the hole with the day so far, and bring the trades that were lost if it heals.
+
+        The market waits for the healing, which could not overtake one that goes as fast as it can.
+        """
         self.scanner.put(self._picture())
         if heals:
             self._tell("healing", heals)
@@ -92,6 +95,8 @@ class Recorder:
             )
             self.scanner.put(Healed(now, self._since_ns, now, np.zeros(0, np.int32), trades))
         self.scanner.put(FeedState(self.market.now_ns, "simulator", "live"))
+        if self.scanner.healer is not None:
+            await self.scanner.healer.settled()
 
     def _tell(self, state: str, heals: bool) -> None:
         now, since = self.market.now_ns, self._since_ns
@@ -158,7 +163,7 @@ async def record(data: Path, options: SimulatorOptions, seconds: float) -> Recor
     while (now := recorder.market.now_ns) < end_ns:
         hole = next((h for h in planned if h.begin_ns <= now < h.end_ns), None)
         if hole is None and down is not None:
-            recorder.come_back(down.heals)
+            await recorder.come_back(down.heals)
         elif hole is not None and down is None:
             recorder.fail(hole.heals)
         down = hole
@@ -171,8 +176,6 @@ async def record(data: Path, options: SimulatorOptions, seconds: float) -> Recor
                 f"{len(recorder.signals):,} signals, {done / spent:.1f} x real time "
             )
         await asyncio.sleep(0)  # the snapshot's thread is waited for by the loop
-    if recorder.scanner.healer is not None:
-        await recorder.scanner.healer.settled()
     recorder.scanner.close()
     return recorder
 
