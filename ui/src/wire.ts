@@ -85,6 +85,21 @@ export interface Alert {
   readonly speak: boolean;
 }
 
+/** What the trader tells of itself; `mode` is off, dry-run, paper or live (real money). */
+export interface TraderStatus {
+  /** ready, or off, stopped, killed, halted with the reason: no entry goes then. */
+  readonly state: string;
+  readonly mode: string;
+  readonly reason: string;
+  readonly kill: {
+    readonly on: boolean;
+    readonly reason: string;
+    readonly by: string;
+    readonly ts_ns: number;
+    readonly flatten: boolean;
+  };
+}
+
 export interface Status {
   readonly phase?: string;
   readonly session?: string;
@@ -101,8 +116,8 @@ export interface Status {
   readonly quarantined?: number | null;
   readonly journal?: { state?: string; bytes?: number | null; seq?: number | null };
   readonly rate?: number | null;
-  /** Set by a process that may send orders; absent means that none is sent. */
-  readonly orders?: string;
+  /** The trader, where there can be one. */
+  readonly trader?: TraderStatus;
 }
 
 /** What every message of a topic carries. `ts_ns` is market time. */

@@ -27,6 +27,8 @@ export interface Mark {
   readonly above: boolean;
   readonly colour: string;
   readonly text: string;
+  /** Whether something was bought or sold there. */
+  readonly fill?: boolean;
 }
 
 /** What can be switched on, with its title. */
@@ -116,7 +118,7 @@ export function marksOf(
 }
 
 /** Return the start of the bar that holds `seconds`; null before the first. */
-function startAt(bars: readonly Bar[], seconds: number): number | null {
+export function startAt(bars: readonly Bar[], seconds: number): number | null {
   let low = 0;
   let high = bars.length;
   while (low < high) {

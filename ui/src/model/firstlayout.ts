@@ -13,10 +13,14 @@ const DEFAULT_PANELS = [
   panel('signals-1', 'signals'),
   panel('halts-1', 'halts'),
   panel('armed-1', 'armed'),
+  panel('positions-1', 'positions'),
+  panel('orders-1', 'orders'),
+  panel('approvals-1', 'approvals'),
   panel('chart-1', 'chart'),
   panel('card-1', 'card'),
   panel('why-1', 'why'),
   panel('news-1', 'market', { preset: 'news' }),
+  panel('prints-1', 'prints'),
 ];
 
 function tabs(id: string, ...panels: string[]): Layout['root'] & object {
@@ -43,14 +47,14 @@ export const DEFAULT_LAYOUT: Layout = {
             sizes: [0.5, 0.5],
             children: [tabs('group-1', 'board-1'), tabs('group-2', 'board-2')],
           },
-          tabs('group-3', 'tape-1', 'signals-1', 'halts-1', 'armed-1'),
+          tabs('group-3', 'tape-1', 'signals-1', 'halts-1', 'armed-1', 'positions-1', 'orders-1', 'approvals-1'),
         ],
       },
       {
         type: 'split',
         dir: 'column',
         sizes: [0.48, 0.52],
-        children: [tabs('group-4', 'chart-1'), tabs('group-5', 'card-1', 'why-1', 'news-1')],
+        children: [tabs('group-4', 'chart-1'), tabs('group-5', 'card-1', 'why-1', 'news-1', 'prints-1')],
       },
     ],
   },

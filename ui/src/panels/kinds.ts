@@ -4,6 +4,7 @@ import type { Component } from 'svelte';
 
 import type { PanelView } from '../state/desk.svelte';
 import AlertPanel from './AlertPanel.svelte';
+import ApprovalPanel from './ApprovalPanel.svelte';
 import ArmedPanel from './ArmedPanel.svelte';
 import BoardPanel from './BoardPanel.svelte';
 import CardPanel from './CardPanel.svelte';
@@ -12,8 +13,11 @@ import FeedPanel from './FeedPanel.svelte';
 import HaltPanel from './HaltPanel.svelte';
 import HealthPanel from './HealthPanel.svelte';
 import MarketPanel from './MarketPanel.svelte';
+import OrderPanel from './OrderPanel.svelte';
+import PositionPanel from './PositionPanel.svelte';
 import PrintPanel from './PrintPanel.svelte';
 import RecordPanel from './RecordPanel.svelte';
+import RiskPanel from './RiskPanel.svelte';
 import SignalPanel from './SignalPanel.svelte';
 import TapePanel from './TapePanel.svelte';
 import WatchPanel from './WatchPanel.svelte';
@@ -54,6 +58,10 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     load: async () => (await import('./EditorPanel.svelte')).default,
   },
   alerts: { title: 'Alerts', hint: 'Rules, price levels, channels with a test, receipts', linked: true, load: () => AlertPanel },
+  orders: { title: 'Orders', hint: 'Orders and fills, the refused ones with the rule', linked: true, load: () => OrderPanel },
+  approvals: { title: 'Approvals', hint: 'Orders that wait for you', linked: true, load: () => ApprovalPanel },
+  positions: { title: 'Positions', hint: 'What is held, profit and loss, the account', linked: true, load: () => PositionPanel },
+  risk: { title: 'Risk limits', hint: 'Each limit and its use, the kill switch, strategies and modes', linked: false, load: () => RiskPanel },
   feed: { title: 'Feeds and data', hint: 'What comes in, what is missing, what was refused', linked: false, load: () => FeedPanel },
   health: { title: 'System', hint: 'Latency, journal, tiers, questions, gateway', linked: false, load: () => HealthPanel },
 };

@@ -112,12 +112,12 @@ export class CandleChart {
   /** Draw `marks` (oldest first) at their bars. */
   marks(marks: readonly Mark[]): void {
     const shown = marks.map(
-      ({ startS, above, colour }): SeriesMarker<Time> => ({
+      ({ startS, above, colour, fill }): SeriesMarker<Time> => ({
         time: localOf(startS),
         position: above ? 'aboveBar' : 'belowBar',
-        shape: above ? 'arrowDown' : 'arrowUp',
+        shape: fill === true ? 'circle' : above ? 'arrowDown' : 'arrowUp',
         color: this.#colour(colour),
-        size: 0.8,
+        size: fill === true ? 1.1 : 0.8,
       }),
     );
     this.#marks.setMarkers(shown);

@@ -31,6 +31,7 @@ export function commands(desk: Desk): readonly Command[] {
     ...viewCommands(desk),
     ...layoutCommands(desk),
     ...travelCommands(desk),
+    ...tradeCommands(desk),
     ...boardCommands(desk),
   ];
 }
@@ -95,5 +96,16 @@ function travelCommands(desk: Desk): Command[] {
     { group: 'Time', title: 'Travel to a past second', run: () => (desk.travelOpen = true) },
     { group: 'Time', title: 'Five minutes back', keys: '{', run: () => desk.travel.step(-300) },
     { group: 'Time', title: 'Play the past, or pause it', keys: 'p', run: () => desk.travel.play() },
+  ];
+}
+
+function tradeCommands(desk: Desk): Command[] {
+  return [
+    {
+      group: 'Orders',
+      title: 'Kill switch: block entries, cancel those that work',
+      keys: 'Ctrl+Alt+K',
+      run: () => (desk.sheet = 'kill'),
+    },
   ];
 }

@@ -9,11 +9,12 @@ import { Gateway } from './gateway.svelte';
 import { Herald } from './herald.svelte';
 import { FIRST, Links, UNLINKED } from './links.svelte';
 import { preferences } from './preferences.svelte';
+import { Trading } from './trading.svelte';
 import { Travel } from './travel.svelte';
 import { Watchlist } from './watchlist.svelte';
 import { Workspace } from './workspace.svelte';
 
-export type Sheet = 'none' | 'help' | 'search' | 'palette' | 'boards' | 'layouts' | 'settings' | 'setup';
+export type Sheet = 'none' | 'help' | 'search' | 'palette' | 'boards' | 'layouts' | 'settings' | 'setup' | 'kill';
 
 /** What a board panel lets the keyboard do. */
 export interface Steered {
@@ -32,6 +33,7 @@ export class Desk {
   readonly gateway: Gateway;
   readonly links = new Links();
   readonly travel: Travel;
+  readonly trading: Trading;
   readonly workspace: Workspace;
   readonly herald: Herald;
   readonly watchlist: Watchlist;
@@ -58,6 +60,7 @@ export class Desk {
     this.alone = alone !== null;
     this.gateway = new Gateway(url);
     this.travel = new Travel(this.gateway);
+    this.trading = new Trading(this.gateway, this.travel);
     this.workspace = new Workspace(!this.alone);
     this.herald = new Herald(this.gateway);
     this.watchlist = new Watchlist((text) => this.gateway.say(text));

@@ -41,6 +41,7 @@ export const KEYS: readonly (readonly [string, readonly (readonly [string, strin
       ['t', 'Dark or light'],
       ['b', 'Green and red, blue and orange, or red up'],
       ['d', 'Row height'],
+      ['Ctrl+Alt+K', 'Held for a second: the kill switch'],
       ['F1', 'This sheet'],
       ['Esc', 'Close a sheet; clear cursor and freeze'],
     ],
@@ -65,9 +66,18 @@ function isTyping(target: EventTarget | null): boolean {
   return target.closest('input, select, textarea, [contenteditable="true"]') !== null;
 }
 
+/** Act on a key that is let go. */
+export function released(event: KeyboardEvent, desk: Desk): void {
+  if (event.code === 'KeyK' || event.key === 'Control' || event.key === 'Alt') desk.trading.letGo();
+}
+
 function combined(event: KeyboardEvent, desk: Desk): void {
   const key = event.key.toLowerCase();
-  if (key === 'k') {
+  // By its place on the keyboard: with Alt, layouts give other letters.
+  if (event.altKey && event.code === 'KeyK') {
+    event.preventDefault();
+    if (!event.repeat) desk.trading.hold();
+  } else if (key === 'k') {
     event.preventDefault();
     desk.sheet = desk.sheet === 'palette' ? 'none' : 'palette';
   } else if (!isTyping(event.target) && (key === 'z' || key === 'y')) {
