@@ -9,6 +9,10 @@ need() { # command, package
 }
 need chromium chromium
 need tmux tmux
+need prometheus prometheus
+need redis-server redis-server
+PATH="$PATH:/usr/sbin" need rabbitmq-server rabbitmq-server
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

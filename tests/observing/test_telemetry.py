@@ -14,7 +14,7 @@ from tapelight.app.costs import Costs
 from tapelight.app.figures import Figures, LagHistogram
 from tapelight.errors import ConfigError
 from tapelight.telemetry import SECONDS, Histogram, LoopLag, Measure, log_to_stderr
-from tapelight.web.metrics import exposition
+from tapelight.web.metrics import MEDIA_TYPE, exposition
 from tapelight.web.operations import Operations
 
 
@@ -113,7 +113,9 @@ async def test_the_listener_serves_measures_and_says_why_it_is_not_fit() -> None
     task = asyncio.create_task(listener.serve())
     url = f"http://127.0.0.1:{listener.port}"
     async with httpx.AsyncClient(base_url=url) as http:
-        assert "tapelight_clients 2.0" in (await http.get("/metrics")).text
+        told = await http.get("/metrics")
+        assert told.headers["content-type"] == MEDIA_TYPE
+        assert "tapelight_clients 2.0" in told.text
         assert (await http.get("/health")).json() == {"ok": True}
         word[0] = "The feed is closed."
         answer = await http.get("/health")

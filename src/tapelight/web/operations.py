@@ -44,7 +44,7 @@ class Operations:
         await serve_on(self._listener, config, STOP_S)
 
     async def _metrics(self, _request: Request) -> Response:
-        return Response(self._render(), media_type=MEDIA_TYPE)
+        return Response(self._render(), headers={"content-type": MEDIA_TYPE})
 
     async def _health(self, _request: Request) -> Response:
         reason = self._unfit()
