@@ -3,13 +3,14 @@
 #   make run              the scanner by tapelight.toml
 #   make test             every test        make unit   the part below a minute
 #   make lint             ruff, mypy, the dashboard's types
+#   make chaos            kills, seeds and fuzzing by the thousand: hours
 #   make bench            the benchmarks    make clean  back to a fresh clone
 #   make lock             new requirements/ from pyproject.toml (UPGRADE=1: newest versions)
 # PYTHON=/path/to/python3 names the interpreter; ARGS="--port 9000" is handed on to the command.
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo run test unit lint bench clean lock FORCE
+.PHONY: help setup dev demo run test unit lint chaos bench clean lock FORCE
 
 BIN := .venv/bin
 STAMPS := .venv/stamps
@@ -20,7 +21,7 @@ KERNELS := $(wildcard src/tapelight/market/*.py src/tapelight/feeds/*.py src/tap
 export PYTHON
 
 help:
-	@sed -n '2,9s/^# *//p' Makefile
+	@sed -n '2,10s/^# *//p' Makefile
 
 setup: $(STAMPS)/base $(STAMPS)/project $(STAMPS)/warm
 dev: $(STAMPS)/dev $(STAMPS)/project $(STAMPS)/warm
@@ -72,6 +73,13 @@ lint: dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@tools/ui.sh check
+
+chaos: dev
+	@$(BIN)/python tools/kill_trader.py --count 1000
+	@$(BIN)/python tools/simulate_orders.py --count 10000
+	@$(BIN)/python tools/simulate_orders.py --unanswered --count 1000
+	@$(BIN)/python tools/simulate_orders.py --faults
+	@$(BIN)/python tools/fuzz_limits.py --count 1000000
 
 bench: setup
 	@$(BIN)/tapelight bench $(ARGS)

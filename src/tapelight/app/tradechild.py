@@ -13,14 +13,19 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 
 from tapelight.app.keeper import FINAL, keep
+from tapelight.app.loop import loop_factory
 from tapelight.app.trader import PAPER, Trader, TraderOptions, open_broker, routed
 from tapelight.config import Config
 from tapelight.errors import ConfigError
+from tapelight.orders.book import Book
 from tapelight.plugins import load
+from tapelight.stores.commands import Commands
+from tapelight.stores.orders import SqliteOrderLog
 from tapelight.telemetry import log_to_stderr
 
 log = structlog.get_logger()
@@ -61,6 +66,7 @@ class TradeChild:
         if config.telemetry.trade_port:
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no thread before the fork
             import_module("tapelight.web.operations")
+        rehearse()
         keep(with_parent)
         return _run(config, self)
 
@@ -106,6 +112,18 @@ class TradeChild:
         return [*made, *(flag for flag, given in flags if given)]
 
 
+def rehearse() -> None:
+    """Do once what each trader does at its start, so that what that imports is there already."""
+    loop_factory()
+    with TemporaryDirectory(prefix="tapelight") as folder:
+        log_file, commands = SqliteOrderLog(Path(folder)), Commands(Path(folder))
+        log_file.begin(0)
+        Book(log_file.records())
+        commands.waiting()
+        log_file.close()
+        commands.close()
+
+
 async def _run(config: Config, child: TradeChild) -> None:
     """Run the trader in this process until it is stopped."""
     options = TraderOptions(
@@ -115,7 +133,9 @@ async def _run(config: Config, child: TradeChild) -> None:
         live=child.live,
     )
     child.data.mkdir(parents=True, exist_ok=True)
-    (child.data / "trader.pid").write_text(f"{os.getpid()}\n", "utf-8")
+    beside = child.data / "trader.pid.new"
+    beside.write_text(f"{os.getpid()}\n", "utf-8")
+    beside.replace(child.data / "trader.pid")
     await Trader(config, options).run()
 
 

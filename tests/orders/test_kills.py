@@ -1,0 +1,56 @@
+"""Real kills of a real trader, at any time and at named sites, at both kinds of venue."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tapelight.testing.kills.sites import SITES, choose, chosen
+from tapelight.testing.kills.town import play
+
+TOOL = Path(__file__).parents[2] / "tools" / "kill_trader.py"
+COMMAND = [sys.executable, str(TOOL), "--child"]
+
+
+def test_there_are_twelve_sites_and_the_file_names_one(tmp_path: Path) -> None:
+    assert len(set(SITES)) == len(SITES) >= 12
+    path = tmp_path / "site"
+    assert chosen(path) == ("", 0)
+    choose(path, SITES[3], 2)
+    assert chosen(path) == (SITES[3], 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("idempotent", [True, False], ids=["refuses ids", "ids are labels"])
+def test_ten_kills_duplicate_lose_and_forget_nothing(
+    tmp_path: Path, idempotent: bool, record_property: Callable[[str, object], None]
+) -> None:
+    """A hundred and more: tools/kill_trader.py --count 1000, make chaos."""
+    outcome = play(tmp_path, 7, idempotent, 10, COMMAND)
+    assert outcome.violations == []
+    assert outcome.kills >= 10
+    assert outcome.orders > 10
+    p50, p99 = outcome.quantile_s(0.5), outcome.quantile_s(0.99)
+    record_property("told", f"{outcome.kills} kills, recovery p50 {p50:.2f} s, p99 {p99:.2f} s")
+
+
+FRESH = """
+import itertools, os, runpy, sys
+from tapelight.orders import entries
+count = itertools.count()
+entries.derived_id = lambda *_: f"tl-{os.getpid()}-{next(count)}"
+sys.argv[0] = TOOL
+runpy.run_path(TOOL, run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_fresh_id_for_each_try_is_found(tmp_path: Path) -> None:
+    script, folder = tmp_path / "fresh.py", tmp_path / "town"
+    script.write_text(FRESH.replace("TOOL", repr(str(TOOL))))
+    folder.mkdir()
+    outcome = play(folder, 7, False, 12, [sys.executable, str(script), "--child"])
+    assert [v for v in outcome.violations if v.startswith("I1 one order an intent")]
