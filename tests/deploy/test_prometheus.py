@@ -82,7 +82,11 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _scraped(url: str) -> str:
     """Wait until both processes were scraped three times at least."""
     until(lambda: len(samples(url, "count_over_time(up[5m]) >= 3 and up == 1")) == 2)
-    until(lambda: samples(url, "rate(tapelight_question_seconds_total[1m]) and on() tapelight_desk_ready"))
+    until(
+        lambda: samples(
+            url, "rate(tapelight_question_seconds_total[1m]) and on() tapelight_desk_ready"
+        )
+    )
     return url
 
 

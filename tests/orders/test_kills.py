@@ -1,5 +1,6 @@
 """Real kills of a real trader, at any time and at named sites, at both kinds of venue."""
 
+import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tapelight.testing.kills.sites import SITES, choose, chosen
-from tapelight.testing.kills.town import play
+from tapelight.testing.kills.town import Town, play
 
 TOOL = Path(__file__).parents[2] / "tools" / "kill_trader.py"
 COMMAND = [sys.executable, str(TOOL), "--child"]
@@ -36,11 +37,10 @@ def test_ten_kills_duplicate_lose_and_forget_nothing(
     record_property("told", f"{outcome.kills} kills, recovery p50 {p50:.2f} s, p99 {p99:.2f} s")
 
 
-FRESH = """
-import itertools, os, runpy, sys
-from tapelight.orders import entries
-count = itertools.count()
-entries.derived_id = lambda *_: f"tl-{os.getpid()}-{next(count)}"
+FORGETFUL = """
+import runpy, sys
+from tapelight.stores.orders import SqliteOrderLog
+SqliteOrderLog.append = lambda log, records: None
 sys.argv[0] = TOOL
 runpy.run_path(TOOL, run_name="__main__")
 """
@@ -48,9 +48,12 @@ runpy.run_path(TOOL, run_name="__main__")
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_fresh_id_for_each_try_is_found(tmp_path: Path) -> None:
-    script, folder = tmp_path / "fresh.py", tmp_path / "town"
-    script.write_text(FRESH.replace("TOOL", repr(str(TOOL))))
+def test_a_trader_that_sends_what_it_did_not_write_down_is_found(tmp_path: Path) -> None:
+    script, folder = tmp_path / "forgetful.py", tmp_path / "town"
+    script.write_text(FORGETFUL.replace("TOOL", repr(str(TOOL))))
     folder.mkdir()
-    outcome = play(folder, 7, False, 12, [sys.executable, str(script), "--child"])
-    assert [v for v in outcome.violations if v.startswith("I1 one order an intent")]
+    town = Town(folder, 7, False, [sys.executable, str(script), "--child"])
+    town.calm_s = 1.0
+    outcome = asyncio.run(town.run(6))
+    assert any("was sent and is not in the log" in v for v in outcome.violations)
+    assert any("at the venue and in no book" in v for v in outcome.violations)

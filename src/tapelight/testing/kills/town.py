@@ -109,6 +109,7 @@ class Town:
         self.server.saw = self._sees
         self.gateway = PriceGateway(self.market, self.now_ns)
         self.outcome = Outcome()
+        self.calm_s = CALM_S
         self.fired: list[Signal] = []
         self._began_ns = time.monotonic_ns()
         self._reader = OrderReader(folder)
@@ -306,7 +307,7 @@ class Town:
     async def _settle(self) -> None:
         """Let nothing go wrong any more, wait until all is settled, then judge."""
         self.server.lost = self.venue.reject_share = 0.0
-        end_s = time.monotonic() + CALM_S
+        end_s = time.monotonic() + self.calm_s
         while time.monotonic() < end_s:
             await asyncio.sleep(0.5)
             self._read_log()
