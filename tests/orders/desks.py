@@ -88,6 +88,7 @@ class Stage:
     age_s: float = 0.0
     at_ns: int = OPEN_NS + 600 * NS
     clock_sure: bool = True
+    approve_only: str = ""
     taken: int = 0
 
     def __post_init__(self) -> None:
@@ -123,7 +124,7 @@ class Stage:
         self.log = SqliteOrderLog(self.folder)
         world = World(
             self.log, self.broker, self, self.switch, self.now_ns, self.session,
-            lambda: self.clock_sure,
+            lambda: self.clock_sure, approve_only=lambda: self.approve_only,
         )  # fmt: skip
         return Desk(world, self.trade)
 

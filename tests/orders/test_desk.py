@@ -112,6 +112,19 @@ def test_a_person_approves_declines_or_lets_it_time_out(tmp_path: Path) -> None:
     play(tmp_path, act, trade("approve", repeat_s=0, total_pct=Decimal(90), symbol_pct=Decimal(90)))
 
 
+def test_on_poor_data_every_entry_waits_for_a_person(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        on.approve_only = "the data are IEX"
+        assert on.take() == "held"
+        assert on.desk.report("main").approve_only == "the data are IEX"
+        (order,) = on.desk.book.live
+        on.desk.approve(order, "a person")
+        await on.settle(3)
+        assert held(on) == 498
+
+    play(tmp_path, act)
+
+
 def test_an_approval_that_can_not_be_written_is_none(tmp_path: Path) -> None:
     async def act(on: Stage) -> None:
         on.take()

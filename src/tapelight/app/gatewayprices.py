@@ -35,6 +35,8 @@ class GatewayPrices:
         self.begun = asyncio.Event()
         """Set by the first beat: before it nobody knows the market's time."""
         self.detail = ""
+        self.coverage = ""
+        """What share of the market the scanner's data are, in its feed's words; empty = unknown."""
         self._url, self._key, self._clock, self._shown = url, key, clock, shown
         self._pictures: dict[str, Picture] = {}
         self._watched: frozenset[str] = frozenset()
@@ -124,6 +126,7 @@ class GatewayPrices:
         self._beat(update)
         prefix, _, symbol = update.topic.partition(":")
         if prefix != "symbol":
+            self.coverage = coverage_of(update.view) or self.coverage
             return
         values = update.view["values"]
         self._pictures[symbol] = picture = picture_of(symbol, update.ts_ns, values)
@@ -140,6 +143,13 @@ class GatewayPrices:
         status = update.view.get("status")
         found = status.get("rate") if isinstance(status, dict) else update.view.get("rate")
         return float(found) if found is not None else self._clock.rate
+
+
+def coverage_of(view: Mapping[str, Any]) -> str:
+    """Return the feed's coverage that a status tells; empty where it tells none."""
+    status = view.get("status")
+    feed = (status if isinstance(status, dict) else view).get("feed")
+    return str(feed.get("coverage") or "") if isinstance(feed, dict) else ""
 
 
 def picture_of(symbol: str, ts_ns: int, values: Mapping[str, Any]) -> Picture:

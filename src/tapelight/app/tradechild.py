@@ -17,9 +17,10 @@ from tempfile import TemporaryDirectory
 
 import structlog
 
+from tapelight.app.allowed import PAPER, open_broker, routed
 from tapelight.app.keeper import FINAL, keep
 from tapelight.app.loop import loop_factory
-from tapelight.app.trader import PAPER, Trader, TraderOptions, open_broker, routed
+from tapelight.app.trader import Trader, TraderOptions
 from tapelight.config import Config
 from tapelight.errors import ConfigError
 from tapelight.orders.book import Book

@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from msgspec.structs import replace
 
+from tapelight.app.allowed import (
+    PAPER,
+    all_dry,
+    approve_only,
+    mode_of,
+    open_broker,
+    proven,
+    trade_of,
+)
 from tapelight.app.gatewayprices import GatewayPrices
 from tapelight.app.localkey import local_key
 from tapelight.app.measures import trader_measures
@@ -27,10 +35,9 @@ from tapelight.model.order_log import Intended, OrderRecord, ReadTo, Reported
 from tapelight.model.orders import Approved, OrderRequest, Picture
 from tapelight.model.session import calendar, session_at
 from tapelight.model.signals import Signal
-from tapelight.model.trading import DRY, MAIN, TradeMode, TraderReport
+from tapelight.model.trading import DRY, MAIN, TraderReport
 from tapelight.orders.desk import Desk, World
 from tapelight.orders.entries import routes
-from tapelight.plugins import load
 from tapelight.ports import Broker
 from tapelight.stores.commands import Command, Commands
 from tapelight.stores.killswitch import KillFile
@@ -41,7 +48,6 @@ from tapelight.stores.traderstate import tell, told
 log = structlog.get_logger()
 NS = 1_000_000_000
 POLL_S = 0.02
-PAPER = "paper"
 TELL_S = 0.5
 PRICES_S = 0.7
 """How long a signal waits for the prices of its symbol; less than its age may be."""
@@ -68,18 +74,6 @@ class TraderOptions:
     dry_run: tuple[str, ...] = ()
     """Strategies that go to the paper desk whatever the configuration says of them."""
     live: bool = False
-
-
-def trade_of(config: Config, dry_run: tuple[str, ...]) -> Trade:
-    """Return the desk's rules; `dry_run` names further strategies for the paper desk."""
-    added = {name: Route(mode="dry-run") for name in dry_run}
-    return replace(config.trade, strategy=config.trade.strategy | added)
-
-
-def routed(config: Config, data: Path) -> bool:
-    """Tell whether a trader has anything to do: a strategy is routed, or orders were made."""
-    modes = {route.mode for route in config.trade.strategy.values()}
-    return bool(modes - {"off"}) or (data / "orders.db").exists()
 
 
 class Trader:
@@ -160,14 +154,13 @@ class Trader:
         trade = trade_of(self.config, self.options.dry_run)
         data = self.options.data
         if self.config.use_broker == PAPER:
-            return [self._desk(data, self._paper(data), _all_dry(trade))]
-        broker = open_broker(self.config, self.options.live)
-        desks = [self._desk(data, broker, _allowed(routes(trade, dry=False), broker))]
-        if any(route.mode == "dry-run" for route in trade.strategy.values()):
-            folder = data / DRY
-            folder.mkdir(parents=True, exist_ok=True)
-            desks.append(self._desk(folder, self._paper(folder), routes(trade, dry=True)))
-        return desks
+            return [self._desk(data, self._paper(data), all_dry(trade))]
+        broker, dry = open_broker(self.config, self.options.live), data / DRY
+        dry.mkdir(parents=True, exist_ok=True)
+        shadow = self._desk(dry, self._paper(dry), routes(trade, dry=True))
+        if broker.live:
+            trade = proven(trade, dry)
+        return [self._desk(data, broker, routes(trade, dry=False)), shadow]
 
     def _paper(self, folder: Path) -> paper.Paper:
         table = self.config.broker.get(PAPER, {})
@@ -186,6 +179,7 @@ class Trader:
             session_at=lambda ns: session_at(XNYS, ns),
             clock_sure=self.prices.sure,
             told=self._told,
+            approve_only=lambda: approve_only(broker, self.prices.coverage),
         )
         return Desk(world, trade)
 
@@ -274,7 +268,7 @@ class Trader:
             ts_s=time.time(),
             market_ns=self.clock.now_ns(),
             rate=self.clock.rate,
-            mode=_mode(self.desks),
+            mode=mode_of(self.desks[0].world.broker),
             clock_sure=self.prices.sure(),
             approve_s=self.config.trade.approve_s,
             desks=tuple(desk.report(name) for name, desk in self.named.items()),
@@ -340,45 +334,6 @@ class _Shared:
         """Follow these and what the other desks watch."""
         self._watched[id(self)] = symbols
         self._prices.watch(frozenset().union(*self._watched.values()))
-
-
-def _mode(desks: list[Desk]) -> TradeMode:
-    """Return what money the first desk's orders are of."""
-    broker = desks[0].world.broker
-    if broker.live:
-        return "live"
-    return "dry-run" if broker.name == PAPER else "paper"
-
-
-def _all_dry(trade: Trade) -> Trade:
-    """Return the rules of the only, paper desk: dry-run goes by itself, approve waits."""
-
-    def let(route: Route) -> Route:
-        return replace(route, mode="auto") if route.mode == "dry-run" else route
-
-    return replace(trade, strategy={name: let(route) for name, route in trade.strategy.items()})
-
-
-def _allowed(trade: Trade, broker: Broker) -> Trade:
-    """Return the rules with only those strategies that may send orders of real money."""
-    if not broker.live:
-        return trade
-    kept = {name: route for name, route in trade.strategy.items() if route.live}
-    return replace(trade, strategy=kept)
-
-
-def open_broker(config: Config, live: bool) -> Broker:
-    """Return the configured broker; raises ConfigError where real money is not allowed twice."""
-    name = config.use_broker
-    module = load("brokers", name)
-    settings = convert(config.broker.get(name, {}), module.Config, f"[broker.{name}]")
-    broker: Broker = module.open(settings)
-    if broker.live and not (config.live and live):
-        raise ConfigError(
-            f"[broker.{name}] names an account of real money: that needs `live = true` in "
-            "tapelight.toml and the flag --live. Nothing was sent."
-        )
-    return broker
 
 
 def _tell(record: OrderRecord) -> None:

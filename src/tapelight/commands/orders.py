@@ -14,6 +14,9 @@ from tapelight.errors import ConfigError, TapelightError, Unavailable
 ANSWER_S = 10.0
 ORDER = ("id", "state", "purpose", "symbol", "side", "quantity", "kind", "limit", "stop", "filled",
          "average", "reason")  # fmt: skip
+STRATEGY = ("desk", "strategy", "days", "needed", "entries", "refused", "filled", "realised")
+DIFFERENCE = ("signal", "strategy", "symbol", "state", "dry_state", "filled", "dry_filled",
+              "worse_bps", "delay_ms", "dry_delay_ms")  # fmt: skip
 
 
 def orders(
@@ -59,12 +62,23 @@ def positions(*, data: Data = None, config: ConfigFile = None, json: bool = Fals
 
 
 def pnl(
-    *, port: int | None = None, data: Data = None, config: ConfigFile = None, json: bool = False
+    *,
+    strategies: bool = False,
+    versus_dry: bool = False,
+    port: int | None = None,
+    data: Data = None,
+    config: ConfigFile = None,
+    json: bool = False,
 ) -> None:
     """Show profit and loss by symbol; unrealised where a running scanner knows the price.
 
     Parameters
     ----------
+    strategies
+        By strategy instead, of the broker's desk and of the paper desk beside it: days, entries,
+        what was refused and filled, profit.
+    versus_dry
+        The entries that both desks made of the same signal, and how the broker's differ.
     port
         Of the scanner on this machine, instead of the configured one.
     json
@@ -75,6 +89,18 @@ def pnl(
 
     settings = load(config)
     folder = data_folder(data, settings.data)
+    if strategies:
+        from tapelight.app.proving import strategy_rows
+
+        _show(
+            strategy_rows(folder, settings.trade), STRATEGY, json, "No strategy has made an entry."
+        )
+        return
+    if versus_dry:
+        from tapelight.app.proving import difference_rows
+
+        _show(difference_rows(folder), DIFFERENCE, json, "No signal was taken by both desks.")
+        return
     book = OrderBook.of(folder)
     url = f"http://{settings.web.host}:{port or settings.web.port}"
     rows = book.pnl(_prices(book.held(), url, folder))

@@ -60,6 +60,8 @@ class Trade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     limits: Limits = Limits()
     strategy: dict[str, Route] = {}
+    dry_run_days: int = 5
+    """Sessions on which a strategy has to have made entries in dry-run before it may use real money."""
     approve_s: float = 30.0
     """How long an order waits for a person, s."""
     send_s: float = 5.0

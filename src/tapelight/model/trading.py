@@ -52,6 +52,8 @@ class DeskReport(msgspec.Struct, frozen=True, kw_only=True):
     account: Account | None
     peak: Decimal | None
     """The day's highest equity, $."""
+    approve_only: str = ""
+    """Why every entry waits for a person; empty = those in `approve` alone do."""
     limits: tuple[LimitUse, ...]
     strategies: dict[str, Mode]
 

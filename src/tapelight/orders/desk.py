@@ -58,6 +58,8 @@ class World:
     """Whether the scanner's clock beat has come within 2 s."""
     told: Callable[[OrderRecord], None] = lambda _: None
     """Called with each record once it is durable."""
+    approve_only: Callable[[], str] = lambda: ""
+    """Return why every entry waits for a person; empty = only those of routes in `approve` do."""
 
 
 class Desk:
@@ -193,6 +195,7 @@ class Desk:
             adopted=book.adopted,
             account=valued.account if valued else None,
             peak=valued.peak if valued else None,
+            approve_only=self.world.approve_only(),
             limits=usage(book, self.trade.limits, moment),
             strategies={n: r.mode for n, r in self.trade.strategy.items() if r.mode != "off"},
         )
@@ -208,7 +211,8 @@ class Desk:
         request = entry_of(signal, route, account, picture, self.trade.limits, self._moment())
         if request is None or request.id in self.book.orders:
             return True
-        return self._intend(request, cursor, waits=route.mode == "approve")
+        waits = route.mode == "approve" or self.world.approve_only() != ""
+        return self._intend(request, cursor, waits)
 
     def _void(self, signal: Signal) -> bool:
         if any(order.request.cause == signal.id for order in self.book.live.values()):

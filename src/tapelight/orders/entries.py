@@ -30,12 +30,13 @@ ONE = Decimal(1)
 def routes(trade: Trade, dry: bool) -> Trade:
     """Return the desk's rules for the paper desk (`dry`) or for the broker's.
 
-    The paper desk takes the strategies in dry-run and lets them go by themselves.
+    The paper desk takes every strategy that is not off and lets it go by itself: what it makes of
+    those that the broker's desk takes too is held against that.
     """
 
     def mode(route: Route) -> Mode:
         if dry:
-            return "auto" if route.mode == "dry-run" else "off"
+            return "off" if route.mode == "off" else "auto"
         return "off" if route.mode == "dry-run" else route.mode
 
     chosen = {name: replace(route, mode=mode(route)) for name, route in trade.strategy.items()}
