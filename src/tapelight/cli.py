@@ -192,7 +192,7 @@ def run(
     """
     import msgspec
 
-    from tapelight.app.tradechild import TradeChild
+    from tapelight.app.feeds import open_feed
     from tapelight.config import load
 
     settings = load(config)
@@ -203,15 +203,19 @@ def run(
         settings = msgspec.structs.replace(settings, use_broker="paper")
     if role not in ("", "trade"):
         raise ConfigError(f"There is no role {role!r}: leave it out, or say trade.")
+    source = None if role else open_feed(settings, feed)  # what is wrong is told at once
+    from tapelight.app.tradechild import TradeChild
+
     folder = data_folder(data, settings.data)
     child = TradeChild(folder, settings.web.port, config, dry_run, live)
-    if role == "trade":
+    if source is None:
         _loop(child.begin(settings, die_with_parent))
         return
-    from tapelight.app.run import assemble, open_feed, serve
-
     child.confirm(settings)
-    parts = assemble(settings, open_feed(settings, feed), folder)
+    print(f"Starting with the feed {source.name}.", file=sys.stderr)
+    from tapelight.app.run import assemble, serve
+
+    parts = assemble(settings, source, folder)
     print(f"Dashboard: http://{settings.web.host}:{settings.web.port}", file=sys.stderr)
     _loop(child.beside(settings, serve(parts)))
 

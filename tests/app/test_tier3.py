@@ -13,6 +13,7 @@ from analytics.test_chain import chain
 from app.limits import no_more_files
 from tapelight.analytics.chain import figures_then
 from tapelight.app import run
+from tapelight.app.feeds import open_feed
 from tapelight.app.scanner import Scanner
 from tapelight.app.tier3 import MOST_MISSES, Rounds, Workshop, conviction
 from tapelight.config import Config, Options, Web
@@ -314,7 +315,7 @@ async def test_the_feeds_that_know_options_get_rounds(
         web=Web(port=0), options=Options(symbols=symbols), feed={feed: settings},
         questions=str(tmp_path / "none"), strategies=str(tmp_path / "none"), workers=0,
     )  # fmt: skip
-    parts = run.assemble(config, run.open_feed(config, feed), tmp_path)
+    parts = run.assemble(config, open_feed(config, feed), tmp_path)
     assert (parts.rounds is not None) == there
     assert not there or parts.rounds.on_cycle in parts.scanner.listeners  # type: ignore[union-attr]
     parts.gateway.close()

@@ -14,6 +14,7 @@ from app.test_strategies import OWN
 from tapelight import cli
 from tapelight.app import past, run
 from tapelight.app.backtest.work import _begin
+from tapelight.app.feeds import open_feed
 from tapelight.app.trust import KNOWN, Trust, remember
 from tapelight.commands.why import why
 from tapelight.config import Config, Web
@@ -102,7 +103,7 @@ def test_a_run_notes_its_own_strategies(tmp_path: Path) -> None:
     config = Config(
         feed={"kraken": {}}, web=Web(port=0), questions=str(own), strategies=str(own), workers=0
     )
-    parts = run.assemble(config, run.open_feed(config, "kraken"), tmp_path / "data")
+    parts = run.assemble(config, open_feed(config, "kraken"), tmp_path / "data")
     parts.gateway.close()
     parts.past.close()
     assert Trust(tmp_path / "data")(TEXT)

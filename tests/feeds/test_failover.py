@@ -2,7 +2,7 @@
 
 import pytest
 
-from tapelight.app.run import open_feed
+from tapelight.app.feeds import open_feed
 from tapelight.config import Config
 from tapelight.errors import ConfigError
 from tapelight.feeds.failover import Failover, Pulse

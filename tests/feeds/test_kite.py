@@ -342,7 +342,7 @@ async def test_nobody_there_is_said_and_tried_again() -> None:
     async with running(KiteFeed(wanted, quick(), lambda: TEN_NS)) as market:
         await market.until(lambda m: len(m.states) == 2)
         assert market.states[1].detail == (
-            "127.0.0.1 gives no answer to /user/profile: All connection attempts failed. "
+            "127.0.0.1 gives no answer: All connection attempts failed. "
             "Check the network; trying again."
         )
 

@@ -464,6 +464,16 @@ async def test_an_eviction_stands_back(monkeypatch: pytest.MonkeyPatch) -> None:
         assert service.connections == 1
 
 
+async def test_the_first_failed_try_is_told_while_the_next_one_waits() -> None:
+    answers = {"/v1/marketstatus/now": (503, b"", {"Retry-After": "60"})}
+    async with massive_service(answers=answers) as service, running(service) as (_, tape):
+        await tape.until(lambda t: len(t.of(FeedState)) == 2)
+        assert len(service.requests) == 1
+        told = tape.of(FeedState)[-1]
+        assert (told.state, told.provisional) == ("connecting", False)
+        assert told.detail == ("/v1/marketstatus/now answers 503. Check the network; trying again.")
+
+
 async def test_a_failing_snapshot_leaves_the_day_provisional() -> None:
     answers = {SNAPSHOT: (403, {"status": "NOT_AUTHORIZED"}, {})}
     async with massive_service(answers=answers) as service, running(service) as (_, tape):

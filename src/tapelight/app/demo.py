@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tapelight.app import run
+from tapelight.app.feeds import open_feed
 from tapelight.app.tradechild import TradeChild
 from tapelight.config import Config
 from tapelight.engine import Cycle
@@ -72,7 +73,7 @@ def _feed(port: int) -> Feed:
         "rest": f"http://127.0.0.1:{port}",
         "api_key": "demo",
     }
-    return run.open_feed(Config(feed={"massive": settings}), "massive")
+    return open_feed(Config(feed={"massive": settings}), "massive")
 
 
 class Over:

@@ -48,7 +48,7 @@ def _port(host: str, port: int) -> Finding:
 
 
 def _feed(config: Config) -> Finding:
-    from tapelight.app.run import open_feed
+    from tapelight.app.feeds import open_feed
 
     try:
         open_feed(config)
@@ -86,7 +86,7 @@ def _clock() -> Finding:
 
 
 def _calendar(config: Config) -> Finding:
-    from tapelight.app.run import open_feed
+    from tapelight.app.feeds import open_feed
 
     try:
         name = open_feed(config).calendar if config.calendar == AUTO else config.calendar

@@ -34,15 +34,12 @@ from tapelight.app.trust import remember
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.app.workers import Workers
 from tapelight.buses.memory import MemoryBus
-from tapelight.config import AUTO, Config, JournalLimits, convert
+from tapelight.config import AUTO, Config, JournalLimits
 from tapelight.engine import Engine
-from tapelight.errors import ConfigError
-from tapelight.feeds.failover import Failover
 from tapelight.market.warm import compile_loops
 from tapelight.model.batch import Batch
 from tapelight.model.records import Disabled, FeedState, Pin
-from tapelight.plugins import load
-from tapelight.ports import Feed, Keyed, OptionFeed, Poller, ReferenceFeed
+from tapelight.ports import Feed, Keyed, OptionFeed, ReferenceFeed
 from tapelight.scan.tiers import BENCHMARKS
 from tapelight.stores.cold.store import ColdStore
 from tapelight.stores.journal.retention import prune
@@ -85,27 +82,6 @@ class Parts:
     budget: Budget = field(default_factory=Budget)
     background: set["asyncio.Task[None]"] = field(default_factory=set)
     asked: dict[str, float] = field(default_factory=dict)
-
-
-def open_feed(config: Config, name: str | None = None) -> Feed:
-    """Return the feed that the configuration names."""
-    chosen = name or config.use_feed
-    module = load("feeds", chosen)
-    settings = convert(config.feed.get(chosen, {}), module.Config, f"[feed.{chosen}]")
-    feed: Feed = module.open(settings)
-    return Failover(feed, open_poller(config)) if config.fallback else feed
-
-
-def open_poller(config: Config) -> Poller:
-    """Return what serves while the stream is gone; raises ConfigError for a feed that can't poll."""
-    module = load("feeds", config.fallback)
-    if not hasattr(module, "pictures"):
-        raise ConfigError(
-            f"fallback = {config.fallback!r}: that feed can't poll; massive and alpaca can."
-        )
-    table = config.feed.get(config.fallback, {})
-    poller: Poller = module.pictures(convert(table, module.Config, f"[feed.{config.fallback}]"))
-    return poller
 
 
 def assemble(config: Config, feed: Feed, data: Path) -> Parts:

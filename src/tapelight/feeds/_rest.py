@@ -8,10 +8,13 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 import stamina
+from stamina.instrumentation import set_on_retry_hooks
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._websocket import LOOPBACK
 
+# What the library says of its tries is told by `trying`, in words.
+set_on_retry_hooks(())
 _T = TypeVar("_T")
 Params = Mapping[str, str | int | float | bool | list[str]]
 ATTEMPTS = 4
@@ -53,6 +56,8 @@ class Service:
         attempts: int = ATTEMPTS,
     ) -> None:
         self.calls = 0
+        self.trying: Callable[[Busy], object] = lambda _error: None
+        """Called when a request is to be tried again."""
         self._headers = headers
         self._refused = refused
         self._attempts = attempts
@@ -96,7 +101,7 @@ class Service:
         at once what `refused` makes of other answers.
         """
         async for attempt in stamina.retry_context(
-            on=_wait_after, attempts=self._attempts, timeout=240.0, wait_initial=0.25,
+            on=self._wait_after, attempts=self._attempts, timeout=240.0, wait_initial=0.25,
             wait_max=4.0, wait_jitter=0.25,
         ):  # fmt: skip
             with attempt:
@@ -110,7 +115,7 @@ class Service:
             response = await self._send(path, params)
         except httpx.HTTPError as error:
             host, words = self._client.base_url.host, str(error) or type(error).__name__
-            raise Busy(f"{host} gives no answer to {plain}: {words}.") from error
+            raise Busy(f"{host} gives no answer: {words}.") from error
         if response.status_code == 200:
             return response.content
         raise self._refused(plain, response)
@@ -128,9 +133,9 @@ class Service:
         if not task.cancelled():
             task.exception()  # taken note of, though whoever asked may be gone
 
-
-def _wait_after(error: Exception) -> bool | float:
-    """Tell stamina whether to try again: True by its own backoff, a number by the service's."""
-    if not isinstance(error, Busy):
-        return False
-    return True if error.after_s is None else error.after_s
+    def _wait_after(self, error: Exception) -> bool | float:
+        """Tell stamina whether to try again: True by its own backoff, a number by the service's."""
+        if not isinstance(error, Busy):
+            return False
+        self.trying(error)
+        return True if error.after_s is None else error.after_s

@@ -80,6 +80,11 @@ class Standing:
             words = f"{words} Check the network; trying again."
         self.say("gap" if self.hole_ns else "connecting", words)
 
+    def trying(self, error: Exception) -> None:
+        """Say why there is no stream yet, though a request is tried again: at the start alone."""
+        if self._said is not None and self._said[0] == "connecting":
+            self.tell(error)
+
     def can_heal(self) -> bool:
         """Tell whether a hole is open whose trades may be fetched: not from before the first stream."""
         hole_ns = self._sink.clock.now_ns() - self.hole_ns if self.hole_ns else LONGEST_NS

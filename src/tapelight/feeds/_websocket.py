@@ -49,7 +49,7 @@ class Silent(Unavailable):
 class Limits:
     """Bound what a connection may hold and how long its steps may take."""
 
-    open_timeout_s: float = 10.0
+    open_timeout_s: float = 5.0
     close_timeout_s: float = 1.0
     max_message_bytes: int = 16 << 20
     waiting_frames: int = 1024

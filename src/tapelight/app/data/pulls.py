@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapelight.app.run import open_feed
+from tapelight.app.feeds import open_feed
 from tapelight.config import Config
 from tapelight.errors import ConfigError
 from tapelight.model.batch import Floats

@@ -104,6 +104,7 @@ class AlpacaFeed:
         self._almanac = Almanac(config, sink, library, self._days, self._decoder.rows)
         self._standing = standing = Standing(self.name, sink, self._days, self._backoff)
         standing.say("connecting", "")
+        library.tell_tries(standing.trying)
         try:
             while not await standing.survived(self._prepare):
                 pass

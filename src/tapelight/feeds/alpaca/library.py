@@ -1,7 +1,7 @@
 """Fetch from Alpaca's REST services what is known before and beside the stream."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.feeds._rest import NotServed, Params
@@ -36,6 +36,10 @@ class Library:
         self._feed = {"test": "iex"}.get(config.feed, config.feed)
         self.missing: list[str] = []
         """What could not be had, in words."""
+
+    def tell_tries(self, trying: Callable[[Exception], object]) -> None:
+        """Let it be told when a request is to be tried again."""
+        self._data.trying = self._broker.trying = trying
 
     @property
     def calls(self) -> int:

@@ -52,6 +52,7 @@ class Run:
         self._key = Secret(config.api_key)
         self._calendar = calendar("XNYS")
         self._standing = Standing("massive", sink, self._calendar, backoff, config.heal > 0)
+        rest.trying = self._standing.trying
         self.live = self._standing.lived
         """Set once the first connection is live."""
         self._session: Session | None = None
