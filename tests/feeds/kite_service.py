@@ -89,6 +89,8 @@ class Kite:
     shares: dict[int, Share]
     port: int = 0
     token: str = TOKEN
+    shut: bool = False
+    """Whether streams are closed at once."""
     failures: dict[str, tuple[int, str]] = field(default_factory=dict)
     """path: (status, message) of the next answers"""
     asked: list[str] = field(default_factory=list)
@@ -129,6 +131,9 @@ class Kite:
         query = parse_qs(urlsplit(connection.request.path).query)  # type: ignore[union-attr]
         if query != {"api_key": [KEY], "access_token": [self.token]}:
             await connection.close(1008)
+            return
+        if self.shut:
+            await connection.close(1011)
             return
         self.connections.append(connection)
         await connection.send(b"\x00")

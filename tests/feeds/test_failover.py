@@ -72,5 +72,5 @@ def test_the_configuration_names_who_serves() -> None:
 
 def test_a_feed_that_cannot_poll_is_refused() -> None:
     coinbase = {"symbols": ["BTC-USD"]}
-    with pytest.raises(ConfigError, match="that feed can't poll; massive and alpaca can"):
+    with pytest.raises(ConfigError, match="that feed can't poll; massive, alpaca and kite can"):
         open_feed(Config(feed={**MASSIVE, "coinbase": coinbase}, fallback="coinbase"))

@@ -27,15 +27,18 @@ from feeds.kite_service import (
 from tapelight.config import convert
 from tapelight.errors import ConfigError, Rejected
 from tapelight.feeds import kite as module
-from tapelight.feeds._websocket import Backoff
+from tapelight.feeds._websocket import Backoff, RetryPolicy
+from tapelight.feeds.failover import Failover
 from tapelight.feeds.kite.config import KiteConfig
 from tapelight.feeds.kite.feed import KiteFeed
 from tapelight.feeds.kite.packets import Tick, packets, tick
+from tapelight.feeds.kite.pictures import KitePictures
 from tapelight.feeds.kite.poller import KitePoller
 from tapelight.feeds.kite.samples import Samples
 from tapelight.model.records import History
 from tapelight.model.session import KOLKATA
 from tapelight.plugins import load
+from tapelight.ports import Feed
 
 TEN_NS = int(dt.datetime(2026, 11, 20, 10, tzinfo=KOLKATA).timestamp()) * NS
 TEN_S = TEN_NS // NS
@@ -175,7 +178,7 @@ def settings(kite: Kite, **changes: object) -> KiteConfig:
 
 
 @contextlib.asynccontextmanager
-async def running(feed: KiteFeed) -> AsyncIterator[Market]:
+async def running(feed: Feed) -> AsyncIterator[Market]:
     market = Market("XNSE")
     task = asyncio.create_task(feed.run(market))
     try:
@@ -335,6 +338,48 @@ async def test_a_token_that_expires_waits_for_the_next_login(
             assert market.states[-1].state == "gap"
             path.write_text("tomorrow")
             await market.until(live(2))
+
+
+async def test_quotes_serve_while_the_stream_is_gone() -> None:
+    infy, nifty = shares()
+    async with service(infy, nifty) as kite:
+        wanted = settings(kite, symbols=("INFY",))
+        often = Backoff(RetryPolicy(budget=1_000), uniform=lambda _low, _high: 0.1)
+        feed = KiteFeed(wanted, often, lambda: TEN_NS)
+        pictures = KitePictures(wanted)
+        async with running(Failover(feed, pictures)) as market:
+            await market.until(live(1))
+            kite.shut = True
+            await kite.connections[-1].close()
+            infy.trade(1700.0, 10, TEN_S + 5)
+            await market.until(lambda m: m.states[-1].state == "polling")
+            told = market.states[-1]
+            assert (told.feed, told.provisional) == ("kite quotes", True)
+            assert "a picture a second by kite quotes" in told.detail
+            await market.until(lambda m: m.row("INFY")["last"] == 1700.0)
+            kite.shut = False
+            await market.until(live(2))
+            assert feed.counts()["connections"] >= 2
+
+
+async def test_pictures_ask_for_what_has_a_row_and_no_more_than_500() -> None:
+    async with service(*shares()) as kite:
+        market = Market("XNSE")
+        for symbol in ("NIFTY 50", "GONE", *(f"S{i}" for i in range(600)), "INFY"):
+            market.universe.add(symbol)
+        found = await KitePictures(settings(kite, symbols=None)).poll(market)
+        assert found.row.tolist() == [0]
+        assert found.last.tolist() == [25_000.0]
+        some = KitePictures(settings(kite, symbols=("INFY", "OTHER")))
+        assert (await some.poll(market)).row.tolist() == [market.universe.rows["INFY"]]
+        assert kite.asked == ["/quote", "/quote"]
+        await some.close()
+
+
+def test_one_process_reads_one_exchange_with_a_key() -> None:
+    nse, bse = (KiteConfig(api_key=KEY, access_token=TOKEN, exchange=e) for e in ("NSE", "BSE"))
+    assert KiteFeed(nse).owns() == KiteFeed(nse).owns() != KiteFeed(bse).owns()
+    assert TOKEN not in KiteFeed(nse).owns(), "tomorrow's token is another, the owner the same"
 
 
 async def test_nobody_there_is_said_and_tried_again() -> None:

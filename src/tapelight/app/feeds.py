@@ -21,7 +21,7 @@ def open_poller(config: Config) -> Poller:
     module = load("feeds", config.fallback)
     if not hasattr(module, "pictures"):
         raise ConfigError(
-            f"fallback = {config.fallback!r}: that feed can't poll; massive and alpaca can."
+            f"fallback = {config.fallback!r}: that feed can't poll; massive, alpaca and kite can."
         )
     table = config.feed.get(config.fallback, {})
     poller: Poller = module.pictures(convert(table, module.Config, f"[feed.{config.fallback}]"))

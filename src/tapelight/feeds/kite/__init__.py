@@ -2,6 +2,7 @@
 
 from tapelight.feeds.kite.config import KiteConfig, check
 from tapelight.feeds.kite.feed import KiteFeed
+from tapelight.feeds.kite.pictures import KitePictures
 from tapelight.feeds.kite.poller import KitePoller
 
 Config = KiteConfig
@@ -15,3 +16,8 @@ def open(config: KiteConfig) -> KiteFeed:  # noqa: A001 - a plug-in's word
 def poller(config: KiteConfig) -> KitePoller:
     """Return the feed that asks for quotes each second, for where the stream is not to be had."""
     return KitePoller(check(config))
+
+
+def pictures(config: KiteConfig) -> KitePictures:
+    """Return what brings one picture a call, for while the stream is gone."""
+    return KitePictures(check(config))

@@ -64,6 +64,9 @@ class KiteFeed:
         self._backoff = backoff or Backoff()
         self._days = calendar(self.calendar)
         self._samples = Samples()
+        self.watched = False
+        """Whether somebody else looks for silence: the feed's own watchdog then rests."""
+        self._stream: Stream | None = None
         self._totals = dict.fromkeys(_TOTALS, 0)
         self._totals["connections"] = 0
         self._decode = msgspec.json.Decoder(Note).decode
@@ -73,6 +76,15 @@ class KiteFeed:
         self._listing: Listing
         self._last_ns = 0
         """Market time of the newest packet."""
+
+    def owns(self) -> str:
+        """Return the address, the key and the exchange: two of them would ask for the same twice."""
+        return f"{self._config.url} {self._config.api_key} {self._config.exchange}"
+
+    def reconnect(self, why: str) -> None:
+        """Drop the connection and open another; the hole begins with the last packet."""
+        if self._stream is not None:
+            self._stream.ended(Silent(why))
 
     async def run(self, sink: Sink) -> None:
         """Feed `sink` until cancelled; raises ConfigError where the first login is refused."""
@@ -139,9 +151,13 @@ class KiteFeed:
         url = f"{self._config.url}?{query}"
         async with open_stream(url, self._silence_s) as stream:
             self._totals["connections"] += 1
-            await self._subscribe(stream)
-            self._last_ns = self._sink.clock.now_ns()
-            await self._follow(stream, rest)
+            self._stream = stream
+            try:
+                await self._subscribe(stream)
+                self._last_ns = self._sink.clock.now_ns()
+                await self._follow(stream, rest)
+            finally:
+                self._stream = None
 
     async def _subscribe(self, stream: Stream) -> None:
         tokens = self._listing.tokens
@@ -209,10 +225,10 @@ class KiteFeed:
             self._totals["frames"] += 1
             found += self.decode(frame)
         now_ns = self._sink.clock.now_ns()
-        limit_s = self._silence_s()
+        limit_s = self._limit_s()
         if found or limit_s is None:
             self._last_ns = now_ns
-        elif now_ns - self._last_ns > limit_s * NS:
+        elif not self.watched and now_ns - self._last_ns > limit_s * NS:
             raise Silent("The connection brings heartbeats but no prices; connecting anew.")
         return found
 
@@ -252,6 +268,10 @@ class KiteFeed:
         self._sink.reject(kind, sample)
 
     def _silence_s(self) -> float | None:
+        """Return how long frames may be absent; None while somebody else looks for silence."""
+        return None if self.watched else self._limit_s()
+
+    def _limit_s(self) -> float | None:
         """Return how long prices may be absent; None outside regular hours."""
         now_ns = self._sink.clock.now_ns()
         session = session_at(self._days, now_ns)

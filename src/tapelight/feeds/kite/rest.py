@@ -155,10 +155,13 @@ class Rest:
         for at in range(0, len(names), QUOTES_AT_ONCE):
             if at:
                 await asyncio.sleep(QUOTE_PAUSE_S)
-            asked = {"i": list(names[at : at + QUOTES_AT_ONCE])}
-            answer = await self._service.get("/quote", Quotes, asked)
-            found += [_tick(quote) for quote in answer.data.values()]
+            found += (await self.named(names[at : at + QUOTES_AT_ONCE])).values()
         return found
+
+    async def named(self, names: Sequence[str]) -> dict[str, Tick]:
+        """Return the state of up to 500 instruments by their name."""
+        answer = await self._service.get("/quote", Quotes, {"i": list(names)})
+        return {name: _tick(quote) for name, quote in answer.data.items()}
 
     async def minutes(self, token: int, begin: dt.datetime, end: dt.datetime) -> Candles:
         """Return the minute bars of an instrument between two local times."""
