@@ -76,6 +76,7 @@ lint: dev
 
 chaos: dev
 	@$(BIN)/python tools/kill_trader.py --count 1000
+	@$(BIN)/python tools/kill_trader.py --trips 1000
 	@$(BIN)/python tools/simulate_orders.py --count 10000
 	@$(BIN)/python tools/simulate_orders.py --unanswered --count 1000
 	@$(BIN)/python tools/simulate_orders.py --faults

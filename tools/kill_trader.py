@@ -1,6 +1,7 @@
 """Kill a real trader again and again, kill -9 at any time and at named sites, and audit the end.
 
 tools/kill_trader.py --count 1000        half of them at each kind of venue, 10 % of replies lost
+tools/kill_trader.py --trips 1000        trips of the kill switch, half of them with the gateway dead
 """
 
 import argparse
@@ -21,20 +22,43 @@ COMMAND = [sys.executable, str(Path(__file__).resolve()), CHILD]
 
 def main() -> int:
     """Read the arguments and run; the exit code is 1 where the audit finds something."""
-    from tapelight.testing.kills.town import play
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--trips", type=int, default=0)
     asked = parser.parse_args()
+    return run_trips(asked.trips, asked.seed) if asked.trips else run_kills(asked.count, asked.seed)
+
+
+def run_kills(count: int, seed: int) -> int:
+    """Kill at both kinds of venue; return the exit code."""
+    from tapelight.testing.kills.town import play
+
     found = 0
     for idempotent in (True, False):
         begun = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="kill") as folder:
-            outcome = play(Path(folder), asked.seed, idempotent, asked.count // 2, COMMAND)
+            outcome = play(Path(folder), seed, idempotent, count // 2, COMMAND)
         say(tell(outcome, idempotent, time.monotonic() - begun))
         found += len(outcome.violations)
     return 1 if found else 0
+
+
+def run_trips(count: int, seed: int) -> int:
+    """Trip the kill switch; return the exit code."""
+    from tapelight.testing.kills.trips import play
+
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="trip") as folder:
+        outcome, trips = play(Path(folder), seed, count, COMMAND)
+    say(
+        f"{trips.count} trips, {trips.dead} with the gateway dead, {trips.restarts} restarts by "
+        f"kill -9; last order p50 {sorted(trips.last_s)[trips.count // 2]:.3f} s, "
+        f"cancel p50 {sorted(trips.cancel_s)[trips.count // 2]:.3f} s; {outcome.orders} orders, {trips.works} entries that worked at a trip; last new order at most {max(trips.last_s):.3f} s after a "
+        f"trip, last cancel asked at most {max(trips.cancel_s):.3f} s after; violations "
+        f"{len(outcome.violations)} {outcome.violations[:5]}; {time.monotonic() - begun:.0f} s"
+    )
+    return 1 if outcome.violations else 0
 
 
 def tell(outcome: "Outcome", idempotent: bool, took_s: float) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from tapelight.testing.kills.sites import SITES, choose, chosen
 from tapelight.testing.kills.town import Town, play
+from tapelight.testing.kills.trips import play as play_trips
 
 TOOL = Path(__file__).parents[2] / "tools" / "kill_trader.py"
 COMMAND = [sys.executable, str(TOOL), "--child"]
@@ -57,3 +58,16 @@ def test_a_trader_that_sends_what_it_did_not_write_down_is_found(tmp_path: Path)
     outcome = asyncio.run(town.run(6))
     assert any("was sent and is not in the log" in v for v in outcome.violations)
     assert any("at the venue and in no book" in v for v in outcome.violations)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_tripped_switch_cancels_and_holds_with_the_gateway_dead_and_after_kills(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """A thousand: tools/kill_trader.py --trips 1000, on a machine that has nothing else to do."""
+    outcome, trips = play_trips(tmp_path, 3, 4, COMMAND)
+    assert outcome.violations == []
+    assert trips.count == 4
+    last_s, cancel_s = max(trips.last_s), max(trips.cancel_s)
+    record_property("told", f"last order {last_s:.3f} s, last cancel {cancel_s:.3f} s after a trip")

@@ -217,6 +217,8 @@ class Trader:
                 if not self._offer(seq, signal):
                     break
                 self.cursor = seq
+                # Each is written to the disk twice: cancels and the kill switch come in between.
+                await asyncio.sleep(0)
             self._remember()
             await asyncio.sleep(POLL_S)
 

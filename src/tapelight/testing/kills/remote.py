@@ -111,6 +111,10 @@ class VenueServer:
         self.replies = self.losses = 0
         self.saw: Callable[[OrderRequest], None] = lambda _: None
         """Called with each order that arrives, before the venue takes it."""
+        self.faults: list[str] = []
+        """What went wrong in the venue itself: it has to stay empty."""
+        self.cancelled: Callable[[str], None] = lambda _: None
+        """Called with the venue's id of each order whose cancel is asked."""
         self._rng = rng
         self._streams: set[asyncio.Queue[Report | None]] = set()
         self._serving: set[asyncio.Task[None]] = set()
@@ -129,7 +133,13 @@ class VenueServer:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
         self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+        task.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._serving.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.faults.append(repr(error))
 
     def _push(self, report: Report) -> None:
         for stream in self._streams:
@@ -162,6 +172,7 @@ class VenueServer:
                 self.saw(request)
                 return self.venue.submit(request)
             case Cancel(venue_id):
+                self.cancelled(venue_id)
                 return self.venue.cancel(venue_id)
             case Look(ids):
                 return self.venue.statement(self.venue.known(ids))

@@ -109,12 +109,14 @@ class Town:
         self.server.saw = self._sees
         self.gateway = PriceGateway(self.market, self.now_ns)
         self.outcome = Outcome()
-        self.calm_s = CALM_S
+        self.calm_s, self.signal_s = CALM_S, SIGNAL_S
+        self.port = 0
+        """Of the gateway."""
         self.fired: list[Signal] = []
         self._began_ns = time.monotonic_ns()
         self._reader = OrderReader(folder)
         self._seq = 0
-        self._book = Book()
+        self.book = Book()
         self._killed_s = 0.0
         self.log = folder / "trader.log"
         self._durable: set[str] = set()
@@ -128,18 +130,18 @@ class Town:
     async def run(self, kills: int) -> Outcome:
         """Kill so many times, let it settle, and judge."""
         venue = await self.server.start()
-        port = await self.gateway.start()
+        port = self.port = await self.gateway.start()
         idempotent = str(self.venue.idempotent).lower()
         config = self.folder / "tapelight.toml"
         config.write_text(CONFIG.format(path=self.folder / "venue", idempotent=idempotent))
         child = await self._start(port, config)
         world: list[asyncio.Task[None]] = []
         try:
-            await self._ready(0)
+            await self.ready(0)
             world += [
                 asyncio.create_task(work) for work in (self._walk(), self._fire(), self._decide())
             ]
-            await self._kill(kills)
+            await self.befall(kills)
             for task in world[1:]:
                 task.cancel()
             await self._settle()
@@ -178,7 +180,7 @@ class Town:
         log = SignalLog(self.folder)
         try:
             while True:
-                await asyncio.sleep(self.rng.expovariate(1 / SIGNAL_S))
+                await asyncio.sleep(self.rng.expovariate(1 / self.signal_s))
                 self.fired.append(self._signal())
                 log.append("kills", [self.fired[-1]])
         finally:
@@ -197,9 +199,9 @@ class Town:
         try:
             while True:
                 await asyncio.sleep(self.rng.uniform(0.1, 0.4))
-                self._read_log()
-                held = [o.id for o in self._book.live.values() if o.state == "held"]
-                open_ = [s for s, p in self._book.positions.items() if p.quantity]
+                self.read_log()
+                held = [o.id for o in self.book.live.values() if o.state == "held"]
+                open_ = [s for s, p in self.book.positions.items() if p.quantity]
                 if open_ and self.rng.random() < 0.2:
                     self._command(commands, "close", self.rng.choice(open_))
                 elif held:
@@ -217,11 +219,11 @@ class Town:
 
     # --- kills -----------------------------------------------------------------------------------
 
-    async def _kill(self, kills: int) -> None:
+    async def befall(self, kills: int) -> None:
         """Kill at any time or at a site, by turns of the dice, until it is enough."""
         dead = 0
         while True:
-            await self._ready(dead)
+            await self.ready(dead)
             if self.outcome.kills >= kills:
                 return
             at_site = self.rng.random() < 0.5
@@ -230,9 +232,10 @@ class Town:
     async def _any_time(self) -> int:
         """Kill some time after it was ready; return the id of the dead process."""
         await asyncio.sleep(self.rng.uniform(0.0, LIFE_S))
-        return self._end(self._pid())
+        return self.end(self.pid())
 
-    def _end(self, pid: int) -> int:
+    def end(self, pid: int) -> int:
+        """Kill a process; return its id."""
         assert pid > 0, "0 would be this process's whole group"
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -244,42 +247,42 @@ class Town:
         site = self.rng.choice(SITES)
         choose(self.folder / "site", site, self.rng.randint(1, 2))
         first = await self._any_time()
-        await self._until(lambda: self._pid() not in (0, first), START_S)
-        pid = self._pid()
-        if await self._until(lambda: not _lives(pid), SITE_S):
+        await self.until(lambda: self.pid() not in (0, first), START_S)
+        pid = self.pid()
+        if await self.until(lambda: not lives(pid), SITE_S):
             choose(self.folder / "site", "", 0)
             self._died(site)
             return pid
         choose(self.folder / "site", "", 0)
-        return self._end(pid)
+        return self.end(pid)
 
     def _died(self, where: str) -> None:
         self.outcome.kills += 1
         self.outcome.sites[where] += 1
         self._killed_s = time.time()
 
-    async def _ready(self, dead: int) -> None:
+    async def ready(self, dead: int) -> None:
         """Wait until the process after `dead` has asked the venue."""
 
         def ready() -> bool:
             report = told(self.folder)
-            return (
-                report is not None and report.pid == self._pid() != dead and report.desks[0].ready
-            )
+            return report is not None and report.pid == self.pid() != dead and report.desks[0].ready
 
-        if not await self._until(ready, START_S):
+        if not await self.until(ready, START_S):
             raise Unavailable(f"No trader was ready within {START_S:g} s: see {self.log}.")
         report = told(self.folder)
         if dead and report is not None:
             self.outcome.recovery_s.append(report.ts_s - self._killed_s)
 
-    def _pid(self) -> int:
+    def pid(self) -> int:
+        """Return the trader's process id, 0 where there is none yet."""
         try:
             return int((self.folder / "trader.pid").read_text())
         except (OSError, ValueError):
             return 0
 
-    async def _until(self, holds: Callable[[], bool], limit_s: float) -> bool:
+    async def until(self, holds: Callable[[], bool], limit_s: float) -> bool:
+        """Wait until something holds, for so long at the most; tell whether it does."""
         end_s = time.monotonic() + limit_s
         while time.monotonic() < end_s:
             if holds():
@@ -291,14 +294,15 @@ class Town:
 
     def _sees(self, request: OrderRequest) -> None:
         """Hold what arrives at the venue against the log: intent and send are durable before."""
-        self._read_log()
+        self.read_log()
         if request.id not in self._durable or request.id not in self._sent:
             self.outcome.violations.append(f"{request.id} was sent and is not in the log")
 
-    def _read_log(self) -> None:
+    def read_log(self) -> None:
+        """Bring the book up to the trader's log."""
         for seq, record in self._reader.read(self._seq):
             self._seq = seq
-            self._book.apply(record)
+            self.book.apply(record)
             if isinstance(record, Intended):
                 self._durable.add(record.request.id)
             elif isinstance(record, Sent):
@@ -310,33 +314,35 @@ class Town:
         end_s = time.monotonic() + self.calm_s
         while time.monotonic() < end_s:
             await asyncio.sleep(0.5)
-            self._read_log()
+            self.read_log()
             if self._audit().calm(self.now_ns()) and self._all_read():
                 break
-        self._read_log()
+        self.read_log()
         entries = {s.id for s in self.fired if s.state == "fired" and s.kind == "entry"}
         found = self._audit().final(self.now_ns(), entries)
         self.outcome.violations += [f"{name}: {what}" for name, what in found]
+        self.outcome.violations += self.server.faults[:3]
         self._count()
 
     def _all_read(self) -> bool:
-        causes = {order.request.cause for order in self._book.orders.values()}
+        causes = {order.request.cause for order in self.book.orders.values()}
         return all(s.id in causes for s in self.fired if s.state == "fired" and s.kind == "entry")
 
     def _audit(self) -> Audit:
-        return Audit(self._book, self.venue, SYMBOLS)
+        return Audit(self.book, self.venue, SYMBOLS)
 
     def _count(self) -> None:
         outcome = self.outcome
         outcome.orders, outcome.signals = len(self.venue.orders), len(self.fired)
-        outcome.fills = len(self._book.fills)
+        outcome.fills = len(self.book.fills)
         outcome.replies, outcome.losses = self.server.replies, self.server.losses
         log = SqliteOrderLog(self.folder)
         list(log.records())  # walks the chain
         log.close()
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Tell whether a process runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
