@@ -507,6 +507,121 @@ class Bus(Protocol):
     def wanted(self) -> frozenset[str]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Hold a board's row: `score` is what it is sorted by, highest first, equal ones by symbol."""
+
+    symbol: str
+    score: float
+    cells: Json = None
+
+
+class Hot(Protocol):
+    """Keep what may vanish: the boards' tops by partition, and rows, each for a while.
+
+    The top K of the union of the partitions' tops is the market's top K. Raises Unavailable.
+    """
+
+    async def put_top(
+        self, board: str, partition: str, top: Sequence[Ranked], ttl_s: float
+    ) -> None:
+        """Replace what a partition has on a board; without another it is gone after `ttl_s`."""
+
+    async def top(self, board: str, most: int) -> Sequence[Ranked]:
+        """Return the first rows of the union of all partitions."""
+
+    async def put_rows(self, rows: Mapping[str, Json], ttl_s: float) -> None:
+        """Replace rows by symbol; each is gone after `ttl_s`."""
+
+    async def row(self, symbol: str) -> Json:
+        """Return a row; None where there is none, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """Bound a queue; 0 is no bound.
+
+    Older messages than `age_s`, and the oldest beyond `length`, are lost and told; a message that
+    was handed back `tries` times is put into quarantine.
+    """
+
+    age_s: float = 0.0
+    length: int = 0
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Hold a message that was taken; `tag` is the queue's own."""
+
+    body: bytes
+    tag: Json = None
+    again: bool = False
+    """Whether it was taken before: what it does must have no effect twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Tell what a queue did not deliver: `why` is expired, shed or quarantined."""
+
+    why: str
+    body: bytes
+
+
+class Queue(Protocol):
+    """Carry messages to one consumer at a time, in order, at least once. Raises Unavailable."""
+
+    async def put(self, body: bytes) -> None:
+        """Put a message; the queue has it when this returns."""
+
+    def messages(self) -> AsyncIterator[Message]:
+        """Yield messages; a second consumer waits until the first one has gone."""
+
+    async def done(self, message: Message, *, ok: bool = True) -> None:
+        """Say that a message is dealt with, or hand it back."""
+
+    def lost(self) -> AsyncIterator[Lost]:
+        """Yield what was lost, once each: whoever reads it counts it and marks the gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Hold a lease; a later one of the name has a higher token, so an older one can be refused."""
+
+    name: str
+    owner: str
+    token: int
+
+
+class Leases(Protocol):
+    """Let one process at a time own a name, such as a feed's key. Raises Unavailable."""
+
+    def take(self, name: str, owner: str, ttl_s: float) -> Lease | None:
+        """Take a lease that is free or over, or renew one's own; None while another holds it."""
+
+    def holds(self, lease: Lease) -> bool:
+        """Tell whether it is still the newest, and not over."""
+
+    def give_up(self, lease: Lease) -> None:
+        """Let another take it at once; nothing where it isn't the newest."""
+
+
+class History(Protocol):
+    """Keep what is validated, by day; what is written twice is there once. Raises Unavailable."""
+
+    def write_trades(self, rows: Sequence[tuple[int, str, int, float, float]]) -> int:
+        """Write (ts_ns, symbol, seq, price, size); return how many are new."""
+
+    def write_bars(self, rows: Sequence[tuple[int, str, float, float, float, float, float]]) -> int:
+        """Write minute bars (start_ns, symbol, open, high, low, close, volume); newer ones replace."""
+
+    def write_signals(self, run: str, signals: Sequence[Signal]) -> int:
+        """Write a run's records of signals; return how many are new."""
+
+    def sums(self, table: str, day: dt.date) -> tuple[int, float, float]:
+        """Return count, sum of prices and sum of sizes of a UTC day; `table` is trades or bars."""
+
+
 class Broker(Protocol):
     """Where orders go. Each method is one question to the venue; no retries, no memory of its own.
 

@@ -1,0 +1,216 @@
+"""Queues on RabbitMQ: it assigns each to one consumer, and says what it did not deliver.
+
+What may age is a classic queue with transient messages, a time to live and a length; what must
+arrive (signals, orders) a quorum queue with persistent messages and a delivery limit. Both confirm
+each message, have a single active consumer, and dead-letter what they lose into NAME.dead, where
+`lost` counts it; what was quarantined stays in NAME.quarantine.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelInvalidStateError,
+    ChannelPreconditionFailed,
+    DeliveryError,
+    ProbableAuthenticationError,
+)
+
+from tapelight.errors import ConfigError, Unavailable
+from tapelight.ports import Lost, Message, QueueLimits
+
+log = structlog.get_logger()
+WAIT_S = 5.0
+"""For a connection and for a confirm: a publisher that waits without a limit may hang for good."""
+AGAIN_S = 0.5
+CLOSE_S = 1.0
+PREFETCH = 200
+DEAD_LENGTH = 100_000
+REASONS = {"expired": "expired", "maxlen": "shed"}
+"""RabbitMQ's words; every other one is a message that was handed back too often."""
+FAULTS = (AMQPError, ChannelInvalidStateError, DeliveryError, OSError, TimeoutError)
+
+
+class RabbitQueue:
+    """Carry messages of one queue; a connection each for putting, taking and hearing of losses."""
+
+    def __init__(
+        self, url: str, name: str, limits: QueueLimits | None = None, prefetch: int = PREFETCH
+    ) -> None:
+        self.name = name
+        self.state = "connecting"
+        """connecting, ok, or `away: ` and the reason."""
+        self._url = url
+        self._limits = limits or QueueLimits()
+        self._prefetch = prefetch
+        self._putting: AbstractConnection | None = None
+        self._exchange: Any = None
+        self._taken: dict[int, AbstractIncomingMessage] = {}
+        self._tag = 0
+
+    async def put(self, body: bytes) -> None:
+        """Put a message; raises Unavailable where it is not confirmed: put it again."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                exchange = await self._open_exchange()
+                await exchange.publish(self._message(body), self.name, mandatory=True)
+        except FAULTS as error:
+            await self._drop()
+            raise self._away(error) from error
+        except ConfigError:
+            await self._drop()
+            raise
+        self.state = "ok"
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield messages, over every outage; what was not dealt with comes again."""
+        while True:
+            try:
+                async with self._open_channel() as channel:
+                    queue = await self._declare(channel)
+                    async with queue.iterator() as found:
+                        async for incoming in found:
+                            self._tag += 1
+                            self._taken[self._tag] = incoming
+                            yield Message(incoming.body, self._tag, bool(incoming.redelivered))
+            except FAULTS as error:
+                self._away(error)
+            self._taken.clear()
+            await asyncio.sleep(AGAIN_S)
+
+    async def done(self, message: Message, *, ok: bool = True) -> None:
+        """Say that a message is dealt with; raises Unavailable where it will come again."""
+        incoming = self._taken.pop(message.tag, None)
+        if incoming is None:
+            raise Unavailable(f"Queue {self.name}: the connection broke, the message comes again.")
+        try:
+            if ok:
+                await incoming.ack()
+            else:
+                await incoming.reject(requeue=True)
+        except FAULTS as error:
+            raise self._away(error) from error
+
+    async def lost(self) -> AsyncIterator[Lost]:
+        """Yield what was lost, over every outage."""
+        while True:
+            try:
+                async with self._open_channel() as channel:
+                    await self._declare(channel)
+                    dead = await channel.get_queue(f"{self.name}.dead")
+                    async with dead.iterator() as found:
+                        async for incoming in found:
+                            lost = Lost(_reason(incoming), incoming.body)
+                            if lost.why == "quarantined":
+                                await self._keep(channel, incoming.body)
+                            yield lost
+                            await incoming.ack()
+            except FAULTS as error:
+                self._away(error)
+            await asyncio.sleep(AGAIN_S)
+
+    async def close(self) -> None:
+        """Close the connection for putting; the others end with their readers."""
+        await self._drop()
+
+    # --- connections ---------------------------------------------------------------------------
+
+    async def _open_exchange(self) -> Any:
+        if self._putting is None or self._putting.is_closed:
+            self._putting, channel = await self._channel()
+            await self._declare(channel)
+            self._exchange = channel.default_exchange
+        return self._exchange
+
+    @asynccontextmanager
+    async def _open_channel(self) -> AsyncIterator[AbstractChannel]:
+        """Open a connection of one's own; closing a broken one is not waited for."""
+        connection, channel = await self._channel()
+        try:
+            yield channel
+        finally:
+            await _close(connection)
+
+    async def _channel(self) -> tuple[AbstractConnection, AbstractChannel]:
+        """Return a new connection and channel; raises ConfigError for what no retry mends."""
+        try:
+            connection = await aio_pika.connect(self._url, timeout=WAIT_S)
+        except (AuthenticationError, ProbableAuthenticationError) as error:
+            raise ConfigError(
+                f"RabbitMQ refuses user or password of queue {self.name}: check the url."
+            ) from error
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=self._prefetch)
+        return connection, channel
+
+    async def _declare(self, channel: AbstractChannel) -> AbstractQueue:
+        """Make the queue and what belongs to it; raises ConfigError where one has other bounds."""
+        try:
+            await channel.declare_queue(
+                f"{self.name}.dead", durable=True, arguments={"x-max-length": DEAD_LENGTH}
+            )
+            await channel.declare_queue(f"{self.name}.quarantine", durable=True)
+            made = await channel.declare_queue(self.name, durable=True, arguments=self._bounds())
+        except ChannelPreconditionFailed as error:
+            raise ConfigError(
+                f"RabbitMQ has a queue {self.name} with other bounds ({error}): delete it, or set "
+                "the bounds back."
+            ) from error
+        self.state = "ok"
+        return made
+
+    def _bounds(self) -> dict[str, Any]:
+        limits = self._limits
+        bounds: dict[str, Any] = {
+            "x-single-active-consumer": True,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": f"{self.name}.dead",
+        }
+        if limits.tries:
+            bounds |= {"x-queue-type": "quorum", "x-delivery-limit": limits.tries}
+        if limits.age_s:
+            bounds["x-message-ttl"] = int(limits.age_s * 1e3)
+        if limits.length:
+            bounds |= {"x-max-length": limits.length, "x-overflow": "drop-head"}
+        return bounds
+
+    def _message(self, body: bytes) -> aio_pika.Message:
+        mode = aio_pika.DeliveryMode
+        return aio_pika.Message(
+            body, delivery_mode=mode.PERSISTENT if self._limits.tries else mode.NOT_PERSISTENT
+        )
+
+    async def _keep(self, channel: AbstractChannel, body: bytes) -> None:
+        kept = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        async with asyncio.timeout(WAIT_S):
+            await channel.default_exchange.publish(kept, f"{self.name}.quarantine")
+
+    async def _drop(self) -> None:
+        putting, self._putting = self._putting, None
+        if putting is not None:
+            await _close(putting)
+
+    def _away(self, error: BaseException) -> Unavailable:
+        reason = str(error) or type(error).__name__
+        if not self.state.startswith("away"):
+            log.warning("RabbitMQ is away, trying again", queue=self.name, reason=reason)
+        self.state = f"away: {reason}"
+        return Unavailable(f"Queue {self.name}: RabbitMQ does not answer: {reason}.")
+
+
+async def _close(connection: AbstractConnection) -> None:
+    with suppress(*FAULTS):
+        await asyncio.wait_for(connection.close(), CLOSE_S)
+
+
+def _reason(incoming: AbstractIncomingMessage) -> str:
+    """Return why a message was dead-lettered."""
+    deaths: Any = incoming.headers.get("x-death") or [{}]
+    return REASONS.get(str(deaths[0].get("reason", "")), "quarantined")
