@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tapelight.model.trading import TraderReport
+from tapelight.stores.commands import Commands
+from tapelight.stores.traderstate import told
 from tapelight.testing.kills.sites import SITES, choose, chosen
 from tapelight.testing.kills.town import Town, play
 from tapelight.testing.kills.trips import play as play_trips
@@ -71,3 +74,59 @@ def test_a_tripped_switch_cancels_and_holds_with_the_gateway_dead_and_after_kill
     assert trips.count == 4
     last_s, cancel_s = max(trips.last_s), max(trips.cancel_s)
     record_property("told", f"last order {last_s:.3f} s, last cancel {cancel_s:.3f} s after a trip")
+
+
+class ScannerDown(Town):
+    """The scanner goes while positions are open, and comes back as another one on the same port."""
+
+    async def befall(self, kills: int) -> None:
+        assert await self.until(self._holds, 60.0)
+        before = self.pid()
+        await self.gateway.stop()
+        assert await self.until(lambda: self._told().clock_sure is False, 60.0)
+        entries = self._entries()
+        for symbol in self._held():
+            self._command(self._commands, "close", symbol)
+        assert await self.until(lambda: not self._held(), 60.0), "a position can always be closed"
+        assert self.pid() == before, "the trader keeps its process"
+
+        self.end(before)
+        assert await self.until(lambda: self.pid() not in (0, before), 60.0)
+        now = self.pid()
+        assert await self.until(
+            lambda: self._told().pid == now and self._told().desks[0].ready, 60.0
+        )
+        assert self._entries() == entries, "no entry goes without a clock"
+
+        await self.gateway.start(self.port)
+        assert await self.until(lambda: self._told().clock_sure, 60.0)
+        assert await self.until(lambda: self._entries() > entries, 60.0)
+        assert self.pid() == now, "an upgrade of the scanner leaves the trader alone"
+        self._commands.close()
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, 11, idempotent=True, command=COMMAND)
+        self.server.lost, self.signal_s = 0.0, 0.08
+        self._commands = Commands(folder)
+
+    def _told(self) -> TraderReport:
+        report = told(self.folder)
+        assert report is not None
+        return report
+
+    def _held(self) -> list[str]:
+        self.read_log()
+        return [symbol for symbol, p in self.book.positions.items() if p.quantity]
+
+    def _holds(self) -> bool:
+        return bool(self._held())
+
+    def _entries(self) -> int:
+        return sum(not o.request.reduces for o in self.venue.orders)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_trader_outlives_the_scanner_and_goes_on_with_the_next_one(tmp_path: Path) -> None:
+    outcome = asyncio.run(ScannerDown(tmp_path).run(0))
+    assert outcome.violations == []
