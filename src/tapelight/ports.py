@@ -656,6 +656,16 @@ class Broker(Protocol):
         """
 
 
+class QuoteSource(Protocol):
+    """A broker's own quotes. A broker module offers one by `quotes(settings)`, or None for none."""
+
+    def follow(self, symbols: frozenset[str]) -> None:
+        """Follow these from now on, and no others."""
+
+    def pictures(self) -> AsyncIterator[Picture]:
+        """Yield each symbol's picture as it changes; raises Unavailable when the stream breaks."""
+
+
 class OrderLog(Protocol):
     """Keep the trader's records: append-only, hash-chained, one writer of the newest epoch."""
 

@@ -12,7 +12,7 @@ from tapelight.model.limits import Route, Trade
 from tapelight.model.trading import TradeMode
 from tapelight.orders.proving import records
 from tapelight.plugins import load
-from tapelight.ports import Broker
+from tapelight.ports import Broker, QuoteSource
 
 log = structlog.get_logger()
 PAPER = "paper"
@@ -83,3 +83,15 @@ def open_broker(config: Config, live: bool) -> Broker:
             "tapelight.toml and the flag --live. Nothing was sent."
         )
     return broker
+
+
+def open_quotes(config: Config) -> QuoteSource | None:
+    """Return the configured broker's own quotes; None where it has none."""
+    name = config.use_broker
+    module = load("brokers", name)
+    if not hasattr(module, "quotes"):
+        return None
+    found: QuoteSource | None = module.quotes(
+        convert(config.broker.get(name, {}), module.Config, f"[broker.{name}]")
+    )
+    return found

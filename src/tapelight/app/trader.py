@@ -18,9 +18,11 @@ from tapelight.app.allowed import (
     approve_only,
     mode_of,
     open_broker,
+    open_quotes,
     proven,
     trade_of,
 )
+from tapelight.app.brokerquotes import BrokerQuotes, SharedPrices
 from tapelight.app.gatewayprices import GatewayPrices
 from tapelight.app.localkey import local_key
 from tapelight.app.measures import trader_measures
@@ -89,6 +91,7 @@ class Trader:
         self.commands = Commands(options.data)
         self.desks: list[Desk] = []
         self.named: dict[str, Desk] = {}
+        self.quotes: BrokerQuotes | None = None
         self.cursor = 0
         self._remembered_s = 0.0
         self._watched: dict[int, frozenset[str]] = {}
@@ -108,6 +111,8 @@ class Trader:
             self.desks = self._open()
             names = (MAIN, DRY)
             self.named = dict(zip(names, self.desks, strict=False))
+            if self.quotes is not None:
+                group.create_task(self.quotes.run(), name="broker's quotes")
             for desk in self.desks:
                 group.create_task(desk.run(), name=f"desk {desk.world.broker.name}")
             await self._looked()
@@ -160,7 +165,9 @@ class Trader:
         shadow = self._desk(dry, self._paper(dry), routes(trade, dry=True))
         if broker.live:
             trade = proven(trade, dry)
-        return [self._desk(data, broker, routes(trade, dry=False)), shadow]
+        source = open_quotes(self.config)
+        self.quotes = BrokerQuotes(source) if source is not None else None
+        return [self._desk(data, broker, routes(trade, dry=False), self.quotes), shadow]
 
     def _paper(self, folder: Path) -> paper.Paper:
         table = self.config.broker.get(PAPER, {})
@@ -169,11 +176,13 @@ class Trader:
         self.papers.append(made)
         return made
 
-    def _desk(self, folder: Path, broker: Broker, trade: Trade) -> Desk:
+    def _desk(
+        self, folder: Path, broker: Broker, trade: Trade, own: BrokerQuotes | None = None
+    ) -> Desk:
         world = World(
             log=SqliteOrderLog(folder),
             broker=broker,
-            prices=_Shared(self.prices, self._watched),
+            prices=SharedPrices(self.prices, self._watched, own),
             switch=KillFile(folder),
             now_ns=self.clock.now_ns,
             session_at=lambda ns: session_at(XNYS, ns),
@@ -320,22 +329,6 @@ def _obey(desk: Desk, command: Command) -> str:
         return str(error)
     done = desk.close(command.subject, command.by)
     return "The position is being closed." if done else "The order log can't be written."
-
-
-class _Shared:
-    """Show one client's prices to several desks: what any of them watches is followed."""
-
-    def __init__(self, prices: GatewayPrices, watched: dict[int, frozenset[str]]) -> None:
-        self._prices, self._watched = prices, watched
-
-    def picture(self, symbol: str) -> Picture | None:
-        """Return the newest picture."""
-        return self._prices.picture(symbol)
-
-    def watch(self, symbols: frozenset[str]) -> None:
-        """Follow these and what the other desks watch."""
-        self._watched[id(self)] = symbols
-        self._prices.watch(frozenset().union(*self._watched.values()))
 
 
 def _tell(record: OrderRecord) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from tapelight.brokers._alpaca_quotes import AlpacaQuotes
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.orders import (
     ID_PREFIX,
@@ -56,6 +57,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret: str = ""
     url: str = f"https://{PAPER_HOST}"
     """https://api.alpaca.markets is the account of real money."""
+    quotes: str = ""
+    """An endpoint of its own quotes, as in wss://stream.data.alpaca.markets/v2/iex; empty = none."""
 
 
 class _Order(msgspec.Struct, kw_only=True):
@@ -116,6 +119,11 @@ def open(config: Config) -> "Alpaca":  # noqa: A001 - the name that every broker
     if not config.key or not config.secret:
         raise ConfigError("Alpaca needs keys: set key and secret in [broker.alpaca].")
     return Alpaca(config)
+
+
+def quotes(config: Config) -> AlpacaQuotes | None:
+    """Return its own quotes, where an endpoint is configured."""
+    return AlpacaQuotes(config.quotes, config.key, config.secret) if config.quotes else None
 
 
 class Alpaca:

@@ -15,6 +15,8 @@ from tapelight.ports import Broker
 
 HELD_LOOK_S = 5.0
 """Between looks while something is held or works: the day's loss is reckoned from them."""
+FIRST_S = 0.4
+"""How long the first answer after a start or a break is waited for; twice as long each next time."""
 LATE_ASKED = 50
 """How many of the newest lost orders are asked for again: a venue may find one after all."""
 
@@ -69,7 +71,7 @@ class Inquiry:
         late = [order.id for order in book.orders.values() if order.state == "lost"]
         asked = [order.id for order in book.live.values() if order.sent_ns] + late[-LATE_ASKED:]
         try:
-            async with asyncio.timeout(self.trade.send_s):
+            async with asyncio.timeout(self._patience_s()):
                 statement = await self.broker.look(asked)
         except (Unavailable, TimeoutError):
             self._failed += 1
@@ -108,6 +110,12 @@ class Inquiry:
             return False
         book.apply(new)
         return True
+
+    def _patience_s(self) -> float:
+        """Return how long an answer is waited for: not long while nothing goes without one."""
+        if self.reconciled:
+            return self.trade.send_s
+        return min(FIRST_S * 2.0**self._failed, self.trade.send_s)
 
     def _pause_s(self) -> float:
         """Return how long after the last question the next one is due."""
