@@ -2,7 +2,7 @@
 #   make demo             the dashboard on a synthetic market: http://127.0.0.1:8787
 #   make run              the scanner by tapelight.toml
 #   make test             every test        make unit   the part below a minute
-#   make lint             ruff, mypy, the dashboard's types
+#   make lint             ruff, mypy, deploy/, the dashboard's types
 #   make chaos            kills, seeds and fuzzing by the thousand: hours
 #   make bench            the benchmarks    make clean  back to a fresh clone
 #   make lock             new requirements/ from pyproject.toml (UPGRADE=1: newest versions)
@@ -72,6 +72,7 @@ lint: dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -n 0 tests/deploy/test_files.py
 	@tools/ui.sh check
 
 chaos: dev

@@ -22,6 +22,7 @@ from tapelight.commands.options import (
 )
 from tapelight.commands.orders import approve, kill, orders, pnl, positions
 from tapelight.commands.scan import scan
+from tapelight.commands.service import init, preflight, service
 from tapelight.commands.top import top
 from tapelight.commands.trace import trace
 from tapelight.commands.user import user
@@ -38,11 +39,14 @@ app.command(backtest)
 app.command(compare)
 app.command(data_commands)
 app.command(doctor)
+app.command(init)
 app.command(kill)
 app.command(orders)
 app.command(pnl)
 app.command(positions)
+app.command(preflight)
 app.command(scan)
+app.command(service)
 app.command(top)
 app.command(trace)
 app.command(user)
@@ -383,18 +387,3 @@ def list_(what: str = "boards", *, config: ConfigFile = None, json: bool = False
             print(jsonlib.dumps(row))
         else:
             print(f"{row['name']:<20} {row.get('unit', ''):<8} {row['text']}")
-
-
-@app.command
-def init(folder: Path = Path()) -> None:
-    """Write a first tapelight.toml and a folder for own boards and scans.
-
-    Parameters
-    ----------
-    folder
-        Where.
-    """
-    from tapelight.app.init import write_first_config
-
-    for line in write_first_config(folder):
-        print(line)

@@ -1,5 +1,6 @@
 """tapelight.toml -> frozen typed structs; an unknown key is an error that names the nearest."""
 
+import os
 import re
 import tomllib
 from difflib import get_close_matches
@@ -139,7 +140,21 @@ def load(path: Path | None) -> Config:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from error
-    return convert(values, Config, str(path))
+    return convert(_filled(values, str(path)), Config, str(path))
+
+
+def _filled(value: Any, where: str) -> Any:
+    """Return values in which a text ${NAME} is what the environment has; raises ConfigError."""
+    if isinstance(value, dict):
+        return {key: _filled(one, where) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, where) for one in value]
+    named = re.fullmatch(r"\$\{(\w+)\}", value) if isinstance(value, str) else None
+    if named is None:
+        return value
+    if named[1] not in os.environ:
+        raise ConfigError(f"{where} takes {value} from the environment: set {named[1]}.")
+    return os.environ[named[1]]
 
 
 def convert(values: Any, kind: type[T], where: str) -> T:

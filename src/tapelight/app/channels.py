@@ -31,7 +31,7 @@ class Channels:
             for name, table in operators.items()
         }
         self._open = {
-            name: self._made(kind, settings, f"[channel.{name}]")
+            name: made(kind, settings, f"[channel.{name}]", post)
             for name, (kind, settings) in self._operators.items()
         }
 
@@ -44,7 +44,7 @@ class Channels:
                 return self._open[name]
             known = ", ".join(c["name"] for c in await self.all(owner)) or "none"
             raise Missing(f"There is no channel {name!r}; there are: {known}.") from None
-        return self._made(document.body["kind"], document.body["settings"], name)
+        return made(document.body["kind"], document.body["settings"], name, self._post)
 
     async def all(self, owner: str) -> list[dict[str, Json]]:
         """Return what a user may use, without secrets; of the operator's no setting is shown."""
@@ -72,7 +72,7 @@ class Channels:
                 "[channel.NAME] in tapelight.toml."
             )
         settings = await self._unmasked(owner, name, settings)
-        self._made(kind, settings, name)
+        made(kind, settings, name, self._post)
         kept = Document(KIND, owner, name, 0, {"kind": kind, "settings": settings})
         return _shown(await self._documents.write(kept, expected))
 
@@ -83,15 +83,16 @@ class Channels:
         old = (await self._documents.show(KIND, owner, name)).body["settings"]
         return {k: old.get(k, "") if v == MASK else v for k, v in settings.items()}
 
-    def _made(self, kind: str, settings: Mapping[str, Any], where: str) -> Channel:
-        """Return a channel that may do; raises ConfigError or Rejected."""
-        module = _module(kind)
-        try:
-            channel: Channel = module.open(convert(dict(settings), module.Config, where))
-        except ConfigError as error:
-            raise Rejected(str(error)) from error
-        channel.check(self._post)
-        return channel
+
+def made(kind: str, settings: Mapping[str, Any], where: str, post: Post) -> Channel:
+    """Return a channel that may do; raises ConfigError or Rejected."""
+    module = _module(kind)
+    try:
+        channel: Channel = module.open(convert(dict(settings), module.Config, where))
+    except ConfigError as error:
+        raise Rejected(str(error)) from error
+    channel.check(post)
+    return channel
 
 
 def _module(kind: str) -> Any:

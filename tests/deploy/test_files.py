@@ -1,0 +1,152 @@
+"""What stands in deploy/: schemas, hardening, and commands that the program takes."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from architecture import rules
+from tapelight.cli import app
+from tapelight.commands.options import data_folder
+from tapelight.config import load
+from tapelight.errors import ConfigError
+
+DEPLOY = rules.ROOT / "deploy"
+CONTAINERFILE = (DEPLOY / "Containerfile").read_text("utf-8")
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+K8S = DEPLOY / "k8s"
+MANIFESTS = sorted(path.name for path in K8S.glob("*.yaml") if path.name != "kustomization.yaml")
+SECRET = re.compile(r"(?i)(password|api_key|secret|token)\s*[:=]\s*[\"']?([^\"'\s$]+)")
+
+
+def manifest(name: str) -> Any:
+    return yaml.safe_load((K8S / name).read_text("utf-8"))
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Return the Containerfile's instructions, continued lines joined."""
+    joined = re.sub(r"\\\n\s*", " ", CONTAINERFILE)
+    lines = [line for line in joined.splitlines() if line and not line.startswith("#")]
+    return [(line.split()[0], line.partition(" ")[2]) for line in lines]
+
+
+def known(arguments: list[str]) -> str:
+    """Return the command that the program understands of arguments; it exits on what it does not."""
+    command, _, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+    return str(command.__name__)
+
+
+def test_the_image_is_built_in_stages_and_runs_as_nobody() -> None:
+    made = instructions()
+    stages = [i for i, (word, _) in enumerate(made) if word == "FROM"]
+    assert len(stages) == 2
+    last = made[stages[-1] :]
+    assert all(re.search(r":[\w.-]+( AS \w+)?$", text) for word, text in made if word == "FROM")
+    assert not [text for word, text in last if word in {"RUN", "ADD"}], "the last stage only copies"
+    assert dict(last)["USER"] == "10001:10001"
+    for word, text in last:
+        if word in {"CMD", "ENTRYPOINT"}:
+            json.loads(text)  # the exec form needs no shell
+    health = dict(last)["HEALTHCHECK"]
+    assert json.loads(health[health.index("[") :])[0] == "python"
+    assert "--require-hashes" in CONTAINERFILE
+    for word, text in made:
+        if word == "COPY" and not text.startswith("--from"):
+            for source in text.split()[:-1]:
+                assert (rules.ROOT / source).exists(), source
+
+
+def test_every_command_line_of_the_containers_is_one_of_the_program() -> None:
+    last = dict(instructions()[-2:])
+    image = json.loads(last["CMD"])
+    composed = COMPOSE["services"]["scanner"]["command"]
+    pod = manifest("scanner.yaml")["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert image == composed == pod
+    assert known(image) == "run"
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_a_service_of_the_stack_is_hardened_and_bounded(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert service["healthcheck"]["test"][0] == "CMD"
+    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+    assert re.fullmatch(r"[\w./-]+:[\w.-]+", service["image"])
+    for port in service.get("ports", []):
+        assert port.startswith("127.0.0.1:"), "published beyond this machine"
+    for volume in service["volumes"]:
+        source = volume.split(":")[0]
+        if source.startswith("."):
+            assert (DEPLOY / source).exists(), source
+        else:
+            assert source in COMPOSE["volumes"]
+
+
+def test_prometheus_asks_the_listeners_that_the_configuration_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MASSIVE_API_KEY", "from the environment")
+    config = load(K8S / "tapelight.toml")
+    assert config.feed["massive"]["api_key"] == "from the environment"
+    asked = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text("utf-8"))
+    targets = [job["static_configs"][0]["targets"][0] for job in asked["scrape_configs"]]
+    ports = (config.telemetry.port, config.telemetry.trade_port)
+    assert targets == [f"scanner:{port}" for port in ports]
+    assert data_folder(None, config.data) == Path("/data")
+    monkeypatch.delenv("MASSIVE_API_KEY")
+    with pytest.raises(ConfigError, match="set MASSIVE_API_KEY"):
+        load(K8S / "tapelight.toml")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_a_manifest_fits_its_schema(name: str) -> None:
+    kubernetes_validate.validate(manifest(name), "1.31", strict=True)
+
+
+def test_kustomize_names_every_manifest() -> None:
+    listed = manifest("kustomization.yaml")
+    assert sorted(listed["resources"]) == MANIFESTS
+    assert (K8S / listed["configMapGenerator"][0]["files"][0]).is_file()
+
+
+def test_the_pod_is_hardened_probed_and_bounded() -> None:
+    stateful = manifest("scanner.yaml")
+    pod = stateful["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }  # fmt: skip
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
+    assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    offered = {volume["name"] for volume in pod["volumes"]}
+    assert mounted == offered | {"data"}
+    labels = stateful["spec"]["template"]["metadata"]["labels"]
+    for name, path in (
+        ("service.yaml", ("selector",)),
+        ("disruption.yaml", ("selector", "matchLabels")),
+        ("network.yaml", ("podSelector", "matchLabels")),
+    ):
+        chosen = manifest(name)["spec"]
+        for key in path:
+            chosen = chosen[key]
+        assert chosen == labels, name
+
+
+def test_nothing_in_deploy_holds_a_secret() -> None:
+    for path in DEPLOY.rglob("*"):
+        if path.is_file():
+            for _, value in SECRET.findall(path.read_text("utf-8")):
+                assert value.startswith(("$", "{", ".", "?")) or value == "false", (
+                    f"{path.name}: {value}"
+                )
