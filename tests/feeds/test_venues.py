@@ -335,11 +335,16 @@ async def test_nobody_there_is_said_and_tried_again() -> None:
     config = coinbase.Config(("BTC-USD",), "ws://127.0.0.1:9", "http://127.0.0.1:9")
     tape, feed = Tape(), coinbase.open(config)
     task = asyncio.create_task(feed.run(tape))
-    await tape.until(lambda t: len(t.of(FeedState)) >= 2)
+    await tape.until(lambda t: len(t.of(FeedState)) >= 3)
     task.cancel()
     await asyncio.wait({task})
-    assert "Cannot connect to 127.0.0.1" in tape.of(FeedState)[1].detail
-    assert "Check the network; trying again." in tape.of(FeedState)[1].detail
+    first, second = (state.detail for state in tape.of(FeedState)[1:3])
+    assert first == (
+        "coinbase gives no daily bars: All connection attempts failed. "
+        "Check the network; trying again."
+    )
+    assert "Cannot connect to 127.0.0.1" in second
+    assert "Check the network; trying again." in second
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from tapelight.model.session import calendar, latest_session
 from tapelight.ports import Sink
 
 DAYS_AT_ONCE = 4
-REST_S = 10.0
+REST_S = httpx.Timeout(10.0, connect=4.0)
 MAX_HELD = 1_000_000
 
 
@@ -212,11 +212,19 @@ class VenueFeed:
 
             async def fetch(symbol: str) -> None:
                 async with slots:
-                    with contextlib.suppress(httpx.HTTPError, OSError, *FAULTS):
-                        found[symbol] = await self._venue.days(client, symbol)
+                    with contextlib.suppress(*FAULTS):
+                        try:
+                            found[symbol] = await self._venue.days(client, symbol)
+                        except (httpx.HTTPError, OSError) as error:
+                            self._miss(error)
 
             await asyncio.gather(*(fetch(symbol) for symbol in self._venue.symbols))
         return found
+
+    def _miss(self, error: Exception) -> None:
+        """Say at the start that the days can't be had: it may be long until the stream's turn."""
+        words = str(error) or type(error).__name__
+        self._standing.trying(Unavailable(f"{self.name} gives no daily bars: {words}."))
 
     def _put_references(self, days: Mapping[str, Sequence[Day]]) -> None:
         today = latest_session(self._calendar, self._sink.clock.now_ns()).date
