@@ -26,6 +26,8 @@ def test_the_units_run_what_the_program_takes(tmp_path: Path) -> None:
         arguments = line.split(" -m tapelight ")[1].split()
         found, _, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
         assert found.__name__ == command
+        # Where the tree is read-only the compiled loops can be kept in the data folder alone.
+        assert f"NUMBA_CACHE_DIR={tmp_path}/data/cache" in made[name]
     assert "Restart=always" in made["tapelight.service"]
     assert "WantedBy=multi-user.target" in made["tapelight.service"]
     mine = units(tmp_path / "tapelight.toml", tmp_path / "data", user=True)

@@ -20,6 +20,7 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart={run}
+Environment=NUMBA_CACHE_DIR={data}/cache
 Restart=always
 RestartSec=1
 TimeoutStopSec=30
@@ -42,6 +43,7 @@ Description=Tapelight's check before the session
 [Service]
 Type=oneshot
 ExecStart={check}
+Environment=NUMBA_CACHE_DIR={data}/cache
 """
 TIMER = """\
 [Unit]
@@ -66,7 +68,7 @@ def units(config: Path, data: Path, *, user: bool) -> dict[str, str]:
     target = "default.target" if user else "multi-user.target"
     return {
         "tapelight.service": UNIT.format(run=f"{lead} run {given}", data=data, target=target),
-        "tapelight-preflight.service": CHECK.format(check=f"{lead} preflight {given}"),
+        "tapelight-preflight.service": CHECK.format(check=f"{lead} preflight {given}", data=data),
         "tapelight-preflight.timer": TIMER.format(when=PREFLIGHT),
     }
 
