@@ -1,6 +1,7 @@
 """Tiers: who is in play, when its bars and indicators are seen, and that no shape changes them."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from tapelight.model.records import (
     TierWorkers,
 )
 from tapelight.model.session import MINUTE_NS, NS
+from tapelight.scan.gate import ALL, BARS, IN_PLAY
 
 OPEN = Tape().ns("09:30:00")
 SYMBOLS = ["SPY", "AAA", "BBB", "CCC", "DDD"]
@@ -280,7 +282,7 @@ def test_benchmarks_are_always_pinned_and_a_pin_can_be_taken_back() -> None:
     assert [tape("tier", s) for s in tape.symbols] == [1.0, 2.0]
 
 
-def test_a_row_comes_into_play_and_leaves_with_hysteresis() -> None:
+def test_a_row_comes_into_play_and_leaves_when_no_reason_has_held_for_a_while() -> None:
     tape = Minutes("A", pinned=False, asks=(ask("sma", (1,)),))
     tape.engine.apply(TierGate("chg_pct >= 5", stay_s=30.0))
     tape.mark("09:29:59")
@@ -292,10 +294,9 @@ def test_a_row_comes_into_play_and_leaves_with_hysteresis() -> None:
     assert np.isnan(tape.value(ask("sma", (1,))))
     tape.mark("09:31:07")
     assert tape.value(ask("sma", (1,))) == 10.2
-    tape.at(tape.ns("09:31:08"), 10.41)
     tape.mark("09:32:30")
     assert tape("tier") == 2.0
-    tape.at(tape.ns("09:32:31"), 10.39)
+    tape.at(tape.ns("09:32:31"), 10.49)
     tape.mark("09:32:32")
     tape.mark("09:33:00")
     assert tape("tier") == 2.0
@@ -313,6 +314,13 @@ def test_of_more_than_the_most_those_with_most_dollars_come_in() -> None:
     tape.mark("09:30:02")
     assert [tape("tier", s) for s in "ABC"] == [2.0, 1.0, 2.0]
     assert tape.engine.tiers.in_play().tolist() == [0, 2]
+
+
+def test_of_the_reasons_those_of_which_more_is_followed_come_first() -> None:
+    followed = [series for _, _, series in IN_PLAY]
+    assert all(one >= other for one, other in pairwise(followed))
+    assert followed[0] == ALL
+    assert {word for word, _, series in IN_PLAY if series == BARS} == {"level", "range"}
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,7 @@ class TierGate(msgspec.Struct, frozen=True, tag="gate"):
     """A condition over columns of tier 1; empty for the default one."""
     most: int = 2_000
     """Rows in tier 2 at the most; of more the ones with most dollars traded are taken."""
-    stay_s: float = 300.0
+    stay_s: float = 120.0
     """How long a row stays after its last reason, seconds."""
 
 

@@ -38,8 +38,7 @@ class Hops(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     exchange_ns: int | None = None
-    """The event's own stamp."""
-    provider_ns: int | None = None
+    """The event's own stamp: the SIP's for US equities. No feed says when its provider sent it on."""
     receive_ns: int | None = None
     fold_ns: int | None = None
     """When the batch was in the table."""

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tapelight.errors import TapelightError
+from tapelight.errors import Rejected, TapelightError
 from tapelight.market.some import Some
 from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.session import REGULAR
 from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.answers import Answers, all_true, leaf
-from tapelight.scan.course import empty_course, followed, live_of, picked, put
+from tapelight.scan.course import COURSE, empty_course, followed, live_of, picked, put
 from tapelight.scan.gates import common_gates
 from tapelight.scan.strategy import MAX_TARGETS, Entries, Flags, Look, Strategy, no_entries
 
@@ -225,6 +225,8 @@ class StrategyRule:
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Take back what `freeze` gave."""
+        if state["course"].dtype != COURSE:
+            raise Rejected("The snapshot is of another version.")
         self.course, self.fault = state["course"], bytes(state["fault"]).decode()
         self._followed = followed(self.course)
         self.memory = {name: state[f"memory.{name}"] for name in self.memory}

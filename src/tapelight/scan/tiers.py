@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tapelight.errors import Rejected
-from tapelight.market.bank import Bank, Work, result_of
+from tapelight.market.bank import Bank, Bars, Work, result_of
 from tapelight.market.indicators import Ask
 from tapelight.market.table import Table
 from tapelight.market.tier import ONE, TWO
@@ -22,7 +22,7 @@ from tapelight.model.records import Pin, TierGate, TierResult, TierValues, TierW
 from tapelight.model.session import MINUTE_NS, NS
 from tapelight.scan.cut import Cut, Cutter
 from tapelight.scan.forming import Forming
-from tapelight.scan.gate import PINNED, Gate
+from tapelight.scan.gate import ALL, PINNED, Gate, series_bits
 
 Rows = npt.NDArray[np.intp]
 TierRecord = Pin | TierGate | TierWorkers | TierResult
@@ -32,6 +32,7 @@ SETTLE_NS = NS // 2
 """How long after a minute's end its bars are cut: most prints take a tenth of a second to come."""
 SEEN_NS = NS
 """How long after a minute's end its candles and indicators are seen."""
+EVERY_SERIES = series_bits(ALL)
 NO_ROWS: Rows = np.zeros(0, np.intp)
 WARM_NS = NS // 2
 """How long after it came into play a row's are."""
@@ -72,6 +73,8 @@ class Tiers:
         self._reason_ns: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self._waiting: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         """Rows in tier 2 that have not been cut yet."""
+        self._series: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
+        """Of which timeframes each row's indicators are followed, as bits; it grows until it leaves."""
         self._left: list[int] = []
         self._news: list[tuple[Ask, Rows]] = []
         """The series that got new values at this mark, and the rows whose values these are."""
@@ -96,6 +99,11 @@ class Tiers:
         if not self._news or not asks:
             return NO_ROWS
         return np.concatenate([NO_ROWS, *(rows for ask, rows in self._news if ask in asks)])
+
+    def _followed(self, bits: int) -> Rows:
+        """Return the rows in tier 2 of which all those series are followed, ascending."""
+        rows = self.in_play()
+        return rows[self._series[rows] & bits == bits]
 
     def due(self, ts_ns: int) -> bool:
         """Tell whether there must be a mark at `ts_ns`: something is to be cut, or to be seen."""
@@ -151,8 +159,9 @@ class Tiers:
             self._cut_waiting(now_ns)
         self._apply(now_ns)
         if everything is not None and self._forming.asked:
-            self._forming.step(self.in_play(), boundary, now_ns)
-            self._news += [(ask, self.in_play()) for ask in self._forming.asked]
+            rows = self._followed(EVERY_SERIES)
+            self._forming.step(rows, boundary, now_ns)
+            self._news += [(ask, rows) for ask in self._forming.asked]
 
     def _boundary(self, now_ns: int) -> int:
         """Return the minute of the session before which all bars are closed."""
@@ -168,6 +177,7 @@ class Tiers:
         if more > 0:
             self._waiting = np.append(self._waiting, np.zeros(more, np.bool_))
             self._reason_ns = np.append(self._reason_ns, np.zeros(more, np.int64))
+            self._series = np.append(self._series, np.zeros(more, np.uint8))
 
     def _promote(self, view: View, now_ns: int) -> None:
         """Let rows with a reason come in, and rows that had none for long enough leave."""
@@ -176,13 +186,21 @@ class Tiers:
         code[pinned] = self.gate.words.index(PINNED)
         second = tiers.levels(len(code)) >= TWO
         self._reason_ns[code > 0] = now_ns
-        self._reason_ns[self.gate.stay(view, (second & (code == 0)).nonzero()[0])] = now_ns
         leaves = second & (now_ns - self._reason_ns > int(self._chosen.stay_s * NS))
         self._leave(np.flatnonzero(leaves))
         room = self._chosen.most - int((second & ~leaves).sum())
         comes = self._most_traded(view, np.flatnonzero((code > 0) & ~second), room, pinned)
         tiers.level[comes], tiers.why[comes] = TWO, code[comes]
         self._waiting[comes] = True
+        self._follow_more(code)
+
+    def _follow_more(self, code: npt.NDArray[np.int32]) -> None:
+        """Let more be followed of rows in tier 2 whose reason asks for it: they are cut anew."""
+        wanted, tiers = self.gate.series[code], self.table.tiers
+        more = np.flatnonzero((wanted & ~self._series != 0) & (tiers.levels(len(code)) >= TWO))
+        self._series[more] |= wanted[more]
+        tiers.why[more] = code[more]
+        self._waiting[more] = True
 
     def _most_traded(self, view: View, rows: Rows, room: int, pinned: list[int]) -> Rows:
         """Return as many of `rows` as there is room for: the pinned ones, then by dollars."""
@@ -199,7 +217,7 @@ class Tiers:
             return
         tiers = self.table.tiers
         tiers.level[rows], tiers.why[rows] = ONE, 0
-        self._waiting[rows] = False
+        self._waiting[rows], self._series[rows] = False, 0
         self._left += rows.tolist()
         self.table.candles.drop(rows)
         self.table.indicators.forget(rows, self.table.n)
@@ -229,11 +247,20 @@ class Tiers:
         whole, fresh = cut.whole, cut.fresh
         if len(reopened) > len(cut.replaced):
             whole, fresh = self._cutter.whole(reopened), {}
+        reopened = reopened[self._series[reopened] != 0]
+        whole, fresh = self._of_series(whole), self._of_series(fresh)
         work = Work(now_ns, cut.due_ns, asks, reopened, whole, fresh, dropped)
         if self.workers:
             self.work.append(work)
         else:
             self._results.append(result_of(work, self._bank.reckon(work)))
+
+    def _of_series(self, bars: Bars) -> dict[str, np.ndarray]:
+        """Return the bars over which indicators are followed."""
+        return {
+            name: found[self._series[found["row"]] & series_bits((name,)) != 0]
+            for name, found in bars.items()
+        }
 
     def _apply(self, now_ns: int) -> None:
         """Let what is due be seen."""
@@ -283,18 +310,22 @@ class Tiers:
             "values": np.array(held).reshape(len(held), self.table.n),
             "reason_ns": self._reason_ns.copy(),
             "waiting": self._waiting.copy(),
+            "series": self._series.copy(),
         }
         cut = self._cut.freeze() if self._cut else {}
         return state | self.table.tiers.freeze() | self.table.candles.freeze() | cut
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Take back what `freeze` gave: handles are opened anew at the next minute."""
+        if "series" not in state:
+            raise Rejected("The snapshot is of another version.")
         memory = msgspec.msgpack.decode(state["memory"], type=Memory)
         self.take(memory.gate)
         self.pins, self.workers = memory.pins, memory.workers
         self._cutter.boundary = memory.boundary
         self._results = memory.results
         self._reason_ns, self._waiting = state["reason_ns"].copy(), state["waiting"].copy()
+        self._series = state["series"].copy()
         self.table.tiers.thaw(state)
         self.table.candles.thaw(state)
         self._cut = Cut.thaw(state, memory.due_ns) if memory.due_ns else None
@@ -315,7 +346,7 @@ class Tiers:
         self._cutter.clear()
         self._bank, self._whole = Bank(), False
         self._cut, self._results, self.work, self._left = None, [], [], []
-        self._waiting[:], self._reason_ns[:] = False, 0
+        self._waiting[:], self._reason_ns[:], self._series[:] = False, 0, 0
         self._forming.begin(self.table.indicators.wanted)
 
     def status(self) -> dict[str, Any]:
