@@ -40,11 +40,18 @@ def main() -> int:
     for begin in range(0, options.count, STEP):
         seed = options.seed * 1_000_000_007 + begin
         run(oracle, seed, min(STEP, options.count - begin), options.depth)
-        sys.stderr.write(f"{min(begin + STEP, options.count):,} of {options.count:,}\n")
+        sys.stderr.write(
+            f"{min(begin + STEP, options.count):,} of {options.count:,}: {so_far(oracle.counts)}\n"
+        )
     attacks = Counts()
     for text in hostile(options.seed, options.count // 10):
         attack(oracle.view, text, attacks)
     return tell(oracle.counts, attacks)
+
+
+def so_far(counts: Counts) -> str:
+    """Return what went wrong up to now: a run that is broken off has told it."""
+    return f"{len(counts.escaped)} escaped, {len(counts.slow)} slow, {len(counts.different)} differ"
 
 
 def tell(counts: Counts, attacks: Counts) -> int:

@@ -74,13 +74,15 @@ class WidthPercentile:
         from talib import BBANDS, stream
 
         given: dict[str, Any] = {"timeperiod": int(period), "nbdevup": width, "nbdevdn": width}
-        upper, middle, lower = BBANDS(close, **given)
         begin = max(int(period) - 1, len(close) - int(bars))
-        bands = (band[begin:].tolist() for band in (upper, middle, lower))
-        known = zip(*bands, strict=True)
-        self._widths = deque(map(relative_width, known), maxlen=int(bars))
+        upper, middle, lower = (band[begin:] for band in BBANDS(close, **given))
+        widths = np.full(len(middle), NAN)
+        np.divide(upper - lower, middle, out=widths, where=middle != 0.0)
+        self._widths = deque(widths.tolist(), maxlen=int(bars))
         self._bands = stream.BBANDS(close, **given)
-        self.value = _rank(self._widths)
+        self.value = NAN
+        if len(widths) >= self.LEAST:
+            self.value = 100.0 * float((widths < widths[-1]).sum()) / (len(widths) - 1)
 
     def update(self, close: float) -> float:
         """Take a closed bar."""
