@@ -24,9 +24,9 @@ from tapelight.notebook.live import Live
 from tapelight.stores.orders import read
 from tapelight.stores.signals import SignalLog
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 NS = 1_000_000_000
-LIMIT_S = 90.0
+LIMIT_S = 300.0
 STRATEGIES = ("new_hod", "momentum_burst")
 LIQUID = "spread_pct < 0.2 AND last > 3"
 

@@ -51,8 +51,8 @@ log = structlog.get_logger()
 NS = 1_000_000_000
 POLL_S = 0.02
 TELL_S = 0.5
-PRICES_S = 0.7
-"""How long a signal waits for the prices of its symbol; less than its age may be."""
+PRICES_SHARE = 0.5
+"""How much of the age that a signal may have it waits for the prices of its symbol."""
 BEAT_S = 0.5
 """How long the first beat of the scanner is waited for, where there are orders to look after."""
 LOOK_S = 2.0
@@ -248,7 +248,8 @@ class Trader:
         )
 
     async def _priced(self, symbol: str) -> None:
-        end_s = time.monotonic() + PRICES_S
+        limit_s = self.config.trade.limits.signal_age_ms / 1_000
+        end_s = time.monotonic() + PRICES_SHARE * limit_s
         for _ in iter(lambda: self.prices.picture(symbol) is None, False):
             if time.monotonic() > end_s:
                 return
