@@ -22,7 +22,8 @@ export class Watchlist {
   }
 
   symbols(name: string): readonly string[] {
-    return this.lists[name] ?? [];
+    // A list may have any name, also that of what every object has.
+    return Object.hasOwn(this.lists, name) ? (this.lists[name] ?? []) : [];
   }
 
   /** Read the lists, once. */
