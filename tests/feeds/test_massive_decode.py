@@ -433,3 +433,9 @@ def test_the_benchmark_has_a_row_for_each_frame_size() -> None:
     rows = run()
     assert [r["name"] for r in rows][:3] == [f"decode_trades_{n}_a_frame" for n in (200, 20, 1)]
     assert all(r["ratio"] == pytest.approx(r["value"] / r["baseline"], rel=0.02) for r in rows)
+
+
+def test_a_test_symbol_of_the_references_is_no_event() -> None:
+    decoder = Decoder(Universe())
+    assert [decoder.rows.of(s) for s in ("AAPL", "ZVZZT", "no symbol", "AAPL")] == [0, -1, -1, 0]
+    assert (decoder.rows.dropped, decoder.rows.tests, decoder.rows.bad) == (0, 0, [])

@@ -42,13 +42,22 @@ class Rows(dict[str, int]):
         """Texts that are no symbols, one an event; whoever counts them clears the list."""
 
     def __missing__(self, symbol: str) -> int:
-        full = len(self._universe) >= self._most and symbol not in self._universe.rows
-        if is_symbol(symbol) and not is_test(symbol) and not full:
-            row = self[symbol] = self._universe.add(symbol)
+        row = self.of(symbol)
+        if row == DROPPED:
+            self.dropped += 1
+            if is_test(symbol):
+                self.tests += 1
+            else:
+                self.bad.append(ascii(symbol[:64]))
+        return row
+
+    def of(self, symbol: str) -> int:
+        """Return the row of a symbol that no event names, or `DROPPED`: nothing is counted."""
+        row = self.get(symbol)
+        if row is not None:
             return row
-        self.dropped += 1
-        if is_test(symbol):
-            self.tests += 1
-        else:
-            self.bad.append(ascii(symbol[:64]))
-        return DROPPED
+        full = len(self._universe) >= self._most and symbol not in self._universe.rows
+        if not is_symbol(symbol) or is_test(symbol) or full:
+            return DROPPED
+        row = self[symbol] = self._universe.add(symbol)
+        return row

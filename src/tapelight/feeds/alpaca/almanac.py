@@ -71,7 +71,7 @@ class Almanac:
             _references, self.symbols, assets, days, session, self._full
         )
         for at in range(0, len(found), A_RECORD):
-            part = [r for r in found[at : at + A_RECORD] if self._rows[r.symbol] >= 0]
+            part = [r for r in found[at : at + A_RECORD] if self._rows.of(r.symbol) >= 0]
             self._sink.put(References(session.date.isoformat(), part))
             await asyncio.sleep(0)
 

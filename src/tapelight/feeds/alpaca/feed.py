@@ -194,8 +194,7 @@ class AlpacaFeed:
         assert self._decoder is not None
         rows = self._decoder.rows
         now_ns = self._sink.clock.now_ns()
-        snapshot = snapshot_of(picture.days, picture.volumes, rows.__getitem__, now_ns)
-        rows.bad.clear()
+        snapshot = snapshot_of(picture.days, picture.volumes, rows.of, now_ns)
         self._sink.put(snapshot)
         return snapshot
 

@@ -183,7 +183,7 @@ class Almanac:
     async def _put(self, found: Iterable[Reference]) -> None:
         record: list[Reference] = []
         for reference in found:
-            if self._rows[reference.symbol] >= 0:
+            if self._rows.of(reference.symbol) >= 0:
                 record.append(reference)
             if len(record) == A_RECORD:
                 self._sink.put(References(self.session.date.isoformat(), record))

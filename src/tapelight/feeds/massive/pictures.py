@@ -39,7 +39,7 @@ class MassivePictures:
         lines = await asyncio.to_thread(lines_of, tickers, session, US_RULES, {})
         self.newest_ns = max((_traded_ns(t) for t in tickers), default=0)
         rows = Rows(sink.universe)
-        found = snapshot_of(tickers, lines, rows.__getitem__, sink.clock.now_ns())
+        found = snapshot_of(tickers, lines, rows.of, sink.clock.now_ns())
         return replace(found, prev_close=np.full(len(found.row), np.nan))
 
     async def close(self) -> None:

@@ -149,9 +149,8 @@ class Run:
 
     def put_picture(self, picture: Picture) -> Snapshot:
         """Put the day so far."""
-        row = self._decoder.rows.__getitem__
+        row = self._decoder.rows.of
         snapshot = snapshot_of(*picture, row, self._sink.clock.now_ns())
-        self._decoder.rows.bad.clear()
         self._sink.put(snapshot)
         return snapshot
 
