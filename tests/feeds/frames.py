@@ -38,6 +38,8 @@ READS_A_MARK = 25
 MINUTE_FRAMES = 2_000
 """Time stands still here: a minute has no more prints than these bring, lest each correction of one
 look at millions."""
+RING = 10_000
+"""Prints that Alpaca's decoder remembers: so few that the ring is full before memory is measured."""
 ESCAPES_KEPT = 5
 Read = Callable[[list[bytes]], Sequence[Record]]
 
@@ -336,7 +338,7 @@ def alpaca(pack: bool) -> Adapter:
 
     def read(frames: list[bytes]) -> Sequence[Record]:
         if counts.frames % MINUTE_FRAMES == 0:
-            decoder.memory = Memory()
+            decoder.memory = Memory(RING)
         decoded = decoder.decode(frames, NOW_NS)
         for kind, sample in decoded.rejected:
             sink.reject(kind, sample)
