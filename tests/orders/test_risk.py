@@ -274,10 +274,10 @@ def test_the_size_is_what_the_risk_a_trade_buys(
     assert bought == number
 
 
-def test_the_paper_desk_takes_what_is_dry_and_the_brokers_the_rest() -> None:
+def test_the_paper_desk_follows_what_is_not_off_and_the_brokers_take_what_is_not_dry() -> None:
     modes = ("off", "dry-run", "approve", "auto")
     trade = Trade(strategy={mode: Route(mode) for mode in modes})  # type: ignore[arg-type]
     dry = {name: route.mode for name, route in routes(trade, dry=True).strategy.items()}
     real = {name: route.mode for name, route in routes(trade, dry=False).strategy.items()}
-    assert dry == {"off": "off", "dry-run": "auto", "approve": "off", "auto": "off"}
+    assert dry == {"off": "off", "dry-run": "auto", "approve": "auto", "auto": "auto"}
     assert real == {"off": "off", "dry-run": "off", "approve": "approve", "auto": "auto"}
