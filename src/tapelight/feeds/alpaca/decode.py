@@ -31,7 +31,7 @@ from tapelight.model.universe import Universe
 
 FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError)
 SAMPLE_CHARS = 200
-MAX_MASKS = 65_536
+MAX_MASKS = 4_096
 NAN = float("nan")
 HALTED = {"C": frozenset("HP"), "": frozenset("2")}
 RESUMED = {"C": frozenset("T"), "": frozenset("3")}

@@ -8,7 +8,7 @@ from msgspec.msgpack import Ext
 TIMESTAMP = -1
 EARLIEST_NS, LATEST_NS = 10**18, 2**63 - 1
 """From September 2001: what is earlier is no time of a market that we read."""
-MAX_SECONDS = 100_000
+MAX_SECONDS = 4_096
 _U64, _NS_S = struct.Struct(">Q"), struct.Struct(">Iq")
 _U32 = struct.Struct(">I")
 _SECONDS: dict[str, int] = {}

@@ -34,7 +34,7 @@ from tapelight.model.batch import MAX_AHEAD_NS, Bands, Bars, Batch, Int32s, Quot
 from tapelight.model.conditions import mask_of
 from tapelight.model.universe import Universe
 
-MAX_MASKS = 65_536
+MAX_MASKS = 4_096
 _Columns = TypeVar("_Columns", Trades, Quotes, Bars, Bands)
 Events = list[Any]
 """Events of any kind in arrival order; their types stand in `events`."""
