@@ -72,6 +72,14 @@ def test_the_documented_examples(pack: bool) -> None:
 
 
 @pytest.mark.parametrize("pack", [False, True])
+def test_a_text_that_is_no_code_of_a_halt_is_left_out(pack: bool) -> None:
+    frame = in_pack if pack else both
+    for text, code in (("T12", "T12"), ("t12", ""), ("NINE CHARS", ""), ("", "")):
+        found = decoder(pack).decode([frame(STATUS | {"rc": text})], NOW)
+        assert [halt.code for halt in found.halts] == [code]
+
+
+@pytest.mark.parametrize("pack", [False, True])
 def test_a_cancel_and_a_correction_name_the_trade_that_was_folded(pack: bool) -> None:
     frame = in_pack if pack else both
     d = decoder(pack)

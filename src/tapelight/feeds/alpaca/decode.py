@@ -4,6 +4,7 @@ A frame is decoded by one typed call; what that refuses is read again element by
 event costs only itself.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,8 @@ FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, 
 SAMPLE_CHARS = 200
 MAX_MASKS = 4_096
 NAN = float("nan")
+HALT_CODE = re.compile(r"[A-Z0-9]{1,8}")
+"""Any other text is no code: the table keeps each word that it has heard."""
 HALTED = {"C": frozenset("HP"), "": frozenset("2")}
 RESUMED = {"C": frozenset("T"), "": frozenset("3")}
 """Status codes by tape: UTP's, and CTA's for the others. Q resumes quotations, not trading."""
@@ -223,7 +226,7 @@ class Decoder:
         halted, resumed = e.sc in HALTED[tape], e.sc in RESUMED[tape]
         self.counts.statuses += row >= 0
         if row >= 0 and (halted or resumed):
-            found.halts.append(Halt(ts_ns, e.S, halted, e.rc[:8], source="alpaca"))
+            found.halts.append(Halt(ts_ns, e.S, halted, _code(e.rc), source="alpaca"))
 
     def _control(self, e: ev.Control, _: Lists, found: Decoded) -> None:
         self.counts.controls += 1
@@ -289,3 +292,8 @@ def _taken(quotes: Quotes, keep: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -
         quotes.row[keep], quotes.ts_ns[keep], quotes.bid[keep], quotes.ask[keep],
         quotes.bid_size[keep], quotes.ask_size[keep], quotes.before[keep],
     )  # fmt: skip
+
+
+def _code(text: str) -> str:
+    """Return a halt's code, empty for what can be none."""
+    return text if HALT_CODE.fullmatch(text) else ""
