@@ -11,7 +11,7 @@ from starlette.responses import Response
 from tapelight.model.trading import DRY, MAIN
 from tapelight.ports import Json, OrderBooks, TradeDesk, WantedOrders
 from tapelight.web.endpoints import Arguments, Endpoint, Param, limit, reply
-from tapelight.web.problems import Refused
+from tapelight.web.problems import tradeless
 
 ORDERS = 1_000
 CSV_ROWS = 100_000
@@ -210,7 +210,7 @@ class OrderRest:
     @property
     def _books(self) -> OrderBooks:
         if self._given is None:
-            raise Refused(400, "A replay trades nothing: ask a scanner that runs.")
+            raise tradeless()
         return self._given
 
     async def order_rows(self, args: Arguments) -> Sequence[Mapping[str, Json]]:

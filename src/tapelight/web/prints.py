@@ -5,8 +5,7 @@ from starlette.responses import Response
 
 from tapelight.ports import Prints
 from tapelight.web.endpoints import SYMBOL, Arguments, Endpoint, limit, reply
-from tapelight.web.problems import Refused
-from tapelight.web.wire import quoted
+from tapelight.web.problems import Refused, unwatched
 
 MOST = 1_000
 
@@ -57,9 +56,5 @@ class PrintRest:
         try:
             found = self._prints.prints(symbol, args["limit"])
         except KeyError:
-            raise Refused(
-                404,
-                f"Symbol {quoted(symbol)} isn't watched: GET /api/market?columns=symbol lists "
-                "the watched ones.",
-            ) from None
+            raise unwatched(symbol) from None
         return reply({"symbol": symbol, "prints": list(found)})

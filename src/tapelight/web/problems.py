@@ -32,6 +32,20 @@ class Refused(Exception):
         self.detail = detail
 
 
+def unwatched(symbol: str) -> Refused:
+    """Return the refusal of a question about a symbol that isn't watched."""
+    return Refused(
+        404,
+        f"Symbol {quoted(symbol)} isn't watched: GET /api/market?columns=symbol lists the watched "
+        "ones.",
+    )
+
+
+def tradeless() -> Refused:
+    """Return the refusal of a question about trading where no trader can be: in a replay."""
+    return Refused(400, "A replay trades nothing: ask a scanner that runs.")
+
+
 def problem(status: int, detail: str, instance: str) -> Response:
     """Return the response for a problem; its title is the status's standard phrase."""
     document = Problem("about:blank", HTTPStatus(status).phrase, status, detail, instance)

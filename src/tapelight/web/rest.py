@@ -31,7 +31,7 @@ from tapelight.web.endpoints import (
 )
 from tapelight.web.layouts import LAYOUTS
 from tapelight.web.openapi import document
-from tapelight.web.problems import Refused
+from tapelight.web.problems import Refused, unwatched
 from tapelight.web.reasons import reason_endpoints
 from tapelight.web.records import record_endpoints
 from tapelight.web.scans import scan_endpoints
@@ -242,11 +242,7 @@ class Rest:
         try:
             return ask()
         except KeyError:
-            raise Refused(
-                404,
-                f"Symbol {quoted(symbol)} isn't watched: GET /api/market?columns=symbol lists "
-                "the watched ones.",
-            ) from None
+            raise unwatched(symbol) from None
 
 
 def _board(state: Mapping[str, Json]) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from tapelight.model.trading import DRY, MAIN, DeskReport, LimitUse, TradeMode, 
 from tapelight.ports import Json, OrderBooks, TradeDesk, WantedOrders
 from tapelight.web.endpoints import Arguments, Endpoint, Param, reply
 from tapelight.web.orders import ORDERS
-from tapelight.web.problems import Refused
+from tapelight.web.problems import Refused, tradeless
 
 ORDER = Param("id", "An order's id, as /api/approvals lists it.", most=60, place="path")
 HELD = Param("symbol", "A symbol that is held, as in AAPL.", most=40, place="path")
@@ -118,14 +118,14 @@ class TradingRest:
     def _books(self) -> OrderBooks:
         books, _ = self._given
         if books is None:
-            raise Refused(400, "A replay trades nothing: ask a scanner that runs.")
+            raise tradeless()
         return books
 
     @property
     def _desk(self) -> TradeDesk:
         _, desk = self._given
         if desk is None:
-            raise Refused(400, "A replay trades nothing: ask a scanner that runs.")
+            raise tradeless()
         return desk
 
     def trader(self, _args: Arguments) -> Response:
