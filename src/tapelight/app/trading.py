@@ -84,20 +84,24 @@ class Books:
 
     async def positions(self, desk: str) -> list[Row]:
         """Return what is held, with the last price and what closing there would bring."""
-        rows = await self._ask(desk, OrderBook.positions)
-        pnl = {row["symbol"]: row for row in (await self.pnl(desk))["rows"]}
+        prices = await self._prices(desk)
+        rows, pnl = await self._ask(desk, lambda book: (book.positions(), book.pnl(prices)))
+        unrealised = {row["symbol"]: row["unrealised"] for row in pnl}
         return [
-            {**row, "last": self._price(row["symbol"]),
-             "unrealised": pnl[row["symbol"]]["unrealised"]}
-            for row in rows if row["symbol"] in pnl
-        ]  # fmt: skip
+            {**row, "last": prices.get(row["symbol"]), "unrealised": unrealised[row["symbol"]]}
+            for row in rows
+        ]
 
     async def pnl(self, desk: str) -> Mapping[str, Json]:
         """Return profit and loss by symbol, and the account as the venue last told it."""
+        prices = await self._prices(desk)
+        rows, account = await self._ask(desk, lambda book: (book.pnl(prices), _account(book)))
+        return {"rows": rows, "account": account}
+
+    async def _prices(self, desk: str) -> dict[str, float]:
+        """Return the last price of what is held, where it is known."""
         held = await self._ask(desk, OrderBook.held)
-        known = {symbol: price for symbol in held if (price := self._price(symbol)) is not None}
-        rows = await self._ask(desk, lambda book: book.pnl(known))
-        return {"rows": rows, "account": await self._ask(desk, _account)}
+        return {symbol: price for symbol in held if (price := self._price(symbol)) is not None}
 
     async def _ask(self, desk: str, question: Callable[[OrderBook], T]) -> T:
         """Ask a desk's book in a thread: a long log must not hold up the loop."""
