@@ -1,6 +1,6 @@
 """A strategy at work: gates, one live signal a symbol, re-arm, and the course of each signal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any
 
@@ -141,23 +141,22 @@ class StrategyRule:
     def give_up(self, table: Table) -> list[Signal]:
         """Return the ends of all live signals, where the strategy goes or is switched off."""
         self._resize(table.n)
-        rows = np.flatnonzero(self._followed)
-        view, course = View(table, rows), picked(self.course, rows)
-        look = self.look(view, course)
-        signals = [*self._answers(view, look, course, no_entries(len(rows))).give_up()]
-        put(self.course, rows, course)
-        self._followed[rows] = followed(course)
-        return signals
+        return self._tell(table, np.flatnonzero(self._followed), Answers.give_up)
 
     def retract(self, table: Table, row: int, event_ns: int, reason: str) -> list[Signal]:
         """Take back the row's newest signal if it fired on the print of `event_ns`."""
         self._resize(table.n)
-        rows = np.array([row])
         if int(self.course["event_ns"][row]) != event_ns:
             return []
+        return self._tell(table, np.array([row]), lambda answers: answers.take_back(reason))
+
+    def _tell(
+        self, table: Table, rows: npt.NDArray[np.intp], told: Callable[[Answers], Iterable[Signal]]
+    ) -> list[Signal]:
+        """Return what is `told` of earlier signals of `rows`; no entry is asked for."""
         view, course = View(table, rows), picked(self.course, rows)
-        answers = self._answers(view, self.look(view, course), course, no_entries(1))
-        signals = [*answers.take_back(reason)]
+        answers = self._answers(view, self.look(view, course), course, no_entries(len(rows)))
+        signals = [*told(answers)]
         put(self.course, rows, course)
         self._followed[rows] = followed(course)
         return signals
