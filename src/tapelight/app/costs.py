@@ -8,7 +8,7 @@ from tapelight.telemetry import Measure
 
 
 class Costs:
-    """Add up the time of each step of the engine's marks: two readings of a clock a step.
+    """Add up the time of each step of the engine's marks: one reading of a clock a step.
 
     The first to ask for a column pays for it: who comes later finds it derived.
     """
