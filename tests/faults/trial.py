@@ -42,6 +42,7 @@ def ms_of(clock: str) -> int:
 BEGIN = "09:31"
 BEGIN_MS = ms_of(BEGIN)
 CONNECTS_MS = 3000
+MARK_MS = 50
 SLACK_NS = 200_000_000
 """Two real clocks agree this well."""
 LIQUID, QUIET, HALTED = 24, 1, 1
@@ -68,9 +69,10 @@ def questions() -> Questions:
 def market_of(seed: int, *, calm: bool = False) -> Market:
     """Draw a market: 24 liquid symbols, one that trades each seven seconds, one that stands still.
 
-    In a calm one nothing trades for 0.3 s before each whole second, when figures are compared:
-    over real sockets a print comes some milliseconds after its time. It begins late, since a
-    real connection takes a while.
+    In a calm one nothing trades for 0.3 s before each whole second, when figures are compared, and
+    all prints come soon after a mark: over real sockets a print comes some milliseconds after its
+    time, and one that the next mark no longer saw would be told a mark later. It begins late,
+    since a real connection takes a while.
     """
     draw = np.random.default_rng(seed)
     parts = []
@@ -85,7 +87,7 @@ def market_of(seed: int, *, calm: bool = False) -> Market:
     row, ts = row[order], ts[order]
     if calm:
         kept = (ts % 1000 < 700) & (ts > CONNECTS_MS)
-        row, ts = row[kept], ts[kept]
+        row, ts = row[kept], ts[kept] // MARK_MS * MARK_MS + 5
     step = np.exp(draw.normal(0, 0.002, len(row)))
     price = np.empty(len(row))
     last = np.round(5.0 + 40.0 * draw.random(len(SYMBOLS)), 2)
