@@ -1,8 +1,11 @@
 """Minute bars from prints, second bars and minute bars; one source of volume."""
 
+import numpy as np
 import pytest
 
 from market.tape import Tape
+from tapelight.market.bars import MOST_PIECES, BarStore
+from tapelight.market.spill import BAR
 from tapelight.model.session import NS
 
 
@@ -180,3 +183,18 @@ def test_a_minute_bar_around_a_snapshot_adds_what_the_day_volume_says() -> None:
     assert tape("vol_1m") is None, "the window began before the snapshot"
     tape.mark("10:01:30")
     assert tape("vol_1m") == 200.0
+
+
+def test_who_watches_finds_a_bar_that_came_a_thousand_times_once_and_as_it_came_last() -> None:
+    store = BarStore()
+    watch = store.watch()
+    bars = np.zeros(2, BAR)
+    bars["row"], bars["minute"] = [0, 1], [7, 7]
+    store.add(bars)
+    for close in range(3 * MOST_PIECES):
+        again = bars[:1].copy()
+        again["close"] = close
+        store.add(again)
+    assert len(watch) <= MOST_PIECES
+    told = {(bar["row"], bar["minute"]): bar["close"] for piece in watch for bar in piece}
+    assert told == {(0, 7): 3 * MOST_PIECES - 1, (1, 7): 0.0}

@@ -10,6 +10,8 @@ from tapelight.market.spill import BAR
 Chunk = np.ndarray
 """A structured array of BAR, sorted by row."""
 _FIRST = np.zeros(1, np.intp)
+MOST_PIECES = 1_000
+"""Pieces that wait for who watches: more become one, in which no bar stands twice."""
 
 
 class BarStore:
@@ -43,6 +45,8 @@ class BarStore:
     def _tell(self, bars: Chunk) -> None:
         for watch in self._watches:
             watch.append(bars)
+            if len(watch) > MOST_PIECES:
+                watch[:] = [_newest(np.concatenate(watch))]
 
     def add(self, bars: Chunk) -> None:
         """Add closed bars; one that exists is replaced."""
@@ -170,6 +174,17 @@ class BarStore:
         self._row_index.clear()
         for watch in self._watches:
             watch.clear()
+
+
+def _newest(bars: Chunk) -> Chunk:
+    """Return the last bar of each row and minute, in arrival order."""
+    order = np.lexsort((bars["minute"], bars["row"]))
+    ordered = bars[order]
+    last = np.ones(len(bars), np.bool_)
+    last[:-1] = (ordered["row"][1:] != ordered["row"][:-1]) | (
+        ordered["minute"][1:] != ordered["minute"][:-1]
+    )
+    return bars[np.sort(order[last])]
 
 
 def _found(chunk: Chunk, key: str, value: int) -> np.void | None:
