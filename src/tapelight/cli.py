@@ -344,7 +344,7 @@ def replay(
 
 @app.command
 def bench(*names: str, rate: float | None = None, json: bool = False) -> None:
-    """Measure: decode, cycle, e2e; each figure with its baseline of the same run.
+    """Measure speed; each figure with its baseline of the same run.
 
     Parameters
     ----------
@@ -364,8 +364,13 @@ def bench(*names: str, rate: float | None = None, json: bool = False) -> None:
 
 
 def _bench_line(row: dict[str, Any]) -> str:
-    ratio = f"{row['ratio']:.3g}" if row.get("ratio") is not None else ""
-    return f"{row['name']:<44} {row['value']:>14,.4g} {row['unit']:<10} {ratio:>8}"
+    ratio = _figure(row["ratio"], 3) if row.get("ratio") is not None else ""
+    return f"{row['name']:<44} {_figure(row['value'], 4):>14} {row['unit']:<10} {ratio:>8}"
+
+
+def _figure(value: float, digits: int) -> str:
+    """Return a number of at least so many digits, never as a power of ten."""
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 @app.command(name="list")
