@@ -21,7 +21,7 @@ def free_port() -> int:
 @contextlib.asynccontextmanager
 async def running(**given: Any) -> AsyncIterator[int]:
     """Yield the port of a simulator that accepts connections."""
-    port = free_port()
+    port = given.pop("port", 0) or free_port()
     options = {"symbols": 120, "rate": 400.0, "seed": 5, "hold": True, **given}
     task = asyncio.create_task(serve(SimulatorOptions(port=port, **options)))
     try:
