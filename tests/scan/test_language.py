@@ -207,6 +207,15 @@ def test_a_view_of_some_rows(tape: Tape) -> None:
         ("SELECT last FROM", "does not parse"),
         ("SELECT last FROM market WHERE (last > 1", "does not parse"),
         ("SELECT 'x FROM market", "does not parse"),
+        (
+            "SELECT last FROM market WHERE last BETWEEN 1 AND 100e",
+            "at most 308 digits (line 1, column 50): 100e",
+        ),
+        ("SELECT last * 1e AS x FROM market", "at most 308 digits (line 1, column 15): 1e"),
+        (
+            "SELECT last FROM market WHERE last < 1e999",
+            "at most 308 digits (line 1, column 38): 1e999",
+        ),
         ("SELECT last FROM other", "write FROM market"),
         ("SELECT last", "write FROM market"),
         ("SELECT last FROM 'market.parquet'", "write FROM market"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from math import isfinite
 from typing import Any, ClassVar
 
 import sqlglot
@@ -92,10 +93,20 @@ def _check_shape(tree: exp.Select) -> None:
         unread = next((k for k, v in node.args.items() if v and k not in _READ), None)
         if unread is not None and isinstance(node, ACCEPTED):
             raise refuse(node, f"{unread.strip('_').upper()} is not part of the scan language")
+        if isinstance(node, exp.Literal) and not node.is_string and not _is_number(node.name):
+            raise refuse(node, "Write numbers like 100, 0.5 or 1e6, of at most 308 digits")
     if nodes > MAX_NODES:
         raise ConfigError(f"The query has {nodes:,} parts; {MAX_NODES:,} are allowed.")
     if _depth(tree) > MAX_DEPTH * 2:
         raise ConfigError(f"The query is nested more than {MAX_DEPTH * 2} deep.")
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a number as the tokenizer reads it is one: it lets 100e pass, and 1e999."""
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _depth(tree: exp.Expr) -> int:
