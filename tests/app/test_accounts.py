@@ -65,7 +65,7 @@ def test_every_event_of_the_table_has_its_place(engine: Engine) -> None:
 def test_a_feed_is_asked_for_what_it_decoded_and_held_back(engine: Engine) -> None:
     engine.apply(trade(0, NOON_NS, 1))
     feed = {"events": 14, "trades": 5, "quotes": 2, "superseded": 1, "rejected": 3,
-            "statuses": 2, "ignored": 1, "expired": 2, "frames": 9}  # fmt: skip
+            "statuses": 2, "ignored": 1, "expired": 2, "waiting": 1, "frames": 9}  # fmt: skip
     found = accounts(feed, engine.table, taken=4)
     assert {k: v for k, v in found["decode"].items() if v} == {
         "in": 14, "folded": 7, "superseded": 1, "rejected": 3, "ignored": 3,
@@ -75,8 +75,10 @@ def test_a_feed_is_asked_for_what_it_decoded_and_held_back(engine: Engine) -> No
     }  # fmt: skip
     assert unaccounted(found) == 0
     found = accounts(feed | {"events": 16}, engine.table, taken=6)
-    assert (found["decode"]["unaccounted"], found["line"]["unaccounted"]) == (2, -1)
-    assert unaccounted(found) == 3
+    assert (found["decode"]["unaccounted"], found["line"]["unaccounted"]) == (2, -2)
+    assert unaccounted(found) == 4
+    lost = accounts(feed | {"waiting": 0}, engine.table, taken=4)
+    assert lost["line"]["unaccounted"] == 1
 
 
 def test_a_feed_of_samples_has_no_line_and_one_that_counts_nothing_no_books(engine: Engine) -> None:

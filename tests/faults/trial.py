@@ -130,6 +130,8 @@ class Seen:
     stale_quiet: int = 0
     """Samples in which a quiet or halted symbol was stale, though the stream was whole."""
     counts: dict[str, int] = field(default_factory=dict)
+    unaccounted: int = 0
+    """Events missing in the books at the end."""
     most_open: int = 0
     recovered_ns: int = 0
     """When the provider was sound again."""
@@ -249,6 +251,7 @@ async def scan(
         tasks, timeout=place.seconds - 1, return_when=asyncio.FIRST_COMPLETED
     )
     seen.counts = dict(feed.counts())
+    seen.unaccounted = scanner.status()["unaccounted"]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -387,6 +390,7 @@ def judge(
         f"{seen.replay_differs} digests of the replay differ": seen.replay_differs,
         f"{seen.live_while_behind} samples live while over 5 s behind": seen.live_while_behind,
         f"{seen.stale_quiet} samples of a quiet symbol stale": seen.stale_quiet,
+        f"{seen.unaccounted} events unaccounted": seen.unaccounted,
         "two connections at once": seen.most_open > 1,
     }
     found += [words for words, is_so in told.items() if is_so]

@@ -21,8 +21,9 @@ def accounts(feed: Mapping[str, int], table: Table, taken: int) -> dict[str, Acc
     """Return the account of each stage: decode (the feed's), line (held back), table.
 
     `feed` are the feed's running totals, `taken` the events that it has put since this process
-    began. A feed that does not count its `events` has no account of its own; one that makes
-    prints of samples (and quotes besides) has none of the line.
+    began. What waits for a snapshot is counted where it lies, and not taken for what is missing.
+    A feed that does not count its `events` has no account of its own; one that makes prints of
+    samples (and quotes besides) has none of the line.
     """
     found: dict[str, Account] = {}
     if "events" in feed:
@@ -36,12 +37,11 @@ def accounts(feed: Mapping[str, int], table: Table, taken: int) -> dict[str, Acc
             rejected=feed.get("rejected", 0),
             ignored=sum(feed.get(name, 0) for name in IGNORED),
             expired=expired if samples else 0,
-            waiting=waiting,
+            waiting=waiting if samples else 0,
         )
         if not samples:
             batched = sum(feed.get(name, 0) for name in BATCHED)
-            held = max(batched - expired - taken, 0)
-            found["line"] = _account(batched, folded=taken, expired=expired, waiting=held)
+            found["line"] = _account(batched, folded=taken, expired=expired, waiting=waiting)
     found["table"] = table_account(table)
     return found
 

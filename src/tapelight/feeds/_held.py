@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tapelight.errors import Unavailable
 from tapelight.model.batch import Batch, size
-from tapelight.model.records import Correction, Record
+from tapelight.model.records import Record
 from tapelight.ports import Sink
 
 MOST_EVENTS = 3_000_000
@@ -17,7 +17,7 @@ class Held:
     def __init__(self, sink: Sink) -> None:
         self.holds = True
         self.events = 0
-        """How many wait; they are lost with the connection, in its hole."""
+        """How many events of batches wait; they are lost with the connection, in its hole."""
         self._sink = sink
         self._records: list[Record] = []
 
@@ -27,7 +27,7 @@ class Held:
             self._sink.put(record)
             return
         self._records.append(record)
-        self.events += size(record) if isinstance(record, Batch) else isinstance(record, Correction)
+        self.events += size(record) if isinstance(record, Batch) else 0
         if self.events > MOST_EVENTS:
             raise Unavailable(
                 "The snapshot took so long that the stream ran over; connecting anew."

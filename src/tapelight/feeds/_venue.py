@@ -91,7 +91,7 @@ class VenueFeed:
         self._sink: Sink
         self._backoff = Backoff()
         self._counts = {"frames": 0, "events": 0, "trades": 0, "quotes": 0, "superseded": 0, "ignored": 0, "rejected": 0,
-                        "expired": 0, "connections": 0}  # fmt: skip
+                        "expired": 0, "waiting": 0, "connections": 0}  # fmt: skip
         self._standing: Standing
         self._last_ns = 0
 
@@ -138,11 +138,13 @@ class VenueFeed:
         try:
             while not picture.done():
                 held += await self._read(stream)
+                self._counts["waiting"] = sum(map(size, held))
                 if len(held) > MAX_HELD:
                     raise Unavailable("The day's bars took so long that the stream ran over.")
             self._standing.live()
             self._put_picture(picture.result())
             now = self._sink.clock.now_ns()
+            self._counts["waiting"] = 0
             while held:
                 self._sink.put(replace(held.pop(0), ts_recv_ns=now))
             while True:
@@ -152,6 +154,7 @@ class VenueFeed:
         finally:
             # What came before the day's bars is lost with its connection, in a hole that is open.
             self._counts["expired"] += sum(map(size, held))
+            self._counts["waiting"] = 0
             picture.cancel()
             await asyncio.wait({picture})
 

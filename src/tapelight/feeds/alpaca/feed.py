@@ -63,6 +63,7 @@ class AlpacaFeed:
         self.watched = False
         """Whether somebody else looks for silence: the feed's own watchdog then rests."""
         self._stream: Stream | None = None
+        self._line: Line | None = None
         self._expired = 0
         """Events that waited for a snapshot when their connection broke."""
         self._connections = 0
@@ -90,7 +91,7 @@ class AlpacaFeed:
             return {}
         totals = {
             "connections": self._connections, "requests": self._library.calls,
-            "expired": self._expired,
+            "expired": self._expired, "waiting": self._line.held.events if self._line else 0,
         }  # fmt: skip
         return asdict(self._decoder.counts) | totals
 
@@ -156,7 +157,7 @@ class AlpacaFeed:
         async with open_stream(url, self._silence_s, headers=headers) as stream:
             self._connections += 1
             self._stream = stream
-            line = Line(stream, self._decoder, self._sink, config)
+            self._line = line = Line(stream, self._decoder, self._sink, config)
             try:
                 await line.authenticate()
                 symbols = None if config.symbols is None else self._almanac.symbols
@@ -170,7 +171,7 @@ class AlpacaFeed:
                 self._standing.lose(line.last_ns, error)  # at once: a close may take a second
                 raise
             finally:
-                self._stream = None
+                self._stream = self._line = None
                 self._expired += line.held.events
 
     async def picture(self) -> Picture:

@@ -67,6 +67,7 @@ class Run:
         self.newsroom = Newsroom(self._library, sink, self._calendar, config.news_s)
         self._backfill: Backfill | None = None
         self._stream: Stream | None = None
+        self._line: Line | None = None
         self._connections = 0
         self._expired = 0
         """Events that waited for a snapshot when their connection broke."""
@@ -84,7 +85,7 @@ class Run:
         """Return the running totals."""
         totals = {
             "connections": self._connections, "requests": self._rest.calls,
-            "expired": self._expired,
+            "expired": self._expired, "waiting": self._line.held.events if self._line else 0,
         }  # fmt: skip
         return asdict(self._decoder.counts) | totals
 
@@ -122,7 +123,7 @@ class Run:
         async with open_stream(config.url, self._silence_s) as stream:
             self._connections += 1
             self._stream = stream
-            line = Line(stream, self._decoder, self._sink)
+            self._line = line = Line(stream, self._decoder, self._sink)
             try:
                 await line.authenticate(self._key)
                 self._granted = await line.subscribe(config.channels, config.symbols, config.canary)
@@ -132,7 +133,7 @@ class Run:
                 self._standing.lose(line.last_ns, error)  # at once: a close may take a second
                 raise
             finally:
-                self._backfill = self._stream = None
+                self._backfill = self._stream = self._line = None
                 self._expired += line.held.events
 
     def _open_backfill(self) -> None:
