@@ -62,8 +62,8 @@ def make_day(
     size = np.where(g.random(n) < 0.5, 100.0 * g.integers(1, 9, n), g.random(n) * 99)
     masks = np.array(CONDITIONS, np.uint64)[g.integers(0, len(CONDITIONS), n)]
     exchange = g.integers(1, 5, n).astype(np.uint8)
-    seq = np.where(g.random(n) < 0.5, 0, np.arange(1, n + 1) - np.where(g.random(n) < 0.05, 50, 0))
-    trades = Trades(row, arrival - lag + ahead, price, size, masks, exchange, np.maximum(seq, 0))
+    seq = np.where(g.random(n) < 0.5, 0, _numbers(row, g))
+    trades = Trades(row, arrival - lag + ahead, price, size, masks, exchange, seq)
     m = n // 2
     before = np.sort(g.integers(0, n + 1, m)).astype(np.int32)
     at = np.clip(before - 1, 0, n - 1)
@@ -73,6 +73,20 @@ def make_day(
         q_row, arrival[at], mid - 0.01, mid + 0.01, np.full(m, 3.0), np.full(m, 4.0), before
     )
     return Day(names, trades, quotes, list(_marks(arrival, begin_ns)))
+
+
+def _numbers(row: Any, g: np.random.Generator) -> Any:
+    """Return rising numbers with holes for the prints of each row: some overtaken, some repeated."""
+    order = np.argsort(row, kind="stable")
+    numbers = np.arange(2, 2 * len(row) + 2, 2)
+    for i in np.flatnonzero(g.random(len(row)) < 0.05)[1:]:
+        if g.random() < 0.5:
+            numbers[i] = numbers[i - 1]
+        else:
+            numbers[[i - 1, i]] = numbers[[i, i - 1]]
+    found = np.empty(len(row), np.int64)
+    found[order] = numbers
+    return found
 
 
 def _marks(arrival: Any, begin_ns: int) -> Iterator[tuple[int, int]]:

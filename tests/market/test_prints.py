@@ -1,11 +1,13 @@
 """Which print moves what: sale conditions, phases, auctions, the official prices."""
 
 import datetime as dt
+import random
 
 import pytest
 
 from market.tape import Tape
 from tapelight.market.eligibility import Masks
+from tapelight.market.windows import NUMBERS
 from tapelight.model.conditions import KNOWN, UNKNOWN, US_RULES, mask_of
 from tapelight.model.records import Reference, Rules
 
@@ -249,12 +251,50 @@ def test_round_the_clock_every_print_counts_for_everything() -> None:
 
 def test_duplicates_by_sequence_number_count_once() -> None:
     tape = Tape("A", "B")
-    for seq in (5, 5, 4, 6):
+    for seq in (5, 5, 7, 5, 7):
         tape.trade("09:30:01", 10.0, 100.0, seq=seq)
     tape.trade("09:30:01", 10.0, 100.0, seq=5, symbol="B")
     assert tape("vol") == 200.0
     assert tape("vol", "B") == 100.0
-    assert tape.table.counters[2] == 2
+    assert tape.table.counters[2] == 3
+
+
+def test_a_print_that_others_overtook_is_volume_and_a_high_but_no_last() -> None:
+    tape = Tape()
+    for seq, price in ((3, 10.0), (9, 10.2), (6, 10.4), (6, 10.4), (12, 10.1), (9, 10.2)):
+        tape.trade("09:30:01", price, 100.0, seq=seq)
+    tape.mark("09:30:02")
+    assert tape.many("vol trades last high low") == [400.0, 4.0, 10.1, 10.4, 10.0]
+
+
+def test_what_is_older_than_the_numbers_that_are_kept_is_a_repeat() -> None:
+    tape = Tape()
+    numbers = [2 * k for k in range(1, 41)]
+    for seq in [*numbers, *numbers, 2 * 40 - 2 * NUMBERS - 1, 2 * 40 - 1]:
+        tape.trade("09:30:01", 10.0, 100.0, seq=seq)
+    assert tape("vol") == 41 * 100.0
+    assert tape.table.counters[2] == 41
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_prints_that_are_repeated_and_overtaken_give_the_figures_of_those_in_turn(
+    seed: int,
+) -> None:
+    draw = random.Random(seed)
+    prints = [
+        (n, round(10.0 + draw.random() / 2, 2), draw.randrange(1, 500)) for n in range(1, 400)
+    ]
+    mixed = sorted(prints, key=lambda one: one[0] + draw.uniform(0.0, 7.0))
+    again = [p for one in mixed for p in [one] * draw.choice((1, 1, 1, 2, 3))]
+    figures = []
+    for tape, order in ((Tape(), prints), (Tape(), again)):
+        for n, price, size in order:
+            tape.trade("09:30:01", price, float(size), seq=n)
+        tape.mark("09:30:02")
+        figures.append(tape.many("vol trades high low"))
+        vwap = sum(p * s for _, p, s in prints) / sum(s for *_, s in prints)
+        assert tape("vwap") == pytest.approx(vwap, rel=1e-12)
+    assert figures[0] == figures[1]
 
 
 def test_a_print_of_the_day_before_is_late() -> None:

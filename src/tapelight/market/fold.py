@@ -59,7 +59,7 @@ from tapelight.market.spill import (
     new_spill,
     touch,
 )
-from tapelight.market.windows import AHEAD_S, add_tape, add_volume
+from tapelight.market.windows import AHEAD_S, NUMBERS, add_tape, add_volume
 
 NS = 1_000_000_000
 
@@ -225,8 +225,10 @@ def reopen(row, ts):
 
 
 @step
-def fold_trade(row, r, ts, price, size, mask, exchange, rings, day, masks, counters, spill):
-    """Fold one print into its row."""
+def fold_trade(
+    row, r, ts, price, size, mask, exchange, in_turn, rings, day, masks, counters, spill
+):
+    """Fold one print into its row; one that others overtook is no last price."""
     if mask & (masks.official_open | masks.official_close):
         official_price(row, mask, exchange, price, masks)
     if mask & masks.reopening:
@@ -236,6 +238,7 @@ def fold_trade(row, r, ts, price, size, mask, exchange, rings, day, masks, count
     if mask & masks.corrected and ts >= day.close_ns:
         correct_close(row, price, day)
     moves_last, moves_hl = eligibility(row, mask, exchange, regular, masks)
+    moves_last = moves_last and in_turn
     held = False
     if (moves_last or moves_hl) and not auction and masks.quarantine:
         held = is_suspect(row, ts, price)
@@ -256,13 +259,48 @@ def fold_trade(row, r, ts, price, size, mask, exchange, rings, day, masks, count
 
 
 @step
-def accept(row, ts, seq, mask, day, counters):
-    """Tell whether a trade is new to the row's day; count it, or why it is not."""
-    if seq > 0:
-        if seq <= row.seq:
-            counters[DUPLICATES] += 1
-            return False
+def is_repeat(row, r, seq, numbers):
+    """Tell whether a print's number was heard before; note it where it was not.
+
+    The numbers stand in rising order from the one that goes next. What is older than they are
+    counts as heard: it comes when a provider sends again what it has sent.
+    """
+    first = row.heard % NUMBERS
+    oldest = numbers[first, r]
+    if seq > row.seq:
         row.seq = seq
+        row.heard += 1
+        row.seq_floor = max(row.seq_floor, oldest)
+        numbers[first, r] = seq
+        return False
+    repeat = seq <= row.seq_floor
+    for k in range(NUMBERS):
+        repeat = repeat or numbers[k, r] == seq
+    if not repeat:
+        insert_number(row, r, seq, first, numbers)
+    return repeat
+
+
+@step
+def insert_number(row, r, seq, first, numbers):
+    """Let a number stand among the newer ones, in place of the oldest."""
+    row.seq_floor = max(row.seq_floor, min(seq, numbers[first, r]))
+    at = first
+    for k in range(1, NUMBERS):
+        after = (first + k) % NUMBERS
+        if numbers[after, r] > seq:
+            break
+        numbers[at, r] = numbers[after, r]
+        at = after
+    numbers[at, r] = max(seq, numbers[first, r]) if at == first else seq
+
+
+@step
+def accept(row, r, ts, seq, mask, numbers, day, counters):
+    """Tell whether a trade is new to the row's day; count it, or why it is not."""
+    if seq > 0 and is_repeat(row, r, seq, numbers):
+        counters[DUPLICATES] += 1
+        return False
     if ts < day.start_ns:
         counters[LATE] += 1
         return False
@@ -295,9 +333,10 @@ def fold_events(
             break
         r = t_row[i]
         row = rows[r]
-        if accept(row, t_ts[i], t_seq[i], t_mask[i], day, counters):
+        if accept(row, r, t_ts[i], t_seq[i], t_mask[i], rings.numbers, day, counters):
+            in_turn = t_seq[i] <= 0 or t_seq[i] == row.seq
             fold_trade(
-                row, r, t_ts[i], t_price[i], t_size[i], t_mask[i], t_exchange[i],
+                row, r, t_ts[i], t_price[i], t_size[i], t_mask[i], t_exchange[i], in_turn,
                 rings, day, masks, counters, spill,
             )  # fmt: skip
             touch(row, r, counters, spill)

@@ -30,6 +30,8 @@ AHEAD_S = 15
 """An event stamped further ahead of market time than this is taken as this far ahead."""
 RESIDUE = 1e-9
 """Less than this in a 15- or 20-minute sum is rounding, not shares."""
+NUMBERS = 16
+"""Numbers of prints that are kept of each row: so late may one come that others overtook."""
 LONGEST_S = PRICE_TENS * 10
 """What lies longer back than this has left every window."""
 
@@ -53,6 +55,8 @@ class Rings(NamedTuple):
     vol10: npt.NDArray[np.float64]
     price10: npt.NDArray[np.float64]
     minutes: np.ndarray
+    numbers: npt.NDArray[np.int64]
+    """Sequence numbers of the newest prints, 0 where there is none."""
 
 
 def empty_rings(rows: int) -> Rings:
@@ -64,6 +68,7 @@ def empty_rings(rows: int) -> Rings:
         vol10=aligned((TENS, rows), np.dtype(np.float64)),
         price10=np.full((PRICE_TENS, rows), np.nan),
         minutes=aligned((MINUTES, rows), MINUTE),
+        numbers=aligned((NUMBERS, rows), np.dtype(np.int64)),
     )
 
 
