@@ -87,3 +87,19 @@ def test_the_data_age_is_told_while_a_hole_is_open(tmp_path: Path) -> None:
     status = mine.status()
     assert (status["stale"], status["gaps"], status["gap_open"]) == (1, 2, True)
     mine.close()
+
+
+def test_a_scanner_that_is_behind_says_so_until_the_last_second(tmp_path: Path) -> None:
+    mine = scanner(tmp_path)
+    mine.clock.set(OPEN_NS, 0.0)
+    told: list[tuple[int, bool]] = []
+    mine.listeners.append(lambda cycle: told.append((cycle.mark.ts_ns - OPEN_NS, mine.behind)))
+    row = mine.universe.add("AAA")
+    mine.put(trade(row, OPEN_NS, 10.0, 1))
+    mine.clock.set(OPEN_NS + 3_000_000_000, 0.0)
+    mine.make_marks()
+    whole = [
+        (ts_ns // 1_000_000_000, behind) for ts_ns, behind in told if not ts_ns % 1_000_000_000
+    ]
+    assert whole[-3:] == [(1, True), (2, True), (3, False)]
+    mine.close()

@@ -65,6 +65,6 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def _fault(message: ConsoleMessage) -> list[str]:
     # A lost connection and a refusal are told by the browser itself; some tests are about them.
-    told = ("WebSocket connection", "ERR_", "status of 404")
+    told = ("WebSocket connection", "ERR_", "status of 404", "status of 401")
     expected = any(text in message.text for text in told)
     return [message.text] if message.type == "error" and not expected else []

@@ -277,6 +277,29 @@ def test_a_log_in_is_asked_where_it_must_be(gateway: FakeGateway, page: Page) ->
     assert gateway.asked_rest[0][2] == {"name": "ann", "password": "a long password"}
 
 
+def test_a_session_that_is_over_asks_for_a_log_in(gateway: FakeGateway, page: Page) -> None:
+    prepare(gateway)
+    ann = {"name": "ann", "role": "trader", "via": "session", "csrf": "proof", "accounts": True}
+    gateway.me = {**ann, "setup": False}
+    opened(gateway, page)
+    page.evaluate("window.kept = true")
+    gateway.me = {**ann, "name": "", "role": "nobody", "setup": False}
+    gateway.refusing = True
+    gateway.drop()
+    expect(page.get_by_test_id("login")).to_contain_text("Your session is over. Log in to go on.")
+    expect(page.get_by_text("Data stand still")).to_have_count(0)
+    expect(page.get_by_test_id("board-1")).to_have_count(0)
+    expect(page.get_by_test_id("phase")).to_have_text("NO STATUS YET")
+    gateway.refusing = False
+    gateway.me = gateway.answers["/api/login"] = {**ann, "setup": False}
+    page.get_by_label("Name").fill("ann")
+    page.get_by_label("Password").fill("a long password")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_test_id("board-1").locator("[data-symbol]")).to_have_count(3)
+    expect(page.get_by_test_id("phase")).to_have_text("pre-market")
+    assert page.evaluate("window.kept")
+
+
 PANELS = (
     "Watchlist", "Halts", "Armed", "Signal log", "Why", "Track record", "Market table", "Alerts",
     "Feeds and data", "System", "Scan editor",

@@ -29,12 +29,15 @@ class Publisher:
         bus: Bus,
         status: Callable[[], Mapping[str, Json]],
         prints: Prints,
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
         self.boards = boards
         self.market = market
         self.bus = bus
         self.status = status
         self.prints = prints
+        self.behind = behind
+        """Tells whether a later second is due already: views then wait for it."""
         self._shown_ns = 0
 
     def on_cycle(self, cycle: Cycle) -> None:
@@ -45,7 +48,7 @@ class Publisher:
         stamp = {"mark": ts, "ts_ns": ts}
         if cycle.signals and "signals" in wanted:
             self.bus.publish("signals", stamp | {"signals": list(cycle.signals)})
-        if ts - self._shown_ns < REFRESH_NS and not cycle.whole:
+        if (ts - self._shown_ns < REFRESH_NS and not cycle.whole) or self.behind():
             return
         self._shown_ns = ts
         self._publish_boards(wanted, cycle)

@@ -94,7 +94,7 @@ def assemble(config: Config, feed: Feed, data: Path) -> Parts:
     boards = EngineBoards(scanner.engine)
     market = EngineMarket(scanner.engine, scanner.status)
     prints = PrintTape(lambda: scanner.engine)
-    publisher = Publisher(boards, market, bus, scanner.status, prints)
+    publisher = Publisher(boards, market, bus, scanner.status, prints, lambda: scanner.behind)
     dispatch = Dispatch(scanner.clock.now_ns, publisher.on_cycle)
     scanner.listeners.append(dispatch.on_cycle)
     scanner.on_batch = _noted(dispatch, prints)

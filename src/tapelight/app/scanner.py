@@ -107,6 +107,8 @@ class Scanner:
         self.source_status: Callable[[], Mapping[str, Any]] = dict
         """What /health shows of the sources beside the feed."""
         self._next_mark_ns = 0
+        self.behind = False
+        """Whether a mark a second after the one being made is due already."""
         self._complete_ns = 0
         self._dirty = False
         self._began_ns = 0
@@ -281,6 +283,7 @@ class Scanner:
             self._next_mark_ns += CYCLE_NS
             whole = ts % NS == 0 or self.engine.tiers.due(ts)
             if whole or (self._dirty and behind < MOST_MARKS):
+                self.behind = now - ts >= NS
                 self._mark(ts)
 
     def _mark(self, ts: int) -> None:

@@ -161,7 +161,7 @@ def scanner_of(folder: Path, start_ns: int = START_NS) -> Scanner:
     bus = MemoryBus()
     bus.subscribe(lambda _topic, _state: None)
     prints = PrintTape(lambda: scanner.engine)
-    publisher = Publisher(boards, market, bus, scanner.status, prints)
+    publisher = Publisher(boards, market, bus, scanner.status, prints, lambda: scanner.behind)
     scanner.listeners.append(publisher.on_cycle)
     scanner.clock.set(start_ns)
     symbols = sorted({e["sym"] for f in trade_frames(200) for e in msgspec.json.decode(f)})

@@ -257,7 +257,8 @@ def as_cells(values: Any, n: int, chosen: Positions) -> list[Any]:
     """Return `chosen` of the values of `n` rows as JSON cells: None for null."""
     if isinstance(values, Text):
         return values.take(chosen).values()
-    return _listed(np.broadcast_to(np.asarray(values), n)[chosen], len(chosen))
+    found = np.asarray(values)
+    return _listed((found if found.ndim else np.full(n, found))[chosen], len(chosen))
 
 
 def _listed(values: Any, n: int) -> list[Any]:

@@ -84,9 +84,15 @@ export class Connection {
     this.#after(PING_MS, () => this.#beat());
   }
 
-  /** Close for good. */
+  /** Local time (ms) of the last message, an answered ping among them. */
+  get heard(): number {
+    return this.#heard;
+  }
+
+  /** Close, and begin afresh at the next start: nothing is resumed. */
   stop(): void {
     this.#cancelTimer();
+    this.#positions.clear();
     const socket = this.#socket;
     this.#socket = null;
     this.#open = false;

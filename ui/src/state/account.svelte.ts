@@ -14,10 +14,15 @@ export interface Me {
   readonly sign_in?: string;
 }
 
+/** A password is reckoned with on purpose slowly, and a busy machine is slower (ms). */
+const PASSWORD_MS = 60_000;
+
 export class Account {
   /** Null until the gateway has said who asks. */
   me = $state.raw<Me | null>(null);
   fault = $state('');
+  /** Whether somebody was let in and is so no more: the session expired, or was ended elsewhere. */
+  ended = $state(false);
 
   /** Whether the gateway shows nothing before a log-in. */
   get shut(): boolean {
@@ -28,9 +33,17 @@ export class Account {
   async load(): Promise<void> {
     try {
       this.#take(await ask<Me>('/api/me'));
+      this.fault = '';
     } catch (error) {
       this.fault = told(error);
     }
+  }
+
+  /** Ask again, as the gateway closed the connection: the session may be over. */
+  async reload(): Promise<void> {
+    const open = !this.shut;
+    await this.load();
+    if (open && this.shut) this.ended = true;
   }
 
   async logIn(name: string, password: string): Promise<boolean> {
@@ -49,7 +62,8 @@ export class Account {
   async #post(path: string, body: object): Promise<boolean> {
     this.fault = '';
     try {
-      this.#take(await ask<Me>(path, {}, { method: 'POST', body }));
+      this.#take(await ask<Me>(path, {}, { method: 'POST', body, limitMs: PASSWORD_MS }));
+      this.ended = false;
       return true;
     } catch (error) {
       this.fault = told(error);

@@ -50,6 +50,9 @@ export class Desk {
   readonly boards = new SvelteMap<string, Steered>();
   /** Whether the market is shown: before that the user may have to log in. */
   connected = $state(false);
+  /** Whose session came to its end on this page; empty while none did. */
+  #user = '';
+  #disconnect: () => void = () => undefined;
   #ends: (() => void)[] = [];
   #ended = false;
   /** True until this page has settled on a symbol that the gateway knows, or the user chose. */
@@ -71,9 +74,13 @@ export class Desk {
   start(): () => void {
     this.#ends.push(this.links.join(), preferences.follow(), this.herald.start());
     void this.account.load().then(() => this.open());
+    const mourner = (): void => void this.#recheck();
+    this.gateway.mourners.add(mourner);
     return () => {
+      this.gateway.mourners.delete(mourner);
       this.travel.stop();
       this.#ended = true;
+      this.#disconnect();
       for (const end of this.#ends) end();
     };
   }
@@ -81,11 +88,34 @@ export class Desk {
   /** Connect, where the user may see the market; a log-in calls it again. */
   open(): void {
     if (this.account.shut || this.connected || this.#ended) return;
-    this.connected = true;
     const { me } = this.account;
+    if (this.#user !== '' && me?.name !== this.#user) {
+      location.reload();
+      return;
+    }
+    this.connected = true;
     // A guest has no alerts, and a paced replay no users.
     if (me !== null && me.role !== 'guest') this.gateway.user = me.name;
-    this.#ends.push(this.gateway.start());
+    this.#disconnect = this.gateway.start();
+  }
+
+  /** After a lost connection: show the log-in where the session is over, not an outage. */
+  async #recheck(): Promise<void> {
+    const before = this.account.me;
+    await this.account.reload();
+    const { me } = this.account;
+    if (this.#ended || !this.connected || me === null) return;
+    // Lists, layouts and alerts are a user's own: somebody else begins with a fresh page.
+    if (!this.account.shut) {
+      if (before !== null && before.name !== me.name) location.reload();
+      return;
+    }
+    this.connected = false;
+    this.#user = before?.name ?? '';
+    this.sheet = 'none';
+    this.travel.live();
+    this.#disconnect();
+    this.gateway.forget();
   }
 
   /** Show `symbol` wherever the link of panel `id` leads. */

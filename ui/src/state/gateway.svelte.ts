@@ -21,6 +21,8 @@ import { BarsSource, BoardSource, PrintsSource, sourceFor, SymbolSource, type So
 const SWEEP_MS = 250;
 /** A panel is painted at most so often (ms): ten times a second. */
 const PAINT_MS = 95;
+/** Without a message for so long the values on the page are marked: a second more and they are old (ms). */
+const SILENT_MS = 4_000;
 const NOTICE_MS = 6_000;
 
 interface Held {
@@ -34,6 +36,8 @@ export class Gateway {
   link = $state.raw<LinkState>({ phase: 'connecting', since: Date.now(), retryAt: 0, attempt: 0, reason: '' });
   /** Market time (ms) and local time (ms) when the connection was lost; null while it lives. */
   lost = $state.raw<{ market: number | null; local: number; reason: string } | null>(null);
+  /** Whether the connection stands and yet nothing comes: what is shown may be old. */
+  silent = $state(false);
   /** Newest first, without those that are merely armed. */
   signals = $state.raw<readonly Signal[]>([]);
   /** What is armed now, newest first. */
@@ -46,6 +50,8 @@ export class Gateway {
   /** Called with each new signal; sounds and notices hang on it. */
   heralds = new Set<(signal: Signal) => void>();
 
+  /** Called when the connection is lost, or an attempt to connect fails. */
+  mourners = new Set<() => void>();
   /** Called with each alert of the user's own rules and levels. */
   alarms = new Set<(alert: Alert) => void>();
   /** The user whose alerts are followed; empty for nobody's. */
@@ -86,12 +92,16 @@ export class Gateway {
     clearTimeout(this.#paintTimer);
     clearInterval(this.#timer);
     clearTimeout(this.#noticeTimer);
+    this.#due = false;
+    this.silent = false;
     this.#connection.stop();
   }
 
   #sweep(): void {
     this.#soon();
-    this.wall = Math.floor(Date.now() / 1000);
+    const now = Date.now();
+    this.wall = Math.floor(now / 1000);
+    this.silent = this.link.phase === 'live' && now - this.#connection.heard > SILENT_MS;
   }
 
   /** Look at board `name`; `release` when done. */
@@ -203,6 +213,18 @@ export class Gateway {
       const market = this.#clock.read(performance.now());
       this.lost = { market, local: state.since, reason: state.reason };
     }
+    if (state.phase === 'lost') for (const mourner of this.mourners) mourner();
+  }
+
+  /** Keep nothing of the market on the page: who looks at it has no right to it any more. */
+  forget(): void {
+    this.lost = null;
+    this.#clock = new MarketClock();
+    this.status = null;
+    this.time = null;
+    this.signals = [];
+    this.armed = [];
+    this.boards = [];
   }
 
   async loadBoards(): Promise<void> {
@@ -267,6 +289,7 @@ export class Gateway {
 
   /** Return what is wrong with the connection in one sentence, or an empty text. */
   get outage(): string {
+    if (this.silent) return 'Data stand still: the gateway has been silent for more than 4 s.';
     if (this.lost === null) return '';
     const { market, local, reason } = this.lost;
     const when = market === null ? '' : `Data stand still since ${timeOfDay(market)} ET. `;

@@ -133,7 +133,9 @@ def best_day_1y_pct(ref: Ref) -> Column:
 def ipo_days(ref: Ref, moment: Moment) -> Column:
     """Return the days since the listing; null before the first session and for what is no date."""
     dates = ref.text("ipo_date")
-    days = np.array([*(_days_since(word, moment.date) for word in dates.words), np.nan])
+    days = np.full(len(dates.words) + 1, np.nan)
+    for code in np.unique(dates.codes[dates.codes >= 0]).tolist():
+        days[code] = _days_since(dates.words[code], moment.date)
     return np.asarray(days[dates.codes])
 
 
