@@ -97,12 +97,19 @@ class Kite:
     connections: list[ServerConnection] = field(default_factory=list)
     modes: dict[int, str] = field(default_factory=dict)
     subscribed: asyncio.Event = field(default_factory=asyncio.Event)
+    quotes: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while /quote answers at once; it answers with what is known then."""
 
-    def rest(self, connection: ServerConnection, request: Request) -> Response | None:
+    def __post_init__(self) -> None:
+        self.quotes.set()
+
+    async def rest(self, connection: ServerConnection, request: Request) -> Response | None:
         url = urlsplit(request.path)
         if url.path == "/" and "access_token" in url.query:
             return None
         self.asked.append(url.path)
+        if url.path == "/quote":
+            await self.quotes.wait()
         status, body = self._answer(url.path, parse_qs(url.query), request)
         response = connection.respond(status, body)
         del response.headers["Content-Type"]
@@ -197,7 +204,8 @@ class Market:
     def alive(self, complete_ns: int) -> None:
         pass
 
-    def raw(self, frames: Sequence[bytes]) -> None: ...
+    def raw(self, frames: Sequence[bytes]) -> None:
+        self._news.set()
 
     def reject(self, kind: str, sample: bytes | str) -> None:
         self.rejected.append(f"{kind}: {sample!r}")

@@ -115,10 +115,13 @@ def test_packets_of_an_unknown_length_are_rejected(length: int) -> None:
 # --- samples ---------------------------------------------------------------------------------
 
 
-def sampled(*ticks: Tick, at_ns: int = TEN_NS) -> tuple[Samples, list[tuple[float, ...]]]:
+def sampled(
+    *ticks: Tick, at_ns: int = TEN_NS, picture_ns: int = TEN_NS, traded_ns: int = 0
+) -> tuple[Samples, list[tuple[float, ...]]]:
     samples, prints = Samples(), []
     samples.follow({INFY: 0})
-    samples.picture(Tick(INFY, 100.0, 1_000, high=101.0, low=99.0), at_ns)
+    first = Tick(INFY, 100.0, 1_000, high=101.0, low=99.0, traded_ns=traded_ns)
+    samples.picture(first, picture_ns)
     samples.records(at_ns)
     for one in ticks:
         samples.take(one, at_ns)
@@ -142,9 +145,25 @@ def test_what_traded_between_two_samples_is_one_print() -> None:
     assert (counts.samples, counts.prints, counts.superseded) == (4, 3, 1)
 
 
-def test_a_volume_that_begins_anew_is_a_new_day() -> None:
-    _, prints = sampled(Tick(INFY, 90.0, 10), Tick(INFY, 91.0, 25))
+YESTERDAY_NS = TEN_NS - 24 * 3600 * NS
+
+
+def test_a_volume_that_begins_anew_on_another_day_is_that_days() -> None:
+    _, prints = sampled(Tick(INFY, 90.0, 10), Tick(INFY, 91.0, 25), picture_ns=YESTERDAY_NS)
     assert [p[:2] for p in prints] == [(91.0, 15.0)]
+
+
+def test_a_picture_of_before_the_open_is_of_the_day_of_its_last_trade() -> None:
+    _, prints = sampled(Tick(INFY, 90.0, 10), Tick(INFY, 91.0, 25), traded_ns=YESTERDAY_NS)
+    assert [p[:2] for p in prints] == [(91.0, 15.0)]
+
+
+def test_samples_of_less_volume_than_the_picture_are_older_than_it() -> None:
+    held = [Tick(INFY, 90.0 + k, volume, bid=80.0) for k, volume in enumerate((900, 950, 1_000))]
+    samples, prints = sampled(*held, Tick(INFY, 101.0, 1_030))
+    assert [p[:2] for p in prints] == [(101.0, 30.0)]
+    counts = samples.counts
+    assert (counts.samples, counts.prints, counts.superseded) == (4, 1, 3)
 
 
 def test_without_volume_a_new_price_is_a_print_of_no_shares() -> None:
@@ -230,6 +249,28 @@ async def test_a_day_so_far_then_prints_then_a_hole_that_a_picture_closes() -> N
         counts = feed.counts()
         assert (counts["samples"], counts["prints"], counts["connections"]) == (3, 2, 2)
         assert counts["samples"] == counts["prints"] + counts["superseded"]
+
+
+async def test_samples_held_while_the_picture_is_fetched_count_once() -> None:
+    async with service(*shares()) as kite:
+        kite.quotes.clear()
+        feed = KiteFeed(settings(kite), quick(), lambda: TEN_NS)
+        async with running(feed) as market:
+            infy = kite.shares[INFY]
+            await kite.subscribed.wait()
+            for _ in range(3):
+                infy.trade(1602.0, 50, TEN_S + 1)
+                await kite.send(INFY)
+            await market.until(lambda _: feed.counts()["waiting"] == 3)
+            kite.quotes.set()
+            await market.until(live(1))
+            assert market.row("INFY")["vol"] == 10_150.0
+            infy.trade(1603.0, 30, TEN_S + 2)
+            await kite.send(INFY)
+            await market.until(lambda m: m.row("INFY")["last"] == 1603.0)
+            assert market.row("INFY")["vol"] == 10_180.0
+        counts = feed.counts()
+        assert (counts["samples"], counts["prints"], counts["superseded"]) == (4, 1, 3)
 
 
 async def test_heartbeats_alone_are_silence() -> None:

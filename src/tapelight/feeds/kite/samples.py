@@ -18,6 +18,9 @@ from tapelight.model.records import Snapshot
 NS = 1_000_000_000
 NEAR_NS = 60 * NS
 """A time of the exchange's further than this from ours is not believed."""
+DAY_NS = 24 * 3600 * NS
+KOLKATA_NS = (5 * 60 + 30) * 60 * NS
+"""The exchange's time is so far ahead of UTC, summer and winter."""
 
 
 @dataclass(slots=True)
@@ -26,6 +29,8 @@ class _Course:
 
     row: int
     volume: int = -1
+    day: int = 0
+    """Which day the volume is of."""
     last: float = NAN
     high: float = NAN
     low: float = NAN
@@ -69,15 +74,22 @@ class Samples:
         """Take an instrument's day so far as it is; raises Rejected for an unknown one."""
         course = self._course(tick)
         course.volume, course.last = max(tick.volume, 0), tick.last
+        course.day = _day(tick.traded_ns or tick.stamped_ns or now_ns)
         course.high, course.low = tick.high, tick.low
         course.ts_ns = max(now_ns, course.ts_ns + 1)
         self._pictures[tick.token] = course.ts_ns, tick
 
     def take(self, tick: Tick, now_ns: int) -> None:
-        """Take a sample; raises Rejected for an instrument that nobody asked for."""
+        """Take a sample; raises Rejected for an instrument that nobody asked for.
+
+        One of less volume than is known is older than the picture, unless a day has begun.
+        """
         course = self._course(tick)
         self.counts.samples += 1
         if tick.volume >= 0 and (course.volume < 0 or tick.volume < course.volume):
+            if course.volume >= 0 and course.day == _day(now_ns):
+                self.counts.superseded += 1
+                return
             self._begin(course, tick, now_ns)
         elif not self._print(course, tick, now_ns):
             self.counts.superseded += 1
@@ -111,7 +123,7 @@ class Samples:
         """Begin anew: the day's figures so far, of which no print is known."""
         self.counts.superseded += 1
         self.picture(tick, now_ns)
-        course.volume = tick.volume
+        course.day = _day(now_ns)
 
     def _print(self, course: _Course, tick: Tick, now_ns: int) -> bool:
         """Hand on what traded since the last sample as one print; tell whether anything did."""
@@ -122,6 +134,7 @@ class Samples:
         at_ns = stamp if abs(stamp - now_ns) < NEAR_NS else now_ns
         course.ts_ns = max(at_ns, course.ts_ns + 1)
         course.volume, course.last = max(tick.volume, course.volume), tick.last
+        course.day = _day(now_ns)
         course.high, course.low = np.fmax(course.high, tick.last), np.fmin(course.low, tick.last)
         self._trades.append((course.row, course.ts_ns, tick.last, float(size)))
         self.counts.prints += 1
@@ -134,6 +147,11 @@ class Samples:
         course.best = best
         at_ns = tick.stamped_ns if abs(tick.stamped_ns - now_ns) < NEAR_NS else now_ns
         self._quotes.append((course.row, at_ns, *best, len(self._trades)))
+
+
+def _day(ts_ns: int) -> int:
+    """Return the number of the exchange's day."""
+    return (ts_ns + KOLKATA_NS) // DAY_NS
 
 
 _NONE: tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...], tuple[float, ...]]
