@@ -238,7 +238,18 @@ async def test_nobody_listening_is_unavailable() -> None:
             pass
 
 
-async def test_an_address_that_is_none_is_the_users_fault() -> None:
-    with pytest.raises(ConfigError, match="write it as wss://host/path"):
-        async with open_stream("https://example.invalid", lambda: None):
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://u:KEY@example.invalid/?k=KEY", "'https://example.invalid'"),
+        ("wss://?access_token=KEY", "'wss://'"),
+        ("wss://example.invalid:99999?k=KEY", "'wss://example.invalid'"),
+        ("wss://example.invalid/#KEY?k=KEY", "'wss://example.invalid'"),
+        ("wss://[example?k=KEY", "What is configured"),
+    ],
+)
+async def test_an_address_that_is_none_is_told_without_its_key(url: str, shown: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        async with open_stream(url, lambda: None):
             pass
+    assert str(told.value) == f"{shown} is no WebSocket address: write it as wss://host/path."

@@ -323,9 +323,7 @@ async def open_stream(
 async def _connect(
     url: str, stream: Stream, limits: Limits, headers: Mapping[str, str] | None = None
 ) -> None:
-    host = urlsplit(url).hostname
-    if urlsplit(url).scheme not in ("ws", "wss") or not host:
-        raise ConfigError(f"{url!r} is no WebSocket address: write it as wss://host/path.")
+    host = _host(url)
     try:
         async with asyncio.timeout(limits.open_timeout_s):
             await ws_connect(
@@ -345,6 +343,18 @@ async def _connect(
         raise Unavailable(
             f"Cannot connect to {host}: {str(error) or type(error).__name__}."
         ) from error
+
+
+def _host(url: str) -> str:
+    """Return the host of `url`; raises ConfigError, of which no word may be a key's: host alone."""
+    shown = "What is configured"
+    with contextlib.suppress(ValueError):  # brackets or a port that cannot be
+        parts = urlsplit(url)
+        shown = repr(f"{parts.scheme}://{parts.hostname or ''}")
+        is_whole = parts.hostname and parts.port != 0 and not parts.fragment
+        if is_whole and parts.scheme in ("ws", "wss"):
+            return parts.hostname or ""
+    raise ConfigError(f"{shown} is no WebSocket address: write it as wss://host/path.")
 
 
 def _proxy(host: str) -> str | None:
