@@ -37,8 +37,11 @@ QUIET = (
     '-- title = "Slow"\n-- kind = "events"\n-- gate = "none"\n-- cooldown_s = 1\n'
     "SELECT symbol, last FROM market WHERE delta(vol, '1s') < 100 AND vol > 5000"
 )
-LOST, TOLD, BACK, HEALED = 4.0, 5.51, 7.33, 9.21
+Hole = tuple[float, float, float, float]
+LOST, TOLD, BACK, HEALED = ONE = (4.0, 5.51, 7.33, 9.21)
 """Seconds after the tape's begin: the stream stops, that is noticed, it comes back, it is healed."""
+OTHER = (8.0, 8.61, 10.03, 12.07)
+"""Another hole, which opens before the one above is healed."""
 
 
 def picked(trades: Trades, at: np.ndarray) -> Trades:
@@ -57,43 +60,58 @@ def unbroken(questions: dict[str, str]) -> Iterator[Record]:
                 yield record
 
 
-def broken(questions: dict[str, str], missing: tuple[int, ...] = ()) -> Iterator[Record]:
-    """Yield the tape without the trades of the hole, with the states and the healing of a feed."""
+def broken(
+    questions: dict[str, str], missing: tuple[int, ...] = (), holes: tuple[Hole, ...] = (ONE,)
+) -> Iterator[Record]:
+    """Yield the tape without the trades of the holes, with the states and healings of a feed."""
     begin = TAPE.start_ns
-    at = {name: begin + int(s * NS) for name, s in
-          (("lost", LOST), ("told", TOLD), ("back", BACK), ("healed", HEALED))}  # fmt: skip
-    lost: list[Trades] = []
-    states = [
-        (at["told"], FeedState(at["told"], "tape", "gap", "mute", True, at["lost"], True)),
-        (at["back"], FeedState(at["back"], "tape", "healing", "", True, at["lost"], True)),
-        (at["back"], snapshot(at["back"])),
-    ]
+    times = [tuple(begin + int(s * NS) for s in hole) for hole in holes]
+    lost: list[list[Trades]] = [[] for _ in holes]
+    due = sorted((step for n in range(len(holes)) for step in steps(n, times)), key=lambda s: s[0])
     for record in unbroken(questions):
         if isinstance(record, Batch) and record.trades is not None:
-            ts = record.trades.ts_ns
-            gone = (ts > at["lost"]) & (ts <= at["back"])
-            lost.append(picked(record.trades, gone))
-            yield replace(record, trades=picked(record.trades, ~gone))
+            trades = record.trades
+            for (since, _, back, _), gone in zip(times, lost, strict=True):
+                inside = (trades.ts_ns > since) & (trades.ts_ns <= back)
+                gone.append(picked(trades, inside))
+                trades = picked(trades, ~inside)
+            yield replace(record, trades=trades)
         elif isinstance(record, Mark):
-            while states and states[0][0] < record.ts_ns:
-                yield states.pop(0)[1]
-            if at["healed"] and record.ts_ns > at["healed"]:
-                yield heal(at, lost, missing)
-                yield FeedState(at["healed"], "tape", "live")
-                at["healed"] = 0
-            mute = at["lost"] < record.ts_ns <= at["back"]
-            yield Mark(record.ts_ns, at["lost"]) if mute else record
+            while due and due[0][0] < record.ts_ns:
+                _, number, step = due.pop(0)
+                if step is None:
+                    yield heal(times[number], lost[number], missing)
+                else:
+                    yield step
+            mute = [since for since, _, back, _ in times if since < record.ts_ns <= back]
+            yield Mark(record.ts_ns, mute[0]) if mute else record
         else:
             yield record
 
 
-def heal(at: dict[str, int], lost: list[Trades], missing: tuple[int, ...]) -> Healed:
+def steps(number: int, times: list[tuple[int, ...]]) -> list[tuple[int, int, Record | None]]:
+    """Return what a feed says of a hole, and when; None is the healing.
+
+    It does not say that the stream is live where another hole has opened by then.
+    """
+    since, told, back, healed = times[number]
+    again = any(healed > one[1] for one in times[number + 1 :])
+    live = [] if again else [(healed, number, FeedState(healed, "tape", "live"))]
+    return [
+        (told, number, FeedState(told, "tape", "gap", "mute", True, since, True)),
+        (back, number, FeedState(back, "tape", "healing", "", True, since, True)),
+        (back, number, snapshot(back)),
+        (healed, number, None),
+        *live,
+    ]
+
+
+def heal(times: tuple[int, ...], lost: list[Trades], missing: tuple[int, ...]) -> Healed:
+    since, _, back, healed = times
     columns = (np.concatenate([getattr(t, f.name) for t in lost]) for f in fields(Trades))
     trades = Trades(*columns)
     keep = ~np.isin(trades.row, missing)
-    return Healed(
-        at["healed"], at["lost"], at["back"], np.array(missing, np.int32), picked(trades, keep)
-    )  # fmt: skip
+    return Healed(healed, since, back, np.array(missing, np.int32), picked(trades, keep))
 
 
 def snapshot(now: int) -> Snapshot:
@@ -185,6 +203,37 @@ def test_a_replay_of_the_journal_gives_the_same(tmp_path: Path) -> None:
     writer = Writer(folder)
     engine = healable(Engine())
     done = live(foreseen(broken(BOTH), engine.foresee), writer, engine)
+    writer.close()
+    again, records = open_journal(folder)
+    found = [c.signals for r in records if (c := again.apply(r)) is not None and c.signals]
+    assert found == [c.signals for c in done.cycles if c.signals]
+    assert again.digest == done.engine.digest
+
+
+def test_two_holes_of_which_one_opens_before_the_other_is_healed() -> None:
+    whole, healed = played(unbroken(BOTH)), played(broken(BOTH, holes=(ONE, OTHER)))
+    assert standing(healed) == standing(whole)
+    for name in whole.engine.table.rows.dtype.names or ():
+        mine, theirs = healed.engine.table.live[name], whole.engine.table.live[name]
+        assert np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f"), name
+
+
+def test_what_is_healed_does_not_end_the_hole_that_is_open() -> None:
+    engine = healable(Engine())
+    for record in foreseen(broken(BOTH, holes=(ONE, OTHER)), engine.foresee):
+        engine.apply(record)
+        if isinstance(record, Healed):
+            between = record.since_ns == TAPE.start_ns + int(LOST * NS)
+            assert engine.table.gap_since_ns == (TAPE.start_ns + int(8 * NS) if between else 0)
+            assert engine.table.live["provisional"].all() == between
+
+
+def test_a_replay_of_two_holes_gives_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "journal" / "2026-11-20" / "0001"
+    folder.mkdir(parents=True)
+    writer = Writer(folder)
+    engine = healable(Engine())
+    done = live(foreseen(broken(BOTH, holes=(ONE, OTHER)), engine.foresee), writer, engine)
     writer.close()
     again, records = open_journal(folder)
     found = [c.signals for r in records if (c := again.apply(r)) is not None and c.signals]

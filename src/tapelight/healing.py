@@ -75,17 +75,12 @@ class Healing(Generic[M]):
         self.signals: list[Signal] = []
         """What the course gave since the last hole's beginning."""
         self._holes = [*before, healed]
-        self._number = 0
-        """The hole that is open, or comes next."""
-        self._open = False
+        self._told: set[int] = set()
+        """Holes, by number, whose first state was seen."""
         self._trades, self._times = _arrivals(self._holes)
         self._at = 0
         self._group: list[Batch] = []
         """Batches since the last other record: a journal keeps them as one."""
-
-    @property
-    def _hole(self) -> Healed:
-        return self._holes[min(self._number, len(self._holes) - 1)]
 
     def take(self, record: Record) -> None:
         """Take the next record that followed."""
@@ -96,12 +91,12 @@ class Healing(Generic[M]):
         match record:
             case Mark():
                 self._take_mark(record)
-            case FeedState() if self._of_hole(record):
-                pass
-            case Snapshot() if self._open:
-                self.machine.apply(self._unhealed(record))
+            case FeedState() if (number := self._hole_at(record.ts_ns)) is not None:
+                self._tell(number)
+            case Snapshot() if (number := self._hole_at(record.ts_recv_ns)) is not None:
+                self.machine.apply(self._unhealed(record, number))
             case Healed():
-                self._number, self._open = self._number + 1, False
+                pass
             case _:
                 self.machine.apply(record)
 
@@ -113,7 +108,8 @@ class Healing(Generic[M]):
 
     def _release_before(self, record: Record) -> None:
         """Apply the batches before `record`, and before them the missed trades that are older."""
-        if self._group and self._group[-1].ts_recv_ns <= self._hole.since_ns:
+        left = self._times[self._at :]
+        if self._group and len(left) and self._group[-1].ts_recv_ns <= left[0]:
             self._release()
         if isinstance(record, Mark):
             self._fill(record.ts_ns, record.ts_ns - 1)
@@ -138,14 +134,24 @@ class Healing(Generic[M]):
         if mark.ts_ns > self._holes[-1].since_ns:
             self.signals += cycle.signals
 
-    def _of_hole(self, state: FeedState) -> bool:
-        """Tell whether a state is of a hole; its first one makes those provisional that stay so."""
-        hole = self._hole
-        if state.provisional and not self._open and state.ts_ns >= hole.since_ns:
-            self._open = True
-            rows = hole.missing[hole.missing < self.machine.table.n]
+    def _hole_at(self, ts_ns: int) -> int | None:
+        """Return the number of the hole that was open at a time.
+
+        A state or a picture of another one, which began while these were being healed and is not
+        healed yet, is taken as it is.
+        """
+        for number, hole in enumerate(self._holes):
+            if hole.since_ns <= ts_ns <= hole.until_ns:
+                return number
+        return None
+
+    def _tell(self, number: int) -> None:
+        """Leave a state of a hole out; the first makes those rows provisional that stay so."""
+        if number not in self._told:
+            self._told.add(number)
+            missing = self._holes[number].missing
+            rows = missing[missing < self.machine.table.n]
             self.machine.table.live["provisional"][rows] |= GAP
-        return self._open
 
     def _fill(self, until_ns: int, last_mark_ns: int) -> None:
         """Apply the missed trades before `until_ns`, and the marks due by `last_mark_ns` among them."""
@@ -158,9 +164,9 @@ class Healing(Generic[M]):
             if self.machine.last_mark_ns < due_ns <= last_mark_ns:
                 self._mark(Mark(due_ns, due_ns))
 
-    def _unhealed(self, snapshot: Snapshot) -> Snapshot:
+    def _unhealed(self, snapshot: Snapshot, number: int) -> Snapshot:
         """Return the snapshot, older than anything for the rows that need none of its figures."""
-        missing = np.isin(snapshot.row, self._hole.missing)
+        missing = np.isin(snapshot.row, self._holes[number].missing)
         return replace(snapshot, updated_ns=np.where(missing, snapshot.updated_ns, 0))
 
     def _once(self, batch: Batch) -> Batch:
@@ -215,7 +221,9 @@ def corrections(told: Iterable[Signal], true: Iterable[Signal], healed: Healed) 
     found: list[Signal] = []
     for key in sorted(was.keys() | right.keys()):
         before, now = was.get(key, {}), right.get(key, {})
-        fresh = [record for state, record in now.items() if state not in before]
+        fresh = [
+            s for state, s in now.items() if state not in before or before[state].mark != s.mark
+        ]
         wrong = [record for state, record in before.items() if state not in now]
         if wrong and not fresh:
             found += _taken_back(wrong, list(now.values()), hole)

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tapelight.app.runs import runs_of
+from tapelight.app.runs import open_journal, runs_of
 from tapelight.app.scanner import Scanner
 from tapelight.errors import ConfigError
 from tapelight.model.batch import Batch, trades_of
-from tapelight.model.records import FeedState, Questions
+from tapelight.model.records import Digest, FeedState, Healed, Questions
 
 OPEN_NS = 1_795_185_000_000_000_000
 """09:30:00 New York on 2026-11-20."""
@@ -103,3 +104,56 @@ def test_a_scanner_that_is_behind_says_so_until_the_last_second(tmp_path: Path) 
     ]
     assert whole[-3:] == [(1, True), (2, True), (3, False)]
     mine.close()
+
+
+async def test_a_hole_that_opens_while_another_is_healed_stays_open_until_it_is_healed(
+    tmp_path: Path,
+) -> None:
+    mine = scanner(tmp_path)
+    mine.clock.set(OPEN_NS, 0.0)
+    row = mine.universe.add("AAA")
+
+    def put(second: float, state: str, since: float = 0.0) -> None:
+        mine.clock.set(at(second), 0.0)
+        mine.put(FeedState(at(second), "test", state, "", since > 0, at(since), True))
+
+    def heal(second: float, since: float, until: float, seq: int) -> None:
+        mine.clock.set(at(second), 0.0)
+        lost = trade(row, at(until) - 1, 10.0, seq).trades
+        assert lost is not None
+        mine.put(Healed(at(second), at(since), at(until), np.zeros(0, np.int32), lost))
+
+    put(0.5, "live")
+    mine.put(trade(row, at(0.6), 10.0, 1))
+    put(2, "gap", since=1)
+    put(3, "healing", since=1)
+    heal(3.4, 1, 3, seq=2)
+    put(3.5, "live")  # is kept back until the hole is healed
+    put(4, "gap", since=3.8)
+    assert mine.healer is not None
+    await mine.healer.settled()
+    table = mine.engine.table
+    assert (table.gap_since_ns, mine.status()["provisional"]) == (at(3.8), 1)
+    put(5, "healing", since=3.8)
+    heal(5.4, 3.8, 5, seq=3)
+    put(5.5, "live")
+    await mine.healer.settled()
+    mine.clock.set(at(7), 0.0)
+    mine.make_marks()
+    status, table = mine.status(), mine.engine.table
+    assert (status["gap_open"], status["provisional"], status["feed"]["state"]) == (
+        False,
+        0,
+        "live",
+    )
+    assert table.rows["vol"][row] == 300.0
+    mine.close()
+    (folder,) = runs_of(tmp_path, "2026-11-20")
+    engine, records = open_journal(folder)
+    for record in records:
+        assert not isinstance(record, Digest) or record.digest == engine.digest
+        engine.apply(record)
+
+
+def at(second: float) -> int:
+    return OPEN_NS + int(second * 1_000_000_000)

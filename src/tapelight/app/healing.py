@@ -48,7 +48,12 @@ class Healer:
             self._since.append(record)
 
     def later(self, state: FeedState) -> bool:
-        """Keep back a state that would end the hole before it is healed; tell whether it was."""
+        """Keep back a state that would end the hole before it is healed; tell whether it was.
+
+        Where another hole opens meanwhile it would end that one: it is not kept any longer.
+        """
+        if state.provisional:
+            self._after.clear()
         if not self.busy or state.provisional:
             return False
         self._after.append(state)
@@ -112,9 +117,10 @@ class Healer:
         engine.rewind = lambda _healed: healing
         self._take(healed)
         self.healed += healing is not None
-        states, self._after = self._after, []
-        for state in states if not self._waiting else ():
-            self._take(state)
+        if not self._waiting:
+            states, self._after = self._after, []
+            for state in states:
+                self._take(state)
         tell = log.info if healing is not None else log.warning
         tell(
             "a hole is healed" if healing is not None else "a hole is filled with late trades",

@@ -199,7 +199,7 @@ class Scanner:
         self._began_ns = now
         if recording.opened.notice:
             log.warning("a new run", reason=recording.opened.notice)
-        self.healer = Healer(recording, lambda: self.engine, self._take)
+        self.healer = Healer(recording, lambda: self.engine, self._take_late)
         if recording.opened.engine is not None:
             self._go_on(recording.opened.engine)
         else:
@@ -253,6 +253,13 @@ class Scanner:
         self.recording.append(record)
         self.healer.note(record)
         return self.engine.apply(record)
+
+    def _take_late(self, record: Record) -> None:
+        """Take a healing, or a state that waited for its end."""
+        self._take(record)
+        self._dirty = True
+        if isinstance(record, FeedState):
+            self._feed_changed(record)
 
     def _measure(self, batch: Batch) -> None:
         trades = batch.trades
