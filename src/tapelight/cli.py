@@ -188,7 +188,8 @@ def run(
     port
         Where the dashboard is served, instead of the configured port.
     role
-        trade: run the trader alone, beside a scanner of the same data folder. All without it.
+        One part alone, over the services of [scale_out]: feed, scan, web, archive or trade. Without
+        [scale_out], trade is the trader beside a scanner of the same data folder. All without it.
     live
         Let the trader send orders of real money, where the configuration allows it too.
     dry_run
@@ -206,12 +207,19 @@ def run(
     if paper:
         settings = msgspec.structs.replace(settings, use_broker="paper")
     if role not in ("", "trade"):
-        raise ConfigError(f"There is no role {role!r}: leave it out, or say trade.")
+        _loop(_role(role, settings, data, feed))
+        return
     source = None if role else open_feed(settings, feed)  # what is wrong is told at once
     from tapelight.app.tradechild import TradeChild
 
     folder = data_folder(data, settings.data)
     child = TradeChild(folder, settings.web.port, config, dry_run, live)
+    if source is None and settings.scale_out.rabbitmq and not die_with_parent:
+        from tapelight.app.roles import trade
+
+        child.confirm(settings)
+        _loop(child.beside(settings, trade.serve(settings, folder)))
+        return
     if source is None:
         _loop(child.begin(settings, die_with_parent))
         return
@@ -222,6 +230,13 @@ def run(
     parts = assemble(settings, source, folder)
     print(f"Dashboard: http://{settings.web.host}:{settings.web.port}", file=sys.stderr)
     _loop(child.beside(settings, serve(parts)))
+
+
+def _role(role: str, settings: Any, data: Path | None, feed: str | None) -> Any:
+    """Return what a role has to run; raises ConfigError where there is no such role."""
+    from tapelight.app.roles.serve import coroutine
+
+    return coroutine(role, settings, data_folder(data, settings.data), feed)
 
 
 @app.command

@@ -82,6 +82,23 @@ class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the signals that are traced, chosen by their ids."""
 
 
+class ScaleOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[scale_out]: the services over which `tapelight run --role` works."""
+
+    rabbitmq: str = ""
+    """As in amqp://user:password@host/: the stream of the feed, and signals."""
+    redis: str = ""
+    """As in redis://host/0: boards, and what gateways watch."""
+    postgres: str = ""
+    """As in postgresql://user:password@host/tapelight: the lease of the feed, and history."""
+    prefix: str = "tapelight"
+    """Before every name in RabbitMQ and Redis: another one is another installation."""
+    shares: int = 3
+    """Into how many shares boards, scans and strategies are cut; each is one scan worker's."""
+    trade: bool = False
+    """Whether signals are kept for a trade role."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """tapelight.toml."""
 
@@ -106,6 +123,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     journal: JournalLimits = JournalLimits()
     options: Options = Options()
     telemetry: Telemetry = Telemetry()
+    scale_out: ScaleOut = ScaleOut()
     sources: tuple[str, ...] = ()
     """What runs beside the feed: modules of sources/, such as nasdaq_halts and edgar."""
     source: dict[str, dict[str, Any]] = {}

@@ -45,6 +45,15 @@ SHARED_ABOVE = 3
 """Where more than a third of the rows is asked for, scans and boards share one view of all."""
 
 
+Share = Callable[[str], bool]
+"""Tells by its name whether a board, scan or strategy is answered here."""
+
+
+def everything(_name: str) -> bool:
+    """Answer all of them: one process does so."""
+    return True
+
+
 Freeze = Callable[["Engine"], dict[str, Any]]
 Thaw = Callable[[dict[str, Any]], "Engine"]
 
@@ -81,6 +90,9 @@ class Engine:
         self.boards: dict[str, Board] = {}
         self.scans: dict[str, Scan] = {}
         self.questions: Questions | None = None
+        self.share: Share = everything
+        """What is answered here. All else is the same whatever the share: indicators of every question
+        are reckoned, so that the shares of several processes together are what one would answer."""
         self.names = Names()
         """What the questions name, for a query asked once."""
         self.roster = Roster()
@@ -157,7 +169,7 @@ class Engine:
 
     def _narrow(self, new: "Engine") -> None:
         """Leave those questions alone in `new` that are not asked here."""
-        new.tiers.still = self.tiers.still
+        new.tiers.still, new.share = self.tiers.still, self.share
         new.boards = {n: one for n, one in new.boards.items() if n in self.boards}
         new.scans = {n: one for n, one in new.scans.items() if n in self.scans}
         rules = new.roster.rules
@@ -298,8 +310,9 @@ class Engine:
         """
         n, whole = self.table.n, everything is not None
         looked_at = changed.copy()
-        news = {name: self.tiers.new_rows(scan.asks) for name, scan in self.scans.items()}
-        for name, scan in self.scans.items():
+        mine = {name: scan for name, scan in self.scans.items() if self.share(name)}
+        news = {name: self.tiers.new_rows(scan.asks) for name, scan in mine.items()}
+        for name, scan in mine.items():
             if len(news[name]):
                 looked_at[news[name]] = True
             if whole or scan.pulsing:
@@ -314,7 +327,7 @@ class Engine:
         else:
             view = View(self.table, rows)
         signals: list[Signal] = []
-        for name, scan in self.scans.items():
+        for name, scan in mine.items():
             asked = _asked(scan, changed, news[name], whole)
             signals += scan.evaluate(view, rows, asked if view is everything else asked[rows])
             self.on_step("scan", name)
@@ -324,11 +337,13 @@ class Engine:
         """Ask the strategies; a second after each minute bars have closed."""
         closed = (ts_ns - NS) // MINUTE_NS > (self.last_mark_ns - NS) // MINUTE_NS
         whole, new = ts_ns % NS == 0, self.tiers.new_rows
-        return self.roster.evaluate(self.table, changed, whole, closed, new)
+        return self.roster.evaluate(self.table, changed, whole, closed, new, self.share)
 
     def _rank(self, view: View) -> list[Ranking]:
         rankings: list[Ranking] = []
         for name, board in self.boards.items():
+            if not self.share(name):
+                continue
             rankings.append(board.evaluate(view))
             self.on_step("board", name)
         return rankings

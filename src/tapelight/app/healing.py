@@ -106,7 +106,7 @@ class Healer:
         if not writer.wait_for(seq, WRITE_S):
             return None
         try:
-            return from_journal(writer.folder, healed, seq)
+            return from_journal(writer.folder, healed, seq, self._engine().share)
         except TapelightError as error:
             log.exception("the journal does not give the time before a hole", reason=str(error))
             return None

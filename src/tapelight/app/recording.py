@@ -9,7 +9,7 @@ import structlog
 
 from tapelight.app.frozen import State, blank, freeze
 from tapelight.app.runs import Run, next_run, open_run, roll_of
-from tapelight.engine import Engine
+from tapelight.engine import Engine, Share, everything
 from tapelight.errors import TapelightError
 from tapelight.model.records import Record
 from tapelight.model.session import Calendar
@@ -29,10 +29,12 @@ class Recording:
     snapshot of the state as its first thing: each day's folder is replayed by itself.
     """
 
-    def __init__(self, data: Path, calendar: Calendar, now_ns: int) -> None:
+    def __init__(
+        self, data: Path, calendar: Calendar, now_ns: int, share: Share = everything
+    ) -> None:
         self._data = data
         self._calendar = calendar
-        self.opened: Run = open_run(data, calendar, now_ns)
+        self.opened: Run = open_run(data, calendar, now_ns, share)
         """The run as it was found: an engine where an earlier one goes on."""
         self.writer: Writer = self.opened.writer
         self.on_roll: Callable[[Path], object] = lambda _running: None

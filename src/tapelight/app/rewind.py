@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from tapelight.app.frozen import thaw
-from tapelight.engine import Engine
+from tapelight.engine import Engine, Share, everything
 from tapelight.errors import Rejected
 from tapelight.healing import Healing
 from tapelight.model.records import Healed, Record, Symbols
@@ -13,7 +13,9 @@ from tapelight.stores.journal.segments import read_records
 from tapelight.stores.journal.snapshots import places, read_snapshot
 
 
-def from_journal(folder: Path, healed: Healed, until: int | None = None) -> Healing[Engine] | None:
+def from_journal(
+    folder: Path, healed: Healed, until: int | None = None, share: Share = everything
+) -> Healing[Engine] | None:
     """Return the course since before the hole, by a run's records up to number `until`.
 
     Without it they go up to the healing's own record. Holes healed between are healed with it, so
@@ -25,6 +27,7 @@ def from_journal(folder: Path, healed: Healed, until: int | None = None) -> Heal
         if begun is None:
             return None
         engine, seq = begun
+        engine.share = share
         known = [r for r in _records(folder, seq, healed, until) if isinstance(r, Healed | Symbols)]
         holes = [r.since_ns for r in known if isinstance(r, Healed)]
         first_ns = min(holes, default=since_ns)

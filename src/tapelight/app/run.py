@@ -35,7 +35,7 @@ from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.app.workers import Workers
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import AUTO, Config, JournalLimits
-from tapelight.engine import Engine
+from tapelight.engine import Engine, Share, everything
 from tapelight.market.warm import compile_loops
 from tapelight.model.batch import Batch
 from tapelight.model.records import Disabled, FeedState, Pin
@@ -84,13 +84,16 @@ class Parts:
     asked: dict[str, float] = field(default_factory=dict)
 
 
-def assemble(config: Config, feed: Feed, data: Path) -> Parts:
-    """Make the objects of one scanner process; the port is bound here, before anything starts."""
+def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) -> Parts:
+    """Make the objects of one scanner process; the port is bound here, before anything starts.
+
+    `share` is what it answers itself: all, unless there are workers.
+    """
     questions = QuestionFiles(Path(config.questions))
     bus = MemoryBus()
     web = config.web
     calendar = feed.calendar if config.calendar == AUTO else config.calendar
-    scanner = Scanner(data, questions.questions, calendar)
+    scanner = Scanner(data, questions.questions, calendar, share)
     boards = EngineBoards(scanner.engine)
     market = EngineMarket(scanner.engine, scanner.status)
     prints = PrintTape(lambda: scanner.engine)
@@ -319,40 +322,64 @@ async def _feed(parts: Parts) -> None:
         await feed.run(scanner)
 
 
+def _market(parts: Parts, group: asyncio.TaskGroup) -> list["asyncio.Task[None]"]:
+    """Begin what brings the market into the journal, whoever answers questions of it."""
+    scanner = parts.scanner
+    tasks = [
+        group.create_task(scanner.run_marks(), name="marks"),
+        group.create_task(parts.observing.run(), name="observing"),
+        group.create_task(_follow_questions(parts), name="questions"),
+        group.create_task(_follow_strategies(parts), name="strategies"),
+        group.create_task(parts.workers.run(), name="tier workers"),
+        group.create_task(parts.sources.run(scanner), name="sources"),
+    ]
+    if parts.rounds is not None:
+        tasks.append(group.create_task(parts.rounds.run(), name="tier 3"))
+    return tasks
+
+
+async def serve_headless(parts: Parts) -> None:
+    """Run feed and marks alone until cancelled: whose key it is was settled by a lease before."""
+    await asyncio.to_thread(prune, parts.data, parts.limits)
+    collect_seldom()
+    try:
+        async with asyncio.TaskGroup() as group:
+            _market(parts, group)
+            group.create_task(parts.feed.run(parts.scanner), name="feed")
+    finally:
+        await _close(parts)
+
+
 async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
     """Run feed, marks and gateway until cancelled, or until `until` is set."""
     compile_loops()
     await asyncio.to_thread(prune, parts.data, parts.limits)
     collect_seldom()
-    scanner = parts.scanner
     await parts.control.alerting.load()
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(parts.gateway.serve(), name="gateway"),
                 group.create_task(parts.control.alerting.run(), name="alerting"),
-                group.create_task(scanner.run_marks(), name="marks"),
-                group.create_task(parts.observing.run(), name="observing"),
-                group.create_task(_follow_questions(parts), name="questions"),
-                group.create_task(_follow_strategies(parts), name="strategies"),
                 group.create_task(_warm(parts.past), name="past"),
-                group.create_task(parts.workers.run(), name="tier workers"),
                 group.create_task(_feed(parts), name="feed"),
-                group.create_task(parts.sources.run(scanner), name="sources"),
+                *_market(parts, group),
             ]
-            if parts.rounds is not None:
-                tasks.append(group.create_task(parts.rounds.run(), name="tier 3"))
             if until is not None:
                 await until.wait()
                 for task in tasks:
                     task.cancel()
     finally:
-        for task in list(parts.background):
-            task.cancel()
-        parts.past.close()
-        scanner.close()  # the journal first: a second Ctrl-C may cut short what waits below
-        await parts.control.close()
-        await asyncio.to_thread(parts.dispatch.close)
-        await asyncio.to_thread(parts.record.close)
-        parts.books.close()
-        parts.trading.close()
+        await _close(parts)
+
+
+async def _close(parts: Parts) -> None:
+    for task in list(parts.background):
+        task.cancel()
+    parts.past.close()
+    parts.scanner.close()  # the journal first: a second Ctrl-C may cut short what waits below
+    await parts.control.close()
+    await asyncio.to_thread(parts.dispatch.close)
+    await asyncio.to_thread(parts.record.close)
+    parts.books.close()
+    parts.trading.close()

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapelight.app.frozen import freeze, thaw
 from tapelight.app.rewind import from_journal
-from tapelight.engine import Engine
+from tapelight.engine import Engine, Share, everything
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.healing import foreseen
 from tapelight.model.records import Mark, Record, TierResult, TierWorkers
@@ -47,7 +47,7 @@ def runs_of(data: Path, date: str) -> list[Path]:
     return sorted(p for p in (data / "journal" / date).glob("[0-9]*") if p.is_dir())
 
 
-def open_run(data: Path, calendar: Calendar, now_ns: int) -> Run:
+def open_run(data: Path, calendar: Calendar, now_ns: int, share: Share = everything) -> Run:
     """Go on with the day's last run if market time is past its last record, else begin a new one.
 
     A run whose journal is corrupt, or that asks what this version does not know, is left as it
@@ -63,7 +63,7 @@ def open_run(data: Path, calendar: Calendar, now_ns: int) -> Run:
                 f"Another process records into {runs[-1]}: stop it, or give another --data."
             )
         try:
-            going_on = _resume(runs[-1], now_ns)
+            going_on = _resume(runs[-1], now_ns, share)
         except (Corrupt, ConfigError, Rejected) as error:
             going_on, notice = None, f"{runs[-1]} can't go on, a new run begins: {error}"
         if going_on is not None:
@@ -94,9 +94,9 @@ def roll_of(folder: Path, calendar: Calendar, after_ns: int = 0) -> int:
     return session_after(calendar, max(begun_ns, after_ns)).start_ns
 
 
-def _resume(folder: Path, now_ns: int) -> Run | None:
+def _resume(folder: Path, now_ns: int, share: Share) -> Run | None:
     signals: list[Signal] = []
-    engine, tail = restore(folder, signals.extend)
+    engine, tail = restore(folder, signals.extend, share)
     if engine.last_mark_ns == 0 or engine.last_mark_ns >= now_ns:
         return None
     cut(tail)
@@ -105,7 +105,9 @@ def _resume(folder: Path, now_ns: int) -> Run | None:
 
 
 def restore(
-    folder: Path, hear: Callable[[Sequence[Signal]], object] = lambda _signals: None
+    folder: Path,
+    hear: Callable[[Sequence[Signal]], object] = lambda _signals: None,
+    share: Share = everything,
 ) -> tuple[Engine, Tail]:
     """Return the engine as of the journal's last record, from the newest sound snapshot on.
 
@@ -113,7 +115,8 @@ def restore(
     """
     tail = end_of(folder)
     engine, seq = _from_snapshot(folder, tail.records)
-    engine.rewind = partial(from_journal, folder)
+    engine.rewind = partial(from_journal, folder, share=share)
+    engine.share = share
     for record in read_records(folder, seq):
         cycle = engine.apply(record)
         if cycle is not None and cycle.signals:

@@ -17,7 +17,7 @@ from tapelight.app.frozen import State
 from tapelight.app.healing import Healer
 from tapelight.app.label import Label
 from tapelight.app.recording import Recording
-from tapelight.engine import Cycle, Engine
+from tapelight.engine import Cycle, Engine, Share, everything
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.market.quarantine import count_rulings
 from tapelight.market.view import complete_ns
@@ -67,12 +67,14 @@ class Scanner:
         data: Path,
         questions: Questions,
         calendar_name: str,
+        share: Share = everything,
     ) -> None:
         self.universe = Universe()
         self.clock = MarketClock()
         self.clock.on_set = self._clock_set
         self.figures = Figures()
         self.engine = Engine(calendar_name)
+        self.engine.share = self._share = share
         self.listeners: list[Callable[[Cycle], None]] = []
         """Called with each cycle, in order."""
         self.on_open: Callable[[Engine], None] = lambda _engine: None
@@ -193,7 +195,9 @@ class Scanner:
             self._next_mark_ns = (now // CYCLE_NS + 1) * CYCLE_NS
 
     def _open(self, now: int) -> None:
-        self.recording = recording = Recording(self._data, calendar(self._calendar), now)
+        self.recording = recording = Recording(
+            self._data, calendar(self._calendar), now, self._share
+        )
         recording.on_roll = self.on_roll
         recording.on_fault = self.figures.reject
         self._began_ns = now
@@ -300,8 +304,9 @@ class Scanner:
         self.recording.roll(self.engine, ts)
         cycle = self._take(Mark(ts, min(self._complete_ns, ts)))
         assert cycle is not None
-        if cycle.whole:
+        if cycle.whole and self._share is everything:
             self.recording.append(Digest(ts, self.engine.digest))
+        if cycle.whole:
             self._sample(ts)
         self.recording.writer.tick()
         self.figures.signals += len(cycle.signals)

@@ -63,9 +63,10 @@ class Roster:
         return {ask for rule in self.rules.values() for ask in rule.strategy.indicators()}
 
     def evaluate(
-        self, table: Table, changed: Flags, whole: bool, closed: bool, new: News
-    ) -> list[Signal]:
-        """Ask each strategy of its rows: in-play ones that changed, and those it follows.
+        self, table: Table, changed: Flags, whole: bool, closed: bool, new: News,
+        share: Callable[[str], bool],
+    ) -> list[Signal]:  # fmt: skip
+        """Ask each strategy of the share of its rows: in-play ones that changed, and those it follows.
 
         The latter also at whole seconds, all in-play rows when bars closed (`closed`), by
         strategies that look at bars, and those where indicators it looks at are `new`.
@@ -73,22 +74,23 @@ class Roster:
         left, self._left = [rule for rule, _ in self._left], []
         left += [rule for rule in self.rules.values() if rule.fault and rule.live]
         signals = [signal for rule in left for signal in rule.give_up(table)]
-        if not self.rules:
+        mine = {name: rule for name, rule in self.rules.items() if share(name)}
+        if not mine:
             return signals
         n = table.n
         in_play = table.tiers.levels(n) >= TWO
         asked = {
             name: self._asked(rule, changed, new(rule.asks), in_play, whole, closed)
-            for name, rule in self.rules.items()
+            for name, rule in mine.items()
         }
         rows = np.flatnonzero(np.logical_or.reduce(list(asked.values())))
         if not len(rows):
             return signals
         view = View(table, rows)
-        for name, rule in self.rules.items():
-            mine = asked[name][rows]
-            if mine.any():
-                work = _bound(rule, view, rows, mine)
+        for name, rule in mine.items():
+            its = asked[name][rows]
+            if its.any():
+                work = _bound(rule, view, rows, its)
                 signals += self.watch(name, work)
             if rule.fault and rule.live:
                 signals += rule.give_up(table)

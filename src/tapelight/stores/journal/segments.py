@@ -78,15 +78,15 @@ def read_records(folder: Path, after: int = 0, tail: Tail | None = None) -> Iter
     """
     tail = tail or Tail()
     paths = segments(folder)
-    needed = _needed(paths, after)
-    due = 1 if needed == paths else 0
-    for path in needed:
+    chosen = needed(paths, after)
+    due = 1 if chosen == paths else 0
+    for path in chosen:
         for block in _blocks(path, path == paths[-1], tail):
             _check_sequence(block, path, due)
             tail.records, due = block.last_seq, block.last_seq + 1
             if tail.records <= after:
                 continue
-            for i, item in enumerate(_items(block)):
+            for i, item in enumerate(items_of(block)):
                 if block.first_seq + i > after:
                     yield _record(item, path, block)
 
@@ -116,7 +116,7 @@ def cut(tail: Tail) -> None:
         os.truncate(tail.path, tail.length)
 
 
-def _needed(paths: list[Path], after: int) -> list[Path]:
+def needed(paths: list[Path], after: int) -> list[Path]:
     """Return the segments that may hold a record above `after`: all from the last that begins below."""
     if after <= 0:
         return paths
@@ -157,7 +157,8 @@ def _record(item: bytes, path: Path, block: Block) -> Record:
         raise Corrupt(f"{path.name}, block at byte {block.offset}: {error}") from error
 
 
-def _items(block: Block) -> Iterator[bytes]:
+def items_of(block: Block) -> Iterator[bytes]:
+    """Yield the wire form of each record of a block."""
     data = zstandard.ZstdDecompressor().decompress(block.body)
     at = 0
     while at < len(data):
@@ -179,7 +180,7 @@ def _blocks(path: Path, last: bool, tail: Tail) -> Iterator[Block]:
         )
     at = tail.length = len(MAGIC)
     while at < len(data):
-        block = _block_at(data, at, path)
+        block = block_at(data, at, path)
         if block is None:
             if not last:
                 raise Corrupt(f"{path.name} ends in the middle of the block at byte {at}.")
@@ -190,7 +191,7 @@ def _blocks(path: Path, last: bool, tail: Tail) -> Iterator[Block]:
         yield block
 
 
-def _block_at(data: bytes, at: int, path: Path) -> Block | None:
+def block_at(data: bytes, at: int, path: Path) -> Block | None:
     """Return the block at byte `at`, None when the file ends inside it."""
     if len(data) - at < HEAD_BYTES:
         return None

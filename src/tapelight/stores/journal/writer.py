@@ -141,7 +141,7 @@ class Writer:
 
     def _run(self) -> None:
         compressor = zstandard.ZstdCompressor(level=1)
-        file, ring = _Segment(self.folder, self._segment_bytes), Ring(self.folder)
+        file, ring = Segment(self.folder, self._segment_bytes), Ring(self.folder)
         if self._begin is not None:
             state, ts_ns = self._begin
             self._begin = None
@@ -158,7 +158,7 @@ class Writer:
         self._guarded(file.close)
         self._keep_raw(ring.close)
 
-    def _write(self, file: "_Segment", block: bytes, last_seq: int) -> None:
+    def _write(self, file: "Segment", block: bytes, last_seq: int) -> None:
         try:
             file.append(block)
             self.bytes += len(block)
@@ -186,7 +186,7 @@ class Writer:
                 self.state = _failure(error)
 
 
-class _Segment:
+class Segment:
     """Be the segment that is written at the moment; a new one is begun after `limit` bytes."""
 
     def __init__(self, folder: Path, limit: int) -> None:

@@ -1,0 +1,114 @@
+"""The feed as a role: it alone has the provider's connection, the clock and the journal.
+
+It is the scanner with no question asked of it. Whoever has the lease is the feed; another process of
+the role stands by and follows the stream, so that it goes on in the same run where it takes over.
+"""
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from tapelight.app.roles.follower import Follower
+from tapelight.app.roles.senders import Senders
+from tapelight.app.roles.services import Services, lock, nothing
+from tapelight.app.roles.tenure import Tenure, owner_of
+from tapelight.app.roles.web import STATUS
+from tapelight.app.run import Parts, assemble, serve_headless
+from tapelight.config import Config
+from tapelight.engine import Cycle
+from tapelight.errors import Unavailable
+from tapelight.market.warm import compile_loops
+from tapelight.ports import Feed, Hot, Keyed
+
+log = structlog.get_logger()
+STATUS_S = 0.5
+STATUS_TTL_S = 5.0
+
+
+async def serve(config: Config, feed: Feed, data: Path) -> None:
+    """Wait for the lease of the feed's key, and be the feed until cancelled or the lease is lost."""
+    held = lock(data)
+    compile_loops()
+    services = Services(config.scale_out)
+    tenure = Tenure(await asyncio.to_thread(services.leases), owner_of(data))
+    await stand_by(tenure, _lease_of(config, feed), services, data)
+    log.info("this process is the feed", token=tenure.token)
+    parts = assemble(_headless(config), feed, data, nothing)
+    parts.gateway.close()
+    senders = Senders(
+        data, lambda: _running(parts), lambda: tenure.token, services.stream, services.words()
+    )
+    parts.observing.more = senders.measures
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(tenure.keep(), name="lease")
+            group.create_task(senders.run(), name="senders")
+            group.create_task(_tell(parts, services.hot()), name="status")
+            group.create_task(serve_headless(parts), name="feed")
+    finally:
+        await tenure.give_up()
+        held.close()
+
+
+def _headless(config: Config) -> Config:
+    return msgspec.structs.replace(config, web=msgspec.structs.replace(config.web, port=0))
+
+
+def _lease_of(config: Config, feed: Feed) -> str:
+    """Return the lease's name: of the installation, and of the key, which is not written down."""
+    key = feed.owns() if isinstance(feed, Keyed) else feed.name
+    digest = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+    return f"{config.scale_out.prefix}.feed.{digest}"
+
+
+def _running(parts: Parts) -> Path | None:
+    return parts.scanner.recording.folder if parts.scanner.recording is not None else None
+
+
+async def stand_by(tenure: Tenure, name: str, services: Services, data: Path) -> None:
+    """Wait for the lease; meanwhile follow the stream into this disk's own journal."""
+    reader = f"standby.{hashlib.blake2b(owner_of(data).encode(), digest_size=4).hexdigest()}"
+    follower = Follower(data, reader, services.stream(reader), services.words(), nothing, _unheard)
+    following: list[asyncio.Task[None]] = []
+
+    def waits() -> None:
+        log.info("another process is the feed: standing by")
+        follower.open()
+        loop = asyncio.get_running_loop()
+        following.append(loop.create_task(follower.run_words(), name="standby words"))
+        following.append(loop.create_task(_follow(follower), name="standby stream"))
+
+    try:
+        await tenure.win(name, waits=waits)
+    finally:
+        for task in following:
+            task.cancel()
+        if following:
+            await asyncio.wait(following)
+        follower.close()
+
+
+async def _follow(follower: Follower) -> None:
+    async def snapshot() -> None:
+        if follower.replica is not None:
+            follower.replica.snapshot()
+
+    await follower.run_stream(snapshot)
+
+
+def _unheard(_cycle: Cycle) -> None:
+    """Leave a cycle alone: a standby tells nobody."""
+
+
+async def _tell(parts: Parts, hot: Hot) -> None:
+    """Tell the gateways how the feed is; until cancelled."""
+    while True:
+        status = {**parts.scanner.status(), "ts_ns": parts.scanner.engine.last_mark_ns}
+        try:
+            await hot.put_rows({STATUS: status}, STATUS_TTL_S)
+        except Unavailable as error:
+            log.debug("the feed's state can't be told", reason=str(error))
+        await asyncio.sleep(STATUS_S)

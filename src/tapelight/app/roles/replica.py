@@ -1,0 +1,134 @@
+"""A replica: a run's journal as it comes over the stream, and the engine that follows it.
+
+What arrives is written first and applied then, so that a replica that starts again goes on from its
+own disk; what it lacks it asks the feed for. Its folder is a run's like the feed's own.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from tapelight.app.frozen import State, freeze
+from tapelight.app.rewind import from_journal
+from tapelight.app.runs import restore
+from tapelight.engine import Cycle, Share
+from tapelight.model.codec import decode
+from tapelight.model.signals import Signal
+from tapelight.model.stream import Run
+from tapelight.stores.journal.segments import SEGMENT_BYTES, cut, items_of
+from tapelight.stores.journal.snapshots import drop_after, write_snapshot
+from tapelight.stores.journal.tail import blocks_in
+from tapelight.stores.journal.writer import Segment
+
+log = structlog.get_logger()
+NS = 1_000_000_000
+SNAPSHOT_NS = 30 * NS
+IDENTITY = "run.id"
+"""The file in a run's folder that tells which run of the stream it is."""
+
+
+class Replica:
+    """Keep and apply one run; `hear` is called with each cycle.
+
+    `again` are the signals that the records after the newest snapshot gave once more.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        run: Run,
+        share: Share,
+        hear: Callable[[Cycle], object],
+    ) -> None:
+        self.run = run
+        self.again: list[Signal] = []
+        self.folder = folder_of(data, run)
+        self._hear = hear
+        identify(self.folder, run)
+        self.engine, tail = restore(self.folder, self.again.extend, share)
+        cut(tail)
+        drop_after(self.folder, tail.records)
+        self.seq = tail.records
+        """The last record that is applied."""
+        self.engine.rewind = lambda healed: from_journal(self.folder, healed, share=share)
+        self._segment = Segment(self.folder, SEGMENT_BYTES)
+        self._shadow: State | None = None
+        self._due_ns = self.engine.last_mark_ns + SNAPSHOT_NS
+        self._writing: asyncio.Task[None] | None = None
+
+    def take(self, body: bytes) -> bool:
+        """Write and apply the blocks that follow; tell whether one between is missing.
+
+        What is there already is left out. Raises Corrupt for what is no piece of a journal, OSError
+        where the disk refuses it.
+        """
+        for block, raw in blocks_in(body, self.folder):
+            if block.last_seq <= self.seq:
+                continue
+            if block.first_seq != self.seq + 1:
+                return True
+            self._segment.append(raw)
+            for item in items_of(block):
+                cycle = self.engine.apply(decode(item))
+                self.seq += 1
+                if cycle is not None:
+                    self.engine.tiers.work.clear()
+                    self._hear(cycle)
+        return False
+
+    def snapshot(self) -> None:
+        """Copy the state if that is due, and write it on a thread: the caller has nothing owed."""
+        mark_ns = self.engine.last_mark_ns
+        if mark_ns < self._due_ns or (self._writing is not None and not self._writing.done()):
+            return
+        self._due_ns = mark_ns + SNAPSHOT_NS
+        state = freeze(self.engine, self._shadow)
+        self._shadow = {name: ring for name, ring in state.items() if name.startswith("ring.")}
+        writing = self._write(self.seq, state, mark_ns)
+        self._writing = asyncio.get_running_loop().create_task(writing, name="snapshot")
+
+    async def _write(self, seq: int, state: State, mark_ns: int) -> None:
+        try:
+            await asyncio.to_thread(write_snapshot, self.folder, seq, state, mark_ns)
+        except OSError as error:
+            log.warning("a snapshot can't be written", reason=str(error))
+
+    def close(self) -> None:
+        """Force what was written to the disk."""
+        self._segment.close()
+
+
+def folder_of(data: Path, run: Run) -> Path:
+    """Return a run's folder on this disk: the one that has its id, or else the day's next number."""
+    day = data / "journal" / run.name.partition("/")[0]
+    numbered = sorted(p for p in day.glob("[0-9]*") if p.is_dir())
+    for folder in numbered:
+        if identity(folder) == run:
+            return folder
+    number = int(numbered[-1].name) + 1 if numbered else 1
+    return day / f"{number:04d}"
+
+
+def identity(folder: Path) -> Run:
+    """Return which run a folder holds; an empty one where it says nothing of it."""
+    try:
+        name, _, origin = (folder / IDENTITY).read_text("utf-8").strip().partition(" ")
+    except OSError:
+        return Run()
+    return Run(name, origin)
+
+
+def identify(folder: Path, run: Run) -> None:
+    """Let a folder say which run it holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / f"{IDENTITY}.new"
+    beside.write_text(f"{run.name} {run.origin}\n", "utf-8")
+    beside.replace(folder / IDENTITY)
+
+
+def newest(data: Path) -> Run:
+    """Return the newest run of this disk; an empty one where there is none."""
+    found = [p.parent for p in (data / "journal").glob(f"*/*/{IDENTITY}")]
+    return identity(max(found, key=lambda folder: (folder.parent.name, folder.name), default=data))

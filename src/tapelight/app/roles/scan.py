@@ -1,0 +1,181 @@
+"""The scan worker: it follows the whole stream, and answers its share of the questions.
+
+Workers are identical: each takes a share that is free. All of them fold every trade, so that each has
+the whole market; what they divide is the asking.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from tapelight.app.observing import Observing
+from tapelight.app.prints import PrintTape
+from tapelight.app.publish import Publisher
+from tapelight.app.roles.follower import Follower
+from tapelight.app.roles.hotboards import BoardWriter
+from tapelight.app.roles.outbox import Outbox
+from tapelight.app.roles.services import Services, lock, share_of
+from tapelight.app.roles.tenure import Tenure, owner_of
+from tapelight.app.views import EngineBoards, EngineMarket
+from tapelight.config import Config
+from tapelight.engine import Cycle, Engine
+from tapelight.errors import Unavailable
+from tapelight.market.warm import compile_loops
+from tapelight.model.signals import Signal
+from tapelight.ports import Bus, Json
+from tapelight.telemetry import Measure
+
+log = structlog.get_logger()
+SYMBOLS_S = 2.0
+SYMBOLS_TTL_S = 30.0
+SYMBOLS = "symbols"
+"""The row of the hot store that lists what is watched."""
+FIRST = 0
+"""The share whose worker also tells rows, bars and what is watched."""
+PUBLISH_S = 0.05
+AGAIN = 500
+"""Signals of one message that are given again."""
+
+
+class OwnTopics:
+    """Be a bus on which only the topics of one share are wanted."""
+
+    def __init__(self, bus: Bus, number: int, engine: Engine) -> None:
+        self.engine = engine
+        self._bus, self._number = bus, number
+
+    def publish(self, topic: str, state: Mapping[str, Json]) -> None:
+        """Publish."""
+        self._bus.publish(topic, state)
+
+    def wanted(self) -> frozenset[str]:
+        """Return the wanted topics that are this share's; signals travel by another way."""
+        return frozenset(topic for topic in self._bus.wanted() if self._is_mine(topic))
+
+    def _is_mine(self, topic: str) -> bool:
+        kind, _, name = topic.partition(":")
+        if kind == "board":
+            return name in self.engine.boards and self.engine.share(name)
+        return kind in ("symbol", "bars") and self._number == FIRST
+
+    def subscribe(self, _listener: object) -> None:
+        """Hear nothing: a worker only tells."""
+
+    def want(self, _topic: str, _wanted: bool) -> None:
+        """Want nothing."""
+
+
+class ScanWorker:
+    """Follow the stream as share `number` of the questions."""
+
+    def __init__(self, config: Config, data: Path, services: Services, number: int) -> None:
+        settings = config.scale_out
+        self.number = number
+        folder = data / f"share-{number}"
+        consumers = ["archive", *(["trade"] if settings.trade else [])]
+        self.outbox = Outbox([services.signals(name) for name in consumers])
+        self.hot, self.bus = services.hot(), services.bus()
+        engine = Engine()
+        self.boards = EngineBoards(engine)
+        self.market = EngineMarket(engine, dict)
+        self.topics = OwnTopics(self.bus, number, engine)
+        prints = PrintTape(lambda: self.boards.engine)
+        self.publisher = Publisher(self.boards, self.market, self.topics, dict, prints)
+        self.writer = BoardWriter(self.hot, number, self.boards)
+        reader = f"scan.{number}"
+        self.follower = Follower(
+            folder, reader, services.stream(reader), services.words(),
+            share_of(number, settings.shares), self._on_cycle, self._again, self._opened,
+        )  # fmt: skip
+        self._published_s = 0.0
+        telemetry = config.telemetry
+        parts = (self.follower.measures, self.outbox.measures, self._measures)
+        self.observing = Observing(telemetry, "scan", telemetry.port, parts, self._unfit)
+
+    async def run(self) -> None:
+        """Follow, answer and write; until cancelled."""
+        self.follower.open()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.observing.run(), name="observing")
+            group.create_task(self.bus.run(), name="bus")
+            group.create_task(self.outbox.run(), name="outbox")
+            group.create_task(self.writer.run(), name="boards")
+            group.create_task(self.follower.run_words(), name="words")
+            group.create_task(self.follower.run_stream(self._before), name="stream")
+            if self.number == FIRST:
+                group.create_task(self._tell_symbols(), name="symbols")
+
+    async def _before(self) -> None:
+        """Wait for room; keep the state where every signal up to it has arrived."""
+        await self.outbox.room()
+        if self.outbox.empty and self.follower.replica is not None:
+            self.follower.replica.snapshot()
+
+    def _opened(self, engine: Engine) -> None:
+        self.boards.engine = self.market.engine = self.topics.engine = engine
+        self.boards.rankings.clear()
+
+    def _again(self, signals: Sequence[Signal]) -> None:
+        """Send again what followed the state that a start goes on from."""
+        self.boards.keep((), signals)
+        for at in range(0, len(signals), AGAIN):
+            self.outbox.add(self.follower.run.label, signals[at : at + AGAIN])
+
+    def _on_cycle(self, cycle: Cycle) -> None:
+        self.outbox.add(self.follower.run.label, cycle.signals)
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._published_s >= PUBLISH_S:
+            self._published_s = now_s
+            self.publisher.on_cycle(cycle)
+        else:
+            self.boards.keep(cycle.rankings, cycle.signals)
+        if cycle.whole:
+            engine = self.boards.engine
+            mine = [n for n in (*engine.boards, *engine.scans) if engine.share(n)]
+            self.writer.note(cycle.mark.ts_ns, cycle.rankings, mine)
+
+    async def _tell_symbols(self) -> None:
+        """Tell the gateways what is watched; until cancelled."""
+        while True:
+            symbols = list(self.boards.engine.table.universe.symbols)
+            try:
+                await self.hot.put_rows({SYMBOLS: symbols}, SYMBOLS_TTL_S)
+            except Unavailable as error:
+                log.debug("what is watched can't be told", reason=str(error))
+            await asyncio.sleep(SYMBOLS_S)
+
+    def _unfit(self) -> str | None:
+        """Return why this worker answers nothing, if so."""
+        if self.follower.replica is None:
+            return "Nothing has come over the stream yet: is a feed running?"
+        return None
+
+    def _measures(self) -> list[Measure]:
+        doc = "Boards written to the hot store."
+        return [
+            Measure("boards_written_total", doc, self.writer.written),
+            Measure("bus_sent_total", "Publications sent to the bus.", self.bus.sent),
+        ]
+
+
+async def serve(config: Config, data: Path) -> None:
+    """Take a share that is free, and be its worker; until cancelled or the share is lost."""
+    compile_loops()
+    held = lock(data)
+    services = Services(config.scale_out)
+    names = [f"{config.scale_out.prefix}.scan.{n}" for n in range(config.scale_out.shares)]
+    tenure = Tenure(await asyncio.to_thread(services.leases), owner_of(data))
+    lease = await tenure.win(*names, waits=lambda: log.info("every share is taken: standing by"))
+    number = names.index(lease.name)
+    log.info("scan worker", share=number, of=len(names))
+    worker = ScanWorker(config, data, services, number)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(tenure.keep(), name="lease")
+            group.create_task(worker.run(), name="worker")
+    finally:
+        worker.follower.close()
+        await tenure.give_up()
+        held.close()

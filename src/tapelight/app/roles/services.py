@@ -1,0 +1,120 @@
+"""The services of the roles, by [scale_out]; what is missing is told before anything starts."""
+
+import fcntl
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from tapelight.config import ScaleOut
+from tapelight.engine import Share
+from tapelight.errors import ConfigError
+from tapelight.ports import Queue, QueueLimits
+from tapelight.stores.history import SqlHistory
+from tapelight.stores.leases import SqlLeases
+
+if TYPE_CHECKING:
+    from tapelight.buses.redis import RedisBus
+    from tapelight.stores.hot_redis import RedisHot
+
+STREAM = QueueLimits(age_s=60.0, length=2_000)
+"""Pieces of the journal: what ages or is shed is asked for again."""
+WORDS = QueueLimits(age_s=10.0, length=5_000)
+SIGNALS = QueueLimits(tries=20)
+"""A quorum queue: what is in it arrives."""
+LOCK = "role.lock"
+
+
+class Services:
+    """Open what a role needs; each raises ConfigError where its address or its extra is missing."""
+
+    def __init__(self, settings: ScaleOut) -> None:
+        self.settings = settings
+        if settings.shares < 1:
+            raise ConfigError("[scale_out] shares is the number of scan workers: 1 or more.")
+
+    def stream(self, reader: str) -> Queue:
+        """Return the queue that carries the stream to one reader."""
+        return self._queue(f"stream.{reader}", STREAM)
+
+    def words(self) -> Queue:
+        """Return the queue that carries the readers' words to the feed."""
+        return self._queue("words", WORDS)
+
+    def signals(self, consumer: str) -> Queue:
+        """Return the queue of the signals for `archive` or `trade`."""
+        return self._queue(f"signals.{consumer}", SIGNALS)
+
+    def hot(self) -> "RedisHot":
+        """Return the hot store."""
+        url = self._needed("redis")
+        try:
+            from tapelight.stores.hot_redis import RedisHot
+        except ImportError as error:
+            raise _extra("redis") from error
+        return RedisHot(url, self.settings.prefix)
+
+    def bus(self) -> "RedisBus":
+        """Return the bus between workers and gateways."""
+        url = self._needed("redis")
+        try:
+            from tapelight.buses.redis import RedisBus
+        except ImportError as error:
+            raise _extra("redis") from error
+        return RedisBus(url, self.settings.prefix)
+
+    def leases(self) -> SqlLeases:
+        """Return the leases; raises Unavailable where the database does not answer."""
+        return SqlLeases(self._needed("postgres"))
+
+    def history(self) -> SqlHistory:
+        """Return the history; raises Unavailable where the database does not answer."""
+        return SqlHistory(self._needed("postgres"))
+
+    def _queue(self, name: str, limits: QueueLimits) -> Queue:
+        url = self._needed("rabbitmq")
+        try:
+            from tapelight.queues.rabbitmq import RabbitQueue
+        except ImportError as error:
+            raise _extra("rabbitmq") from error
+        return RabbitQueue(url, f"{self.settings.prefix}.{name}", limits)
+
+    def _needed(self, name: str) -> str:
+        url = str(getattr(self.settings, name))
+        if not url:
+            raise ConfigError(
+                f"This role needs [scale_out] {name}: give its url in tapelight.toml."
+            )
+        return url
+
+
+def _extra(name: str) -> ConfigError:
+    return ConfigError(f"{name} needs its client: pip install 'tapelight[{name}]'.")
+
+
+def share_of(number: int, shares: int) -> Share:
+    """Return which boards, scans and strategies a worker answers: by a stable hash of their names."""
+
+    def mine(name: str) -> bool:
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") % shares == number
+
+    return mine
+
+
+def nothing(_name: str) -> bool:
+    """Answer nothing: the feed does so, and a standby."""
+    return False
+
+
+def lock(data: Path) -> BinaryIO:
+    """Hold a data folder for one role's process; raises ConfigError where another one has it."""
+    data.mkdir(parents=True, exist_ok=True)
+    handle: BinaryIO = (data / LOCK).open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise ConfigError(
+            f"Another role runs in {data}: give each process its own --data."
+        ) from error
+    return handle

@@ -1,0 +1,120 @@
+"""A lease as a process lives with it: won by waiting, renewed, and given up for lost in time.
+
+A process that was stopped for longer than its lease lasts takes it for lost before it looks at
+anything else: another one may have had it meanwhile. While the database is away nobody can take it
+over, so the holder goes on.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from tapelight.errors import Unavailable
+from tapelight.ports import Lease, Leases
+
+log = structlog.get_logger()
+TTL_S = 3.0
+LOOK_S = 0.25
+
+
+class Tenure:
+    """Win and keep one of some leases."""
+
+    def __init__(self, leases: Leases, owner: str, ttl_s: float = TTL_S) -> None:
+        self.lease: Lease | None = None
+        self._leases, self._owner, self._ttl_s = leases, owner, ttl_s
+
+    @property
+    def token(self) -> int:
+        """Return the fencing token; 0 before the lease is won."""
+        return self.lease.token if self.lease is not None else 0
+
+    async def win(self, *names: str, waits: Callable[[], object] = lambda: None) -> Lease:
+        """Take the first of `names` that is free, under a new token; wait until one is.
+
+        `waits` is called once where one has to wait.
+        """
+        told = False
+        while True:
+            for name in names:
+                lease = await self._anew(name)
+                if lease is not None:
+                    self.lease = lease
+                    return lease
+            if not told:
+                told = True
+                waits()
+            await asyncio.sleep(LOOK_S)
+
+    async def _anew(self, name: str) -> Lease | None:
+        """Take a lease; one that this owner still had is given up first, for it was its forerunner's."""
+        take = self._leases.take
+        try:
+            lease = await asyncio.to_thread(take, name, self._owner, self._ttl_s)
+            if lease is not None:
+                await asyncio.to_thread(self._leases.give_up, lease)
+                lease = await asyncio.to_thread(take, name, self._owner, self._ttl_s)
+        except Unavailable as error:
+            log.warning("the lease can't be asked for, trying again", reason=str(error))
+            return None
+        return lease
+
+    async def keep(self) -> None:
+        """Renew the lease; raises Unavailable, in a group, once it is lost."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch(), name="lease watch")
+            group.create_task(self._renewing(), name="lease renewal")
+
+    async def _watch(self) -> None:
+        """Look at the time alone, so that a process that was stopped sees it first of all."""
+        loop = asyncio.get_running_loop()
+        while True:
+            seen_s = loop.time()
+            await asyncio.sleep(LOOK_S)
+            asleep_s = loop.time() - seen_s
+            if asleep_s >= self._ttl_s:
+                raise self._lost(f"this process stood still for {asleep_s:.0f} s")
+
+    async def _renewing(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self._renew()
+
+    async def _renew(self) -> None:
+        lease = self.lease
+        assert lease is not None
+        try:
+            renewed = await asyncio.to_thread(
+                self._leases.take, lease.name, lease.owner, self._ttl_s
+            )
+        except Unavailable as error:
+            log.warning("the lease can't be renewed, trying again", reason=str(error))
+            return
+        if renewed is None:
+            raise self._lost("another process took it")
+        if renewed.token > lease.token + 1:  # one more is its own renewal after it was over
+            raise self._lost("another process had it")
+        self.lease = renewed
+
+    def _lost(self, why: str) -> Unavailable:
+        assert self.lease is not None
+        lost = f"The lease {self.lease.name} is lost ({why}): this process ends, and stands by once started again."
+        return Unavailable(lost)
+
+    async def give_up(self) -> None:
+        """Let another take it at once."""
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            try:
+                await asyncio.to_thread(self._leases.give_up, lease)
+            except Unavailable:
+                return  # it runs out by itself
+
+
+def owner_of(data: Path) -> str:
+    """Return who a process is: its machine and its data folder, which a restart keeps."""
+    return f"{socket.gethostname()}:{os.path.realpath(data)}"[-120:]
