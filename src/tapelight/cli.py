@@ -206,19 +206,15 @@ def run(
         settings = msgspec.structs.replace(settings, web=web)
     if paper:
         settings = msgspec.structs.replace(settings, use_broker="paper")
-    if role not in ("", "trade"):
-        _loop(_role(role, settings, data, feed))
-        return
     source = None if role else open_feed(settings, feed)  # what is wrong is told at once
     from tapelight.app.tradechild import TradeChild
 
     folder = data_folder(data, settings.data)
     child = TradeChild(folder, settings.web.port, config, dry_run, live)
-    if source is None and settings.scale_out.rabbitmq and not die_with_parent:
-        from tapelight.app.roles import trade
+    if role and (role != "trade" or (settings.scale_out.rabbitmq and not die_with_parent)):
+        from tapelight.app.roles.serve import coroutine
 
-        child.confirm(settings)
-        _loop(child.beside(settings, trade.serve(settings, folder)))
+        _loop(coroutine(role, settings, folder, feed, child))
         return
     if source is None:
         _loop(child.begin(settings, die_with_parent))
@@ -230,13 +226,6 @@ def run(
     parts = assemble(settings, source, folder)
     print(f"Dashboard: http://{settings.web.host}:{settings.web.port}", file=sys.stderr)
     _loop(child.beside(settings, serve(parts)))
-
-
-def _role(role: str, settings: Any, data: Path | None, feed: str | None) -> Any:
-    """Return what a role has to run; raises ConfigError where there is no such role."""
-    from tapelight.app.roles.serve import coroutine
-
-    return coroutine(role, settings, data_folder(data, settings.data), feed)
 
 
 @app.command

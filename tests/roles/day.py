@@ -15,8 +15,6 @@ from tapelight.model.signals import Signal, witness
 from tapelight.ports import Queue
 from tapelight.queues.memory import MemoryQueue
 
-LIMIT_S = 60.0
-
 
 @dataclass
 class Answers:
@@ -108,11 +106,3 @@ async def running(*work: object) -> AsyncIterator[None]:
 
 def senders(data: Path, wire: Wire, running: Path, token: Callable[[], int] = lambda: 1) -> Senders:
     return Senders(data, lambda: running, token, wire.stream, wire.words)
-
-
-async def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds, within a limit."""
-    async with asyncio.timeout(LIMIT_S):
-        while not holds():
-            await asyncio.sleep(0.01)
-    assert holds(), what

@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from replay.tape import Tape, record_day
-from roles.day import Answers, Wire, Worker, embedded, running, senders, until
-from tapelight.app.roles import follower as following
+from roles.day import Answers, Wire, Worker, embedded, running, senders
+from tapelight.app.roles.follower import first_of
 from tapelight.app.roles.replica import identity
 from tapelight.app.roles.services import share_of
-from tapelight.model.stream import encode, parcel
+from tapelight.model.stream import CUT, Parcel, encode, parcel
 from tapelight.stores.journal.segments import end_of
+from tapelight.testing.backends import until
 
 DAY = "2026-11-20"
 SHARES = 3
@@ -71,12 +72,12 @@ async def test_a_worker_that_starts_again_goes_on_from_its_own_disk(
     assert both.boards == whole.boards
 
 
-async def _pieces(data: Path, run: Path) -> list[following.Parcel]:
+async def _pieces(data: Path, run: Path) -> list[Parcel]:
     """Return the parcels of a whole run, small ones."""
     from tapelight.app.roles import senders as sending
     from tapelight.model.stream import Run, Word
 
-    cursor = sending.Cursor(data, Word("all", Run(), 0), run)
+    cursor = sending.Cursor(data, Word("all", Run(), 0), run, 1, 0)
     pieces = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sending, "PARCEL_BYTES", 1)
@@ -101,15 +102,21 @@ async def test_repeats_gaps_and_old_tokens(
     there = worker.seq
     take(encode(pieces[6]))
     assert (worker.seq, worker.follower.counts["gaps"]) == (there, 1)
-    take(encode(msgspec.structs.replace(pieces[4], token=3)))
-    assert worker.follower.token == 3
+    newer = [msgspec.structs.replace(piece, token=3) for piece in pieces]
+    take(encode(newer[4]))
+    assert (worker.seq, worker.follower.token) == (there, 3), "taken before it was asked for"
+    ahead = first_of(pieces[3]) - 1
+    take(encode(Parcel(3, pieces[0].run, CUT, b"", at=ahead)))
+    assert worker.seq == ahead, "what the newer feed has not is still there"
+    take(encode(newer[3]))
+    take(encode(newer[4]))
     for piece in pieces[5:]:
         take(encode(piece))
     assert worker.follower.counts["refused"] == len(pieces) - 5, "an older token was taken"
     again = Worker(tmp_path, Wire(), 0, 0, "alone")
     assert again.follower.token == 3, "a restart forgot the token"
-    for piece in pieces[5:]:
-        take(encode(msgspec.structs.replace(piece, token=3)))
+    for piece in newer[5:]:
+        take(encode(piece))
     assert worker.answers.signals == whole.signals
     assert worker.answers.boards == whole.boards
     take(b"no parcel")

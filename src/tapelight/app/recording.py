@@ -37,6 +37,7 @@ class Recording:
         self.opened: Run = open_run(data, calendar, now_ns, share)
         """The run as it was found: an engine where an earlier one goes on."""
         self.writer: Writer = self.opened.writer
+        self._taken_up = (self.folder, self.writer.seq)
         self.on_roll: Callable[[Path], object] = lambda _running: None
         """Called on a thread after a run was left, with the folder of the new one."""
         self.on_fault: Callable[[str, str], None] = lambda _kind, _reason: None
@@ -49,6 +50,12 @@ class Recording:
     def folder(self) -> Path:
         """Return the folder of the running run."""
         return self.writer.folder
+
+    @property
+    def taken_up(self) -> int:
+        """Return the last record that the running run had when this process took it up."""
+        folder, seq = self._taken_up
+        return seq if folder == self.folder else 0
 
     def name(self) -> str:
         """Return the running run's name: DATE/NUMBER."""

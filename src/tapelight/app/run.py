@@ -85,10 +85,7 @@ class Parts:
 
 
 def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) -> Parts:
-    """Make the objects of one scanner process; the port is bound here, before anything starts.
-
-    `share` is what it answers itself: all, unless there are workers.
-    """
+    """Make the objects of a scanner that answers a share; the port is bound here, before all else."""
     questions = QuestionFiles(Path(config.questions))
     bus = MemoryBus()
     web = config.web

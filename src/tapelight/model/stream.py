@@ -2,7 +2,7 @@
 
 import msgspec
 
-BLOCKS, BASE = "blocks", "base"
+BLOCKS, BASE, CUT = "blocks", "base", "cut"
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True):
@@ -21,7 +21,8 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
     """Bring a piece of a run's journal, under the fencing token of the feed that sends it.
 
     `kind` is `blocks`: whole blocks of records as they stand in its segments; or `base`: a piece of
-    the snapshot with which the run begins, `last` with the final one.
+    the snapshot with which the run begins, `last` with the final one; or `cut`: what a reader has
+    behind record `at` is of a feed that lost the lease, and not of this run.
     """
 
     token: int
@@ -32,7 +33,7 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
     name: str = ""
     """The snapshot's file."""
     at: int = 0
-    """Where in the snapshot the piece begins."""
+    """Where in the snapshot the piece begins; the last record that holds, of a cut."""
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):
@@ -45,6 +46,8 @@ class Word(msgspec.Struct, frozen=True, array_like=True):
     run: Run
     after: int
     asks: bool = False
+    token: int = 0
+    """That under which the reader got what it has."""
 
 
 Told = Parcel | Word

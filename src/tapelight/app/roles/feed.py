@@ -12,10 +12,10 @@ import msgspec
 import structlog
 
 from tapelight.app.roles.follower import Follower
+from tapelight.app.roles.hotboards import STATUS
 from tapelight.app.roles.senders import Senders
 from tapelight.app.roles.services import Services, lock, nothing
 from tapelight.app.roles.tenure import Tenure, owner_of
-from tapelight.app.roles.web import STATUS
 from tapelight.app.run import Parts, assemble, serve_headless
 from tapelight.config import Config
 from tapelight.engine import Cycle
@@ -39,8 +39,9 @@ async def serve(config: Config, feed: Feed, data: Path) -> None:
     parts = assemble(_headless(config), feed, data, nothing)
     parts.gateway.close()
     senders = Senders(
-        data, lambda: _running(parts), lambda: tenure.token, services.stream, services.words()
-    )
+        data, lambda: _running(parts), lambda: tenure.token, services.stream, services.words(),
+        lambda: _taken_up(parts),
+    )  # fmt: skip
     parts.observing.more = senders.measures
     try:
         async with asyncio.TaskGroup() as group:
@@ -66,6 +67,10 @@ def _lease_of(config: Config, feed: Feed) -> str:
 
 def _running(parts: Parts) -> Path | None:
     return parts.scanner.recording.folder if parts.scanner.recording is not None else None
+
+
+def _taken_up(parts: Parts) -> int:
+    return parts.scanner.recording.taken_up if parts.scanner.recording is not None else 0
 
 
 async def stand_by(tenure: Tenure, name: str, services: Services, data: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from tapelight.app.roles.replica import Replica, folder_of, identify, identity, newest
+from tapelight.app.roles.replica import Replica, cut_back, folder_of, identify, identity, newest
 from tapelight.engine import Cycle, Engine, Share
 from tapelight.errors import Unavailable
 from tapelight.model.signals import Signal
-from tapelight.model.stream import BASE, Parcel, Run, Word, encode, parcel
+from tapelight.model.stream import BASE, CUT, Parcel, Run, Word, encode, parcel
 from tapelight.ports import Message, Queue
+from tapelight.stores.journal.segments import segments
 from tapelight.telemetry import Measure, counted
 
 log = structlog.get_logger()
@@ -46,8 +47,10 @@ class Follower:
         opened: Callable[[Engine], object] = lambda _engine: None,
     ) -> None:
         self.replica: Replica | None = None
-        self.token = _kept_token(data)
-        """The highest fencing token seen: what comes under a lower one is refused."""
+        self.token, self._applied = _kept_tokens(data)
+        """The highest fencing token seen: what comes under a lower one is refused. What this reader
+        has was brought under `_applied`: before it takes anything of a newer one it asks up to where
+        what it has holds."""
         self.counts = {"taken": 0, "repeated": 0, "refused": 0, "gaps": 0, "asked": 0}
         self._data, self._reader = data, reader
         self._stream, self._words = stream, words
@@ -55,6 +58,8 @@ class Follower:
         self._run_token = 0
         """That under which the run was first heard of by this process."""
         self._asks = True
+        self._fenced: set[int] = set()
+        """Tokens that were refused, told once each."""
         self._fed_s = float("-inf")
 
     @property
@@ -78,7 +83,7 @@ class Follower:
             if self._asks or stuck or place != told:
                 asks, self._asks = self._asks or stuck, False
                 try:
-                    await self._words.put(encode(Word(self._reader, *place, asks)))
+                    await self._words.put(encode(Word(self._reader, *place, asks, self._applied)))
                 except Unavailable:
                     self._asks = asks
                 else:
@@ -109,13 +114,21 @@ class Follower:
             return
         if came.token < self.token:
             self.counts["refused"] += 1
-            log.warning("fenced off: a feed without the lease still sends", token=came.token)
+            if came.token not in self._fenced:
+                self._fenced.add(came.token)
+                log.warning("fenced off: a feed without the lease still sends", token=came.token)
             return
         if came.token > self.token:
-            self._keep_token(came.token)
+            self._keep(came.token, self._applied)
         if came.run != self.run and not self._turn_to(came):
             return
         if came.kind == BASE or self.replica is None:
+            return
+        if came.kind == CUT:
+            self._cut(came)
+            return
+        if came.token != self._applied:
+            self._asks = True
             return
         before = self.replica.seq
         if self.replica.take(came.body):
@@ -126,15 +139,27 @@ class Follower:
         if fed:
             self._fed_s = asyncio.get_running_loop().time()
 
+    def _cut(self, came: Parcel) -> None:
+        """Let go of what the feed of this token does not have, and go on under it."""
+        assert self.replica is not None
+        if self.replica.seq > came.at:
+            log.warning("taken back to where the lease was handed over", record=came.at)
+            self.replica.close()
+            cut_back(self.replica.folder, came.at)
+            self._follow(came.run)
+        self._keep(self.token, came.token)
+
     def _turn_to(self, came: Parcel) -> bool:
         """Turn to another run at its beginning, or where this disk has it up to there."""
         if came.run.name < self.run.name and came.token == self._run_token:
             self.counts["repeated"] += 1
             return False
         folder = folder_of(self._data, came.run)
+        if came.kind == CUT:
+            return False
         if came.kind == BASE:
             return self._lay_base(folder, came)
-        if identity(folder) != came.run and _first(came) != 1:
+        if identity(folder) != came.run and first_of(came) != 1:
             self._asks = True
             return False
         self._follow(came.run)
@@ -164,16 +189,18 @@ class Follower:
         if left is not None:
             left.close()
         self._run_token = self.token
+        if identity(folder_of(self._data, run)) != run or not segments(folder_of(self._data, run)):
+            self._keep(self.token, self.token)
         self.replica = Replica(self._data, run, self._share, self._hear)
         self._fed_s = asyncio.get_running_loop().time()
         self._opened(self.replica.engine)
         self._again(self.replica.again)
         log.info("following", run=run.label, after=self.replica.seq)
 
-    def _keep_token(self, token: int) -> None:
-        self.token = token
+    def _keep(self, token: int, applied: int) -> None:
+        self.token, self._applied = token, applied
         self._data.mkdir(parents=True, exist_ok=True)
-        (self._data / TOKEN).write_text(f"{token}\n", "utf-8")
+        (self._data / TOKEN).write_text(f"{token} {applied}\n", "utf-8")
 
     def close(self) -> None:
         """Leave the run."""
@@ -187,18 +214,20 @@ class Follower:
         mark = self.replica.engine.last_mark_ns if self.replica is not None else 0
         return [
             *counted("stream_parcels_total", doc, self.counts, "fate"),
+            Measure("stream_token", "The highest fencing token seen.", self.token),
             Measure("stream_record", "Number of the last record applied.", seq),
             Measure("stream_mark_seconds", "Market time of the last mark.", mark / 1e9),
         ]
 
 
-def _first(came: Parcel) -> int:
+def first_of(came: Parcel) -> int:
     """Return the number of the first record of a parcel of blocks."""
     return int.from_bytes(came.body[12:20], "little")
 
 
-def _kept_token(data: Path) -> int:
+def _kept_tokens(data: Path) -> tuple[int, int]:
     try:
-        return int((data / TOKEN).read_text("utf-8"))
+        seen, applied = (data / TOKEN).read_text("utf-8").split()
+        return int(seen), int(applied)
     except (OSError, ValueError):
-        return 0
+        return 0, 0

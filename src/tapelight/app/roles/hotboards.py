@@ -10,20 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import structlog
 
-from tapelight.app.views import EngineBoards, board_state
 from tapelight.errors import Unavailable
 from tapelight.model.signals import Signal
-from tapelight.ports import Bus, Hot, Json, Ranked
-from tapelight.scan.board import Ranking
+from tapelight.ports import Bus, Hot, Json
 
-log = structlog.get_logger()
-TTL_S = 10.0
-AGAIN_S = 0.3
+SYMBOLS = "symbols"
+"""The row of the hot store that lists what is watched."""
+STATUS = "status"
+"""The one in which the feed tells how it is."""
 LOOK_S = 0.2
-SIGNALS = 200
-"""Newest signals that a share's row holds."""
 KEPT = 2_000
 MOST_ROWS = 1_000
 
@@ -31,63 +27,6 @@ MOST_ROWS = 1_000
 def share_row(number: int) -> str:
     """Return the name of a share's row in the hot store."""
     return f"share:{number}"
-
-
-class BoardWriter:
-    """Write a share's boards at whole seconds; what was not written yet gives way to what is newer."""
-
-    def __init__(self, hot: Hot, number: int, boards: EngineBoards) -> None:
-        self.written = 0
-        self._hot, self._number, self._boards = hot, number, boards
-        self._due = asyncio.Event()
-        self._rankings: list[Ranking] = []
-        self._mark = 0
-        self._mine: list[str] = []
-
-    def note(self, mark: int, rankings: Sequence[Ranking], mine: Sequence[str]) -> None:
-        """Note what a whole second brought; `mine` are the boards and scans of the share."""
-        self._mark, self._rankings, self._mine = mark, list(rankings), list(mine)
-        self._due.set()
-
-    async def run(self) -> None:
-        """Write what is noted; until cancelled."""
-        while True:
-            await self._due.wait()
-            self._due.clear()
-            try:
-                await self._write(self._mark, self._rankings)
-            except Unavailable:
-                self._due.set()
-                await asyncio.sleep(AGAIN_S)
-
-    async def _write(self, mark: int, rankings: Sequence[Ranking]) -> None:
-        part = str(self._number)
-        for ranking in rankings:
-            rows, most = ranking.rows(), len(ranking.order)
-            top = [
-                Ranked(symbol, float(most - place), [mark, *rows[symbol]])
-                for place, symbol in enumerate(ranking.order)
-            ]
-            await self._hot.put_top(ranking.name, part, top, TTL_S)
-            self.written += 1
-        await self._hot.put_rows({share_row(self._number): self._row(mark)}, TTL_S)
-
-    def _row(self, mark: int) -> dict[str, Json]:
-        known = {board["name"]: board for board in self._boards.board_names()}
-        engine = self._boards.engine
-        asked = {n: b.question for n, b in engine.boards.items()}
-        asked |= {n: s.question for n, s in engine.scans.items()}
-        described = [
-            {"told": known[name], "head": board_state(asked[name], _blank(name))}
-            for name in self._mine
-            if name in known
-        ]
-        signals = msgspec.to_builtins(self._boards.signals(SIGNALS))
-        return {"mark": mark, "boards": described, "signals": signals}
-
-
-def _blank(name: str) -> Ranking:
-    return Ranking(name, 0, [], [])
 
 
 class HotBoards:

@@ -5,6 +5,7 @@ own disk; what it lacks it asks the feed for. Its folder is a run's like the fee
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tapelight.engine import Cycle, Share
 from tapelight.model.codec import decode
 from tapelight.model.signals import Signal
 from tapelight.model.stream import Run
-from tapelight.stores.journal.segments import SEGMENT_BYTES, cut, items_of
+from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, cut, items_of, segments
 from tapelight.stores.journal.snapshots import drop_after, write_snapshot
 from tapelight.stores.journal.tail import blocks_in
 from tapelight.stores.journal.writer import Segment
@@ -98,6 +99,22 @@ class Replica:
     def close(self) -> None:
         """Force what was written to the disk."""
         self._segment.close()
+
+
+def cut_back(folder: Path, seq: int) -> None:
+    """Take whole blocks and snapshots behind record `seq` off a run that nobody has open."""
+    for path in reversed(segments(folder)):
+        data = path.read_bytes()
+        at = len(MAGIC)
+        for block, raw in blocks_in(data[at:], path):
+            if block.last_seq > seq:
+                break
+            at += len(raw)
+        if at > len(MAGIC):
+            os.truncate(path, at)
+            break
+        path.unlink()
+    drop_after(folder, seq)
 
 
 def folder_of(data: Path, run: Run) -> Path:

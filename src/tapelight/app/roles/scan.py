@@ -13,8 +13,9 @@ import structlog
 from tapelight.app.observing import Observing
 from tapelight.app.prints import PrintTape
 from tapelight.app.publish import Publisher
+from tapelight.app.roles.boardwriter import BoardWriter
 from tapelight.app.roles.follower import Follower
-from tapelight.app.roles.hotboards import BoardWriter
+from tapelight.app.roles.hotboards import SYMBOLS
 from tapelight.app.roles.outbox import Outbox
 from tapelight.app.roles.services import Services, lock, share_of
 from tapelight.app.roles.tenure import Tenure, owner_of
@@ -30,8 +31,6 @@ from tapelight.telemetry import Measure
 log = structlog.get_logger()
 SYMBOLS_S = 2.0
 SYMBOLS_TTL_S = 30.0
-SYMBOLS = "symbols"
-"""The row of the hot store that lists what is watched."""
 FIRST = 0
 """The share whose worker also tells rows, bars and what is watched."""
 PUBLISH_S = 0.05

@@ -15,7 +15,7 @@ import structlog
 
 from tapelight.app.roles.replica import identify, identity
 from tapelight.errors import Unavailable
-from tapelight.model.stream import BASE, BLOCKS, Parcel, Run, Word, encode, word
+from tapelight.model.stream import BASE, BLOCKS, CUT, Parcel, Run, Word, encode, word
 from tapelight.ports import Queue
 from tapelight.stores.journal.segments import segments
 from tapelight.stores.journal.snapshots import places
@@ -36,11 +36,16 @@ GONE_S = 30.0
 class Cursor:
     """Stand at a place of the runs of a data folder, and read on from there."""
 
-    def __init__(self, data: Path, at: Word, running: Path) -> None:
+    def __init__(self, data: Path, at: Word, running: Path, token: int, since: int) -> None:
+        """Begin where a reader's word says, or where the run was taken over if that is before it."""
         self._data = data
-        self._running = running
         folder = _folder(data, at.run) if at.run.name else None
-        self._begin(folder or running, at.after if folder is not None else 0)
+        after = at.after if folder is not None else 0
+        stale = folder is not None and at.token != token
+        if stale and folder == running:
+            after = min(after, since)
+        self._begin(folder or running, after)
+        self._cut = Parcel(token, self.run, CUT, b"", at=after) if stale else None
 
     def _begin(self, folder: Path, after: int) -> None:
         self.folder, self.run = folder, known(folder)
@@ -55,6 +60,9 @@ class Cursor:
 
     def read(self, token: int, running: Path) -> Parcel | None:
         """Return what comes next, None where nothing is there yet; raises Corrupt or OSError."""
+        cut, self._cut = self._cut, None
+        if cut is not None:
+            return cut
         for name, at, body, last in self._base:
             return Parcel(token, self.run, BASE, body, last, name, at)
         body = self._tail.read(PARCEL_BYTES)
@@ -113,10 +121,12 @@ class Senders:
         token: Callable[[], int],
         stream: Callable[[str], Queue],
         words: Queue,
+        since: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`since` is the last record that the running run had when this process took it up."""
         self.counts = {"sent": 0, "repeated": 0, "bytes": 0}
         self._data, self._running, self._token = data, running, token
-        self._stream, self._words = stream, words
+        self._stream, self._words, self._since = stream, words, since
         self._queues: dict[str, Queue] = {}
         self._last: dict[str, Word] = {}
         """Each reader's newest word."""
@@ -172,7 +182,9 @@ class Senders:
         asked = self._asked.pop(reader, None)
         if asked is not None or place.cursor is None:
             place.leave()
-            place.cursor = Cursor(self._data, asked or self._last[reader], running)
+            place.cursor = Cursor(
+                self._data, asked or self._last[reader], running, self._token(), self._since()
+            )
         place.forget(self._last[reader])
         if len(place.sent) >= WINDOW_PARCELS:
             return None

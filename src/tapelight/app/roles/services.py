@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tapelight.config import ScaleOut
-from tapelight.engine import Share
 from tapelight.errors import ConfigError
 from tapelight.ports import Queue, QueueLimits
 from tapelight.stores.history import SqlHistory
@@ -14,6 +13,7 @@ from tapelight.stores.leases import SqlLeases
 
 if TYPE_CHECKING:
     from tapelight.buses.redis import RedisBus
+    from tapelight.engine import Share
     from tapelight.stores.hot_redis import RedisHot
 
 STREAM = QueueLimits(age_s=60.0, length=2_000)
@@ -91,7 +91,7 @@ def _extra(name: str) -> ConfigError:
     return ConfigError(f"{name} needs its client: pip install 'tapelight[{name}]'.")
 
 
-def share_of(number: int, shares: int) -> Share:
+def share_of(number: int, shares: int) -> "Share":
     """Return which boards, scans and strategies a worker answers: by a stable hash of their names."""
 
     def mine(name: str) -> bool:

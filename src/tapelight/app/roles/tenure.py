@@ -1,8 +1,8 @@
 """A lease as a process lives with it: won by waiting, renewed, and given up for lost in time.
 
-A process that was stopped for longer than its lease lasts takes it for lost before it looks at
-anything else: another one may have had it meanwhile. While the database is away nobody can take it
-over, so the holder goes on.
+A process that stood still for longer than its lease lasts asks for it before it does anything else:
+another one may have it by now. While the database is away nobody can take it over, so the holder goes
+on.
 """
 
 import asyncio
@@ -70,19 +70,26 @@ class Tenure:
             group.create_task(self._renewing(), name="lease renewal")
 
     async def _watch(self) -> None:
-        """Look at the time alone, so that a process that was stopped sees it first of all."""
+        """Look at the time alone; after a standstill nothing else runs until the lease is asked for."""
         loop = asyncio.get_running_loop()
         while True:
             seen_s = loop.time()
             await asyncio.sleep(LOOK_S)
             asleep_s = loop.time() - seen_s
             if asleep_s >= self._ttl_s:
-                raise self._lost(f"this process stood still for {asleep_s:.0f} s")
+                log.warning("this process stood still", seconds=round(asleep_s, 1))
+                self._check()
 
     async def _renewing(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             await self._renew()
+
+    def _check(self) -> None:
+        """Ask without letting anything else run; raises Unavailable where it is lost, or unsure."""
+        lease = self.lease
+        assert lease is not None
+        self._take(lease, self._leases.take(lease.name, lease.owner, self._ttl_s))
 
     async def _renew(self) -> None:
         lease = self.lease
@@ -94,6 +101,9 @@ class Tenure:
         except Unavailable as error:
             log.warning("the lease can't be renewed, trying again", reason=str(error))
             return
+        self._take(lease, renewed)
+
+    def _take(self, lease: Lease, renewed: Lease | None) -> None:
         if renewed is None:
             raise self._lost("another process took it")
         if renewed.token > lease.token + 1:  # one more is its own renewal after it was over

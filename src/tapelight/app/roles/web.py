@@ -12,8 +12,7 @@ import structlog
 
 from tapelight.app.control import Control
 from tapelight.app.observing import Observing
-from tapelight.app.roles.hotboards import HotBoards
-from tapelight.app.roles.scan import SYMBOLS
+from tapelight.app.roles.hotboards import STATUS, SYMBOLS, HotBoards
 from tapelight.app.roles.services import Services, lock
 from tapelight.app.trading import Asking, Books
 from tapelight.buses.memory import MemoryBus
@@ -24,8 +23,6 @@ from tapelight.web.rest import fault as unfit
 from tapelight.web.server import Gateway
 
 log = structlog.get_logger()
-STATUS = "status"
-"""The row of the hot store in which the feed tells how it is."""
 LOOK_S = 0.5
 WANTS_S = 0.1
 ASKED_S = 15.0

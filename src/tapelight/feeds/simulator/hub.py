@@ -6,12 +6,14 @@ from collections import deque
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from tapelight.feeds.simulator.frames import Frames
 from tapelight.feeds.simulator.simulation import Step
 from tapelight.feeds.simulator.totals import Totals
 from tapelight.model.batch import Int64s
 
+log = structlog.get_logger()
 CHANNELS = ("LULD", "Q", "T", "A", "AM")
 """In the order in which one window's events go out."""
 FRAME_BYTES = 256 * 1024
@@ -103,6 +105,7 @@ class Hub:
         """Give `key`'s one connection to `client`; the older one is evicted."""
         older = self._clients.get(key)
         if older is not None:
+            log.info("evicted: another connection of its key was opened")
             older.cut(EVICTED)
         self._clients[key] = client
 

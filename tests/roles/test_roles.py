@@ -1,0 +1,72 @@
+"""One session through every role on real services, and through one process: the same answers."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backends.services import Service
+from roles.town import SHARES, START_S, answers_until, town, wait
+from tapelight.stores.signalqueue import SignalQueue
+
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
+
+WORKERS = [f"scan{n}" for n in range(SHARES)]
+SECONDS = 10.0
+"""Of the wall; two market seconds each."""
+
+
+def test_signals_and_boards_are_those_of_one_process(
+    tmp_path: Path, redis: Service, rabbit: Service, postgres: Service,
+    record_property: Callable[[str, object], None],
+) -> None:  # fmt: skip
+    services = {"redis": redis, "rabbitmq": rabbit, "postgresql": postgres}
+    with town(tmp_path, services, speed=2) as t:
+        t.begin("feed", *WORKERS, "archive", "web", "trade")
+        wait(lambda: all(t.mark_s(name) for name in WORKERS), "every worker at work", START_S)
+        seen, instants = {}, set()
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            got = t.boards()
+            seen |= got
+            instants |= {mark for mark, _ in got}
+            time.sleep(0.2)
+        last_s = min(t.mark_s(name) for name in WORKERS)
+        folder, run = t.run()
+        one = answers_until(folder, last_s)
+        due = one.signals.keys()
+        wait(lambda: due <= t.archived(run).signals.keys(), "every signal archived")
+        kept = t.archived(run).signals
+        assert {key: kept[key] for key in due} == one.signals
+        wait(lambda: due <= _traded(t.folder / "trade"), "every signal with the trader")
+        extra = {key for key in kept if key not in due and key[2] <= last_s * 1e9}
+        assert not extra, "signals that one process does not give"
+    compared = _compare(one.boards, seen, int(last_s * 1e9))
+    assert len(one.signals) >= 20
+    assert len(instants) >= 10
+    record_property(
+        "told",
+        f"{len(one.signals)} signals, {compared} boards at {len(instants)} instants are the same",
+    )
+
+
+def _traded(data: Path) -> set[tuple[str, str, int]]:
+    """Return what the trader's signal log has."""
+    queue, found, cursor = SignalQueue(data), set(), 0
+    while rows := queue.read(cursor):
+        found |= {(s.id, s.state, s.mark) for _, s in rows}
+        cursor = rows[-1][0]
+    queue.close()
+    return found
+
+
+def _compare(one: dict, seen: dict, last_ns: int) -> int:  # type: ignore[type-arg]
+    compared = 0
+    for (mark, name), (order, rows) in seen.items():
+        if mark > last_ns:
+            continue
+        assert (order, rows) == one[mark, name], (mark, name)
+        compared += 1
+    assert compared >= 50
+    return compared
