@@ -63,11 +63,7 @@ class Scanner:
     """
 
     def __init__(
-        self,
-        data: Path,
-        questions: Questions,
-        calendar_name: str,
-        share: Share = everything,
+        self, data: Path, questions: Questions, calendar_name: str, share: Share = everything
     ) -> None:
         self.universe = Universe()
         self.clock = MarketClock()
