@@ -1,8 +1,10 @@
 """The label says in words what the figures are."""
 
+import numpy as np
 import pytest
 
 from replay.tape import Tape
+from tapelight.app.figures import Lateness
 from tapelight.app.label import Label
 from tapelight.engine import Engine
 from tapelight.model.records import FeedState, Mark, Reference, References
@@ -38,6 +40,28 @@ def test_a_part_of_the_market_and_a_delay_are_said(engine: Engine) -> None:
     late = Label().read(engine, LIVE, "SIP, 15 min delayed", "massive-sip")
     assert late["delay_min"] == 15
     assert "15 min delayed" in late["text"]
+
+
+def test_a_feed_that_is_late_is_not_called_real_time(engine: Engine) -> None:
+    found = Label().read(engine, LIVE, "SIP", "massive-sip", late_s=150)
+    assert found["late_s"] == 150
+    assert found["text"].startswith("massive: SIP, its prints come 150 s late; ")
+    delayed = Label().read(engine, LIVE, "SIP, 15 min delayed", "massive-sip", late_s=903)
+    assert (delayed["late_s"], "15 min delayed" in delayed["text"]) == (0, True)
+
+
+def test_how_late_prints_come_is_told_of_the_last_seconds_by_enough_of_them() -> None:
+    lateness = Lateness()
+    lateness.add(np.full(49, 150 * NS))
+    lateness.step()
+    assert lateness.seconds() == 0
+    lateness.add(np.full(51, 150 * NS))
+    lateness.step()
+    assert lateness.seconds() == 150
+    for _ in range(10):
+        lateness.add(np.full(100, 40_000_000))
+        lateness.step()
+    assert lateness.seconds() == 0
 
 
 def test_a_hole_that_pictures_serve(engine: Engine) -> None:

@@ -107,14 +107,27 @@ def test_an_own_file_replaces_the_shipped_one(tmp_path: Path) -> None:
 
 def test_who_takes_too_long_three_times_is_named() -> None:
     steps = iter([0, 9, 10, 10.06, 11, 11.01, 12, 12.06, 13, 13.07, 14, 14.08, 15, 15.01])
-    budget = Budget(most_s=0.05, times=3, clock=lambda: float(next(steps)))
+    budget = Budget(most_s=0.05, times=3, clock=lambda: 0.0, spent=lambda: float(next(steps)))
     told = []
     for _ in range(7):
         assert budget.watch("slow", list) == []
         told.append(budget.take())
     assert told[:5] == [{}] * 5
-    assert told[5] == {"slow": "took 80 ms at a mark, 50 ms are allowed"}
+    words = "took 0 ms at a mark, 80 ms of the processor; 50 ms of it are allowed"
+    assert told[5] == {"slow": words}
     assert told[6] == {}
+
+
+def test_a_busy_machine_is_no_fault_of_a_strategy_that_waits_for_nothing() -> None:
+    steps = iter(0.6 * k for k in range(100))
+    budget = Budget(clock=lambda: float(next(steps)), spent=lambda: 0.0)
+    for _ in range(9):
+        budget.watch("starved", list)
+    assert budget.take() == {}
+    steps = iter(1.1 * k for k in range(100))
+    for _ in range(9):
+        budget.watch("waiting", list)
+    assert list(budget.take()) == ["waiting"]
 
 
 def test_a_run_records_its_strategies_and_goes_on_with_them(tmp_path: Path) -> None:

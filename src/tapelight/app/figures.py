@@ -8,11 +8,20 @@ import numpy.typing as npt
 
 from tapelight.market import fold
 from tapelight.market.table import Table
+from tapelight.model.batch import Batch, size
+from tapelight.model.conditions import mask_of
 from tapelight.telemetry import SECONDS, Histogram
 
 NS = 1_000_000_000
+LATE_BY_ITS_WORD = np.uint64(mask_of((13, 30, 32)))
+"""Sold last or out of sequence: the venue was late with these prints, not the feed."""
 BIN_MS = 1.0
 BINS = 10_000
+LATE_S = 10
+"""Seconds over which lateness is told."""
+LATEST_S = 7_200
+LATE_PRINTS = 50
+"""Fewer prints do not tell how late the feed is: a venue may have been late with them."""
 
 
 class LagHistogram:
@@ -45,6 +54,29 @@ class LagHistogram:
         return float((at + 1) * BIN_MS)
 
 
+class Lateness:
+    """Tell how late the prints of the last seconds came, however late that is."""
+
+    def __init__(self) -> None:
+        self._now = np.zeros(LATEST_S + 1, np.int64)
+        self._seconds: deque[npt.NDArray[np.int64]] = deque(maxlen=LATE_S)
+
+    def add(self, lags_ns: npt.NDArray[np.int64]) -> None:
+        """Count the lag of each print of a batch."""
+        self._now += np.bincount(np.clip(lags_ns // NS, 0, LATEST_S), minlength=LATEST_S + 1)
+
+    def step(self) -> None:
+        """End a second."""
+        self._seconds.append(self._now)
+        self._now = np.zeros(LATEST_S + 1, np.int64)
+
+    def seconds(self) -> int:
+        """Return the median in whole seconds; 0 where too few came to tell."""
+        counts = np.sum(self._seconds, axis=0) if self._seconds else self._now
+        total = int(counts.sum())
+        return int(np.searchsorted(np.cumsum(counts), total / 2)) if total >= LATE_PRINTS else 0
+
+
 class Rate:
     """Tell events a second over the last few seconds."""
 
@@ -68,6 +100,7 @@ class Figures:
 
     def __init__(self) -> None:
         self.lag = LagHistogram()
+        self.lateness = Lateness()
         self.trades = Rate()
         self.events = Rate()
         self.rejected: Counter[str] = Counter()
@@ -84,6 +117,22 @@ class Figures:
         """Count a rejected message and keep the last sample of its kind."""
         self.rejected[kind] += 1
         self.samples[kind] = str(sample)[:200]
+
+    def take(self, batch: Batch, now_ns: int) -> None:
+        """Note a batch that is in the table at market time `now_ns`."""
+        trades = batch.trades
+        if trades is not None and len(trades.ts_ns):
+            in_time = (trades.conditions & LATE_BY_ITS_WORD) == 0
+            lags_ns = now_ns - trades.ts_ns[in_time]
+            self.lag.add_prints(lags_ns)
+            self.lateness.add(lags_ns)
+        self.events_in += size(batch)
+
+    def second(self, now_ns: int, trades: int) -> None:
+        """End a second, with the table's total of trades."""
+        self.trades.sample(now_ns, trades)
+        self.events.sample(now_ns, self.events_in)
+        self.lateness.step()
 
     def cycle(self, took_ns: int) -> None:
         """Note how long a mark took, with all who listen to it."""

@@ -15,6 +15,8 @@ STALE_NS = 5_000_000_000
 SHARES = {"iex": "IEX alone: about 2.5 % of the market's volume", "one venue": "one venue alone"}
 """What a coverage means for volumes, where it is not the whole market."""
 DELAY_MIN = 15
+LATE_S = 5
+"""A feed that is later than this, beyond its own delay, is said to be."""
 MINUTE_NS = 60_000_000_000
 
 
@@ -26,21 +28,23 @@ class Label:
         self._floats_of: tuple[int, int, int] | None = None
 
     def read(
-        self, engine: Engine, feed: FeedState | None, coverage: str, origin: str
+        self, engine: Engine, feed: FeedState | None, coverage: str, origin: str, late_s: int = 0
     ) -> dict[str, Any]:
-        """Return the label as of the engine's last mark."""
+        """Return the label as of the engine's last mark; prints came `late_s` after their time."""
         table = engine.table
         provisional = int((table.live["provisional"] > 0).sum())
         behind = table.now_ns - complete_ns(table) > STALE_NS
         stale = table.n if behind else 0
         live = 0 if behind else table.n - provisional
-        late = "delayed" in coverage
+        delay_min = DELAY_MIN if "delayed" in coverage else 0
+        beyond_s = late_s - 60 * delay_min
         found = {
             "feed": feed.feed if feed else "",
             "serves": _serves(feed),
             "coverage": coverage,
             "share": next((words for k, words in SHARES.items() if k in coverage.lower()), ""),
-            "delay_min": DELAY_MIN if late else 0,
+            "delay_min": delay_min,
+            "late_s": beyond_s if beyond_s >= LATE_S else 0,
             "live": live,
             "stale": stale,
             "provisional": provisional,
@@ -84,6 +88,10 @@ def _serves(feed: FeedState | None) -> str:
 def _text(found: dict[str, Any]) -> str:
     """Return the label as a sentence."""
     late = f"{found['delay_min']} min delayed" if found["delay_min"] else "real time"
+    if found["late_s"]:
+        late = f"its prints come {found['late_s']:,} s late"
+    elif found["serves"] == "nothing":
+        late = "nothing comes in"
     words = [f"{found['feed'] or 'no feed'}: {found['coverage'] or 'no data yet'}, {late}"]
     words += [found["share"]] if found["share"] else []
     words.append(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import structlog
 
 from tapelight.app.accounts import accounts, unaccounted
@@ -21,9 +20,8 @@ from tapelight.engine import Cycle, Engine, Share, everything
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.market.quarantine import count_rulings
 from tapelight.market.view import complete_ns
-from tapelight.model.batch import Batch, size
+from tapelight.model.batch import Batch
 from tapelight.model.clock import MarketClock
-from tapelight.model.conditions import mask_of
 from tapelight.model.records import (
     CalendarChoice,
     Digest,
@@ -47,10 +45,9 @@ NS = 1_000_000_000
 CYCLE_NS = 50_000_000
 MOST_MARKS = 40
 """After a stall no more sub-second marks than this are made up for: whole seconds always."""
-LATE_BY_ITS_WORD = np.uint64(mask_of((13, 30, 32)))
-"""Sold last or out of sequence: the venue was late with these prints, not the feed."""
 LONGEST_MADE_UP_NS = 60 * NS
 """A clock set further ahead than this makes up for no marks: that time was not seen."""
+STALE_MS = 5000
 MOST_EARLY = 99
 """Records kept that come before the feed has set the clock."""
 
@@ -134,7 +131,7 @@ class Scanner:
         self._dirty = True
         if isinstance(record, Batch):
             self.taken = self.feed_counts()
-            self._measure(record)
+            self.figures.take(record, self.clock.now_ns())
             self.on_batch(record)
         elif isinstance(record, FeedState):
             self._feed_changed(record)
@@ -261,14 +258,6 @@ class Scanner:
         if isinstance(record, FeedState):
             self._feed_changed(record)
 
-    def _measure(self, batch: Batch) -> None:
-        trades = batch.trades
-        figures = self.figures
-        if trades is not None and len(trades.ts_ns):
-            in_time = (trades.conditions & LATE_BY_ITS_WORD) == 0
-            figures.lag.add_prints(self.clock.now_ns() - trades.ts_ns[in_time])
-        figures.events_in += size(batch)
-
     def _feed_changed(self, state: FeedState) -> None:
         self.feed_state = state
         self.figures.changes[state.state] += 1
@@ -303,7 +292,7 @@ class Scanner:
         if cycle.whole and self._share is everything:
             self.recording.append(Digest(ts, self.engine.digest))
         if cycle.whole:
-            self._sample(ts)
+            self.figures.second(ts, int(self.engine.table.counters[0]))
         self.recording.writer.tick()
         self.figures.signals += len(cycle.signals)
         for listener in self.listeners:
@@ -326,11 +315,6 @@ class Scanner:
         self._admit(profile)
         self._take(profile)
 
-    def _sample(self, ts: int) -> None:
-        counters = self.engine.table.counters
-        self.figures.trades.sample(ts, int(counters[0]))
-        self.figures.events.sample(ts, self.figures.events_in)
-
     def close(self) -> None:
         """Flush the journal."""
         if self.recording is not None:
@@ -341,7 +325,8 @@ class Scanner:
         engine, figures = self.engine, self.figures
         table, feed = engine.table, self.feed_state
         rows = table.live
-        age_ms = max(table.now_ns - complete_ns(table), 0) / 1e6
+        complete = complete_ns(table)
+        age_ms = max(table.now_ns - complete, 0) / 1e6 if complete else None
         ring = {"state": "closed", "detail": ""}
         closed = {**ring, "bytes": 0, "seq": 0, "run": "", "ring": ring}
         counters = counted(table)
@@ -357,14 +342,16 @@ class Scanner:
                 "detail": feed.detail if feed else "",
                 "coverage": self.coverage(),
             },
-            "label": self._label.read(engine, feed, self.coverage(), self.origin()),
+            "label": self._label.read(
+                engine, feed, self.coverage(), self.origin(), figures.lateness.seconds()
+            ),
             "events_s": round(figures.events.per_second(), 1),
             "trades_s": round(figures.trades.per_second(), 1),
             "lag_ms": figures.lag_ms(),
             "cycle_ms": figures.cycle_ms(),
-            "age_ms": round(age_ms, 1),
+            "age_ms": None if age_ms is None else round(age_ms, 1),
             "rows": table.n,
-            "stale": table.n if age_ms > 5000 else 0,
+            "stale": table.n if age_ms is None or age_ms > STALE_MS else 0,
             "gaps": figures.gaps,
             "gap_open": table.gap_since_ns > 0,
             "healed": self.healer.healed if self.healer else 0,
