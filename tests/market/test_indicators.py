@@ -123,6 +123,38 @@ def test_rows_move_each_for_itself() -> None:
         np.testing.assert_array_equal(got.values[:, i], alone)
 
 
+def test_rows_that_come_and_go_are_as_if_opened_at_once() -> None:
+    asks = tuple(map(ask, ("adx", "bb_width_pctl", "ema", "macd", "rsi", "squeeze_bars")))
+    asks += (ask("rsi", (2.0,)),)
+    draw, bank, held = np.random.default_rng(5), Bank(), set[int]()
+    tapes = [tape(seed=row, row=row) for row in range(8)]
+    count = draw.integers(0, 30, len(tapes))
+    compared = 0
+    for _ in range(60):
+        fresh = np.array([r for r in sorted(held) if draw.random() < 0.8], np.intp)
+        count[fresh] += 1
+        gone = {r for r in held if draw.random() < 0.05}
+        comes = {r for r in range(8) if r not in held and draw.random() < 0.3}
+        again = {r for r in held - gone - set(fresh.tolist()) if draw.random() < 0.1}
+        opened = np.array(sorted(comes | again), np.intp)
+        parts = [tapes[r][: count[r]] for r in opened]
+        bars = np.concatenate([np.zeros(0, CANDLE), *parts])
+        news = np.concatenate([np.zeros(0, CANDLE), *(tapes[r][count[r] - 1 :][:1] for r in fresh)])
+        dropped = np.array(sorted(gone), np.intp)
+        fresh_left = news[~np.isin(news["row"], dropped)]
+        for values in bank.reckon(
+            Work(0, 0, asks, opened, {"1m": bars}, {"1m": fresh_left}, dropped)
+        ):
+            for j, row in enumerate(values.rows):
+                alone = (
+                    last(whole(Bank(), asks, tapes[row][: count[row]])) if count[row] else np.nan
+                )
+                np.testing.assert_array_equal(values.values[:, j], alone)
+                compared += 1
+        held = (held - gone) | comes
+    assert compared > 250
+
+
 def test_a_peek_moves_nothing() -> None:
     asks, bars = (ask("rsi"), ask("macd_hist")), tape()
     bank = Bank()

@@ -5,7 +5,7 @@ and one that was moved on through them agree bit for bit. So the bank may be dro
 anew at any time, in this process or in another.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import call
@@ -72,13 +72,12 @@ class Series:
     def begin(self, places: list[tuple[int, int, int]], fields: "Fields") -> tuple[Any, list[Any]]:
         """Open the handles of rows over their bars; return which had enough, and their values.
 
-        A place is a row and where its bars begin and end.
+        A place is a row and where its bars begin and end. None of the rows has a handle.
         """
         columns = [fields.of(name, self.period) for name in self.inputs]
         warm, values = [], []
         for j, (row, begin, end) in enumerate(places):
             if end - begin < self.need:
-                self.handles.pop(row, None)
                 continue
             handle = self.open(*[column[begin:end] for column in columns])
             self.handles[row] = handle.update
@@ -145,33 +144,71 @@ class Columns:
         return self._done[name]
 
 
+class Early:
+    """Hold the bars of rows in which some series is not open yet."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._bars: dict[int, list[np.ndarray]] = {}
+        self._count: dict[int, int] = {}
+
+    def begin(self, row: int, bars: np.ndarray) -> None:
+        """Keep a row's bars, if there are too few for some series."""
+        if len(bars) < self._longest:
+            self._bars[row], self._count[row] = [bars.copy()], len(bars)
+
+    def add(self, rows: list[int], bars: np.ndarray) -> dict[int, list[int]]:
+        """Take the bar that each row has in `bars`; return which have how many by now."""
+        found: dict[int, list[int]] = {}
+        for j, row in enumerate(rows):
+            if row in self._count:
+                self._bars[row].append(bars[j : j + 1])
+                count = self._count[row] = self._count[row] + 1
+                found.setdefault(count, []).append(j)
+        return found
+
+    def of(self, rows: list[int]) -> tuple[list[tuple[int, int, int]], np.ndarray]:
+        """Return where each row's bars begin and end, and the bars of all of them."""
+        ends = np.cumsum([self._count[row] for row in rows]).tolist()
+        bars = np.concatenate([bar for row in rows for bar in self._bars[row]])
+        return list(zip(rows, [0, *ends[:-1]], ends, strict=True)), bars
+
+    def drop(self, rows: Iterable[int]) -> None:
+        """Forget rows."""
+        for row in rows:
+            if self._count.pop(row, None) is not None:
+                del self._bars[row]
+
+
 class Frame:
     """Move all series of one timeframe on."""
 
     def __init__(self, asks: tuple[Ask, ...]) -> None:
         self.asks = asks
         self.series = _series(asks)
-        self.needs = frozenset(s.need for s in self.series)
-        self.longest = max(self.needs)
-        self._early: dict[int, list[np.ndarray]] = {}
-        """Bars of rows in which some series is not open yet, one by one."""
+        self._of_need: dict[int, list[Series]] = {}
+        for series in self.series:
+            self._of_need.setdefault(series.need, []).append(series)
+        self._longest = max(self._of_need)
+        self._early = Early(self._longest)
+        self._held: set[int] = set()
 
     def reopen(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
         """Open all series of `rows` over their bars; return (asks, rows) values."""
+        self.drop(rows)
+        self._held.update(rows)
         values = np.full((len(self.asks), len(rows)), np.nan)
         begins = np.searchsorted(bars["row"], rows)
         ends = np.searchsorted(bars["row"], rows, "right")
+        most = int((ends - begins).max())
         places = list(zip(rows, begins.tolist(), ends.tolist(), strict=True))
         fields = Fields(bars)
         for series in self.series:
-            warm, opened = series.begin(places, fields)
-            if warm:
+            if series.need <= most:
+                warm, opened = series.begin(places, fields)
                 _put(values, series, warm, opened)
         for row, begin, end in places:
-            self._early.pop(row, None)
-            if end - begin < self.longest:
-                mine = bars[begin:end].copy()
-                self._early[row] = [mine[i : i + 1] for i in range(len(mine))]
+            self._early.begin(row, bars[begin:end])
         return values
 
     def move(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
@@ -182,23 +219,22 @@ class Frame:
             at, moved = series.move(rows, columns)
             if moved:
                 _put(values, series, at, moved)
-        for j, row in enumerate(rows):
-            if row in self._early:
-                self._warm(row, bars[j : j + 1], values, j)
+        self._warm(rows, bars, values)
         return values
 
-    def _warm(self, row: int, bar: np.ndarray, values: npt.NDArray[np.float64], j: int) -> None:
-        """Open the series of a row that has just as many bars as they need."""
-        mine = self._early[row]
-        mine.append(bar)
-        if len(mine) in self.needs:
-            fields = Fields(np.concatenate(mine))
-            for series in self.series:
-                if series.need == len(mine):
-                    _, opened = series.begin([(row, 0, len(mine))], fields)
-                    _put(values, series, [j], opened)
-        if len(mine) >= self.longest:
-            del self._early[row]
+    def _warm(self, rows: list[int], bars: np.ndarray, values: npt.NDArray[np.float64]) -> None:
+        """Open the series of rows that have just as many bars as they need."""
+        counts = self._early.add(rows, bars)
+        enough = {count: at for count, at in counts.items() if count in self._of_need}
+        if not enough:
+            return
+        places, early = self._early.of([rows[j] for at in enough.values() for j in at])
+        fields, begin = Fields(early), 0
+        for count, at in enough.items():
+            mine, begin = places[begin : begin + len(at)], begin + len(at)
+            for series in self._of_need[count]:
+                _put(values, series, at, series.begin(mine, fields)[1])
+        self._early.drop(rows[j] for j in enough.get(self._longest, ()))
 
     def peek(self, rows: list[int], bars: np.ndarray) -> npt.NDArray[np.float64]:
         """Return (asks, rows) values with the bar that is not closed, of rows that have one."""
@@ -217,9 +253,11 @@ class Frame:
 
     def drop(self, rows: list[int]) -> None:
         """Forget rows."""
-        for row in rows:
-            self._early.pop(row, None)
-            for series in self.series:
+        held = self._held.intersection(rows)
+        self._held -= held
+        self._early.drop(held)
+        for series in self.series:
+            for row in held:
                 series.handles.pop(row, None)
 
 

@@ -35,18 +35,13 @@ class SqueezeBars:
     def __init__(
         self, high: Floats, low: Floats, close: Floats, period: float, width: float, channel: float
     ) -> None:
-        from talib import BBANDS, KC, stream
+        from talib import stream
 
         n = int(period)
-        given: dict[str, Any] = {"timeperiod": n, "nbdevup": width, "nbdevdn": width}
-        around: dict[str, Any] = {"timeperiod": n, "atrperiod": n, "nbdev": channel}
-        upper, _, lower = BBANDS(close, **given)
-        top, _, bottom = KC(high, low, close, **around)
+        self._bands, (upper, _, lower) = stream.BBANDS.open_and_fill(close, n, width, width)
+        self._channel, (top, _, bottom) = stream.KC.open_and_fill(high, low, close, n, n, channel)
         inside = (upper < top) & (lower > bottom)
-        out = np.flatnonzero(~inside)
-        self.value = float(len(inside) - 1 - out[-1]) if len(out) else float(len(inside))
-        self._bands = stream.BBANDS(close, **given)
-        self._channel = stream.KC(high, low, close, **around)
+        self.value = float(len(inside) - 1 - inside.tobytes().rfind(b"\0"))
 
     def update(self, high: float, low: float, close: float) -> float:
         """Take a closed bar."""
@@ -71,18 +66,19 @@ class WidthPercentile:
     LEAST = 20
 
     def __init__(self, close: Floats, period: float, width: float, bars: float) -> None:
-        from talib import BBANDS, stream
+        from talib import stream
 
-        given: dict[str, Any] = {"timeperiod": int(period), "nbdevup": width, "nbdevdn": width}
-        begin = max(int(period) - 1, len(close) - int(bars))
-        upper, middle, lower = (band[begin:] for band in BBANDS(close, **given))
-        widths = np.full(len(middle), NAN)
-        np.divide(upper - lower, middle, out=widths, where=middle != 0.0)
+        n = int(period)
+        self._bands, (upper, middle, lower) = stream.BBANDS.open_and_fill(close, n, width, width)
+        begin = max(n - 1, len(close) - int(bars))
+        upper, middle, lower = upper[begin:], middle[begin:], lower[begin:]
+        if np.count_nonzero(middle) < len(middle):
+            middle = np.where(middle != 0.0, middle, NAN)
+        widths = (upper - lower) / middle
         self._widths = deque(widths.tolist(), maxlen=int(bars))
-        self._bands = stream.BBANDS(close, **given)
         self.value = NAN
         if len(widths) >= self.LEAST:
-            self.value = 100.0 * float((widths < widths[-1]).sum()) / (len(widths) - 1)
+            self.value = 100.0 * np.count_nonzero(widths < widths[-1]) / (len(widths) - 1)
 
     def update(self, close: float) -> float:
         """Take a closed bar."""
