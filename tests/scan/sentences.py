@@ -245,6 +245,10 @@ class Counts:
     slowest: str = ""
 
 
+AGAIN = 4
+"""How often an expression is timed again that took too long: on a busy machine any may."""
+
+
 class Oracle:
     """Ask DuckDB and us the same."""
 
@@ -336,16 +340,23 @@ class Oracle:
         return query
 
     def _timed(self, text: str, evaluate: Callable[[View], Any]) -> Any:
-        view = View(self.view.table)
-        view._done.update(self.view._done)
-        begin = time.process_time()
-        values = evaluate(view)
-        spent_ms = (time.process_time() - begin) * 1e3
+        values, spent_ms = self._spent(evaluate)
+        for _ in range(AGAIN):
+            if self.slow_ms is not None and spent_ms > self.slow_ms:
+                spent_ms = min(spent_ms, self._spent(evaluate)[1])
         if spent_ms > self.counts.slowest_ms:
             self.counts.slowest_ms, self.counts.slowest = spent_ms, text
         if self.slow_ms is not None and spent_ms > self.slow_ms:
             self.counts.slow.append(text)
         return values
+
+    def _spent(self, evaluate: Callable[[View], Any]) -> tuple[Any, float]:
+        """Return the values over a view that knows the columns alone, and the CPU time in ms."""
+        view = View(self.view.table)
+        view._done.update(self.view._done)
+        begin = time.process_time()
+        values = evaluate(view)
+        return values, (time.process_time() - begin) * 1e3
 
     def _same(self, kind: str, values: Any, wanted: Any) -> bool:
         if kind == "text":
