@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tapelight.app.feeds import open_feed
+from tapelight.config import Config
 from tapelight.errors import ConfigError
-from tapelight.plugins import load, names
+from tapelight.plugins import check, load, names
 
 SHIPPED = ["alpaca", "binance", "ccxt", "coinbase", "kite", "kraken", "massive"]
 LISTED = f"there are {', '.join(SHIPPED)}."
@@ -54,3 +56,16 @@ def test_a_feed_of_ones_own_by_its_dotted_path(
     module = load("feeds", "own_feeds.desk")
     assert module.open(module.Config()) == "own"
     del sys.modules["own_feeds.desk"], sys.modules["own_feeds"]
+
+
+def test_a_table_of_a_feed_that_there_is_not_is_refused() -> None:
+    check("feeds", "coinbase")
+    check("feeds", "my_package.my_feed")
+    with pytest.raises(ConfigError, match="Unknown feed 'coinbse': did you mean coinbase"):
+        open_feed(Config(feed={"coinbse": {"symbols": ["BTC-USD"]}}), "coinbase")
+
+
+def test_a_setting_of_the_wrong_type_is_told_in_the_words_of_toml() -> None:
+    with pytest.raises(ConfigError) as told:
+        open_feed(Config(feed={"coinbase": {"symbols": "BTC-USD"}}), "coinbase")
+    assert str(told.value) == ('[feed.coinbase]: [symbols] is text: give a list, as ["A", "B"].')

@@ -13,6 +13,11 @@ from tapelight.errors import ConfigError
 from tapelight.model.limits import Trade
 
 T = TypeVar("T")
+TOML = {
+    "array": 'a list, as ["A", "B"]', "str": 'text, as "A"', "int": "a whole number",
+    "float": "a number", "bool": "true or false", "object": "a table",
+}  # fmt: skip
+"""Types in the words of TOML, with how they are written."""
 AUTO = "auto"
 
 
@@ -188,11 +193,19 @@ def _fault(message: str, kind: type) -> str:
     path = re.search(r"at `\$\.?([^`]*)`", message)
     place = f"[{path[1]}] " if path and path[1] else ""
     if not unknown:
-        return f"{place}{message.partition(' - at')[0]}."
+        return f"{place}{_typed(message.partition(' - at')[0])}."
     known = _known_keys(kind)
     near = get_close_matches(unknown[1], known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
     return f"{place}unknown key {unknown[1]!r}, {hint}"
+
+
+def _typed(message: str) -> str:
+    """Return a message about a wrong type in the words of TOML."""
+    found = re.fullmatch(r"Expected `([a-z]+)(?: \| null)?`, got `([a-z]+)`", message)
+    if not found or found[1] not in TOML or found[2] not in TOML:
+        return message
+    return f"is {TOML[found[2]].partition(',')[0]}: give {TOML[found[1]]}"
 
 
 def _known_keys(kind: Any) -> list[str]:

@@ -24,15 +24,27 @@ def load(folder: str, name: str) -> ModuleType:
     """
     module = _found(folder, name)
     if module is None:
-        near = get_close_matches(name, names(folder), 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names(folder))}."
-        raise ConfigError(f"Unknown {folder[:-1]} {name!r}: {hint}")
+        raise _unknown(folder, name)
     if not _is_plugin(module):
         raise ConfigError(
             f"{name!r} is no {folder[:-1]}, it offers no Config and open: "
             f"there are {', '.join(names(folder))}."
         )
     return module
+
+
+def check(folder: str, name: str) -> None:
+    """Raise ConfigError when a folder has no module called `name`; nothing is imported."""
+    own = f"tapelight.{folder}.{name}"
+    shipped = name.isidentifier() and importlib.util.find_spec(own) is not None
+    if not shipped and "." not in name and not entry_points(group=f"tapelight.{folder}", name=name):
+        raise _unknown(folder, name)
+
+
+def _unknown(folder: str, name: str) -> ConfigError:
+    near = get_close_matches(name, names(folder), 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names(folder))}."
+    return ConfigError(f"Unknown {folder[:-1]} {name!r}: {hint}")
 
 
 def _found(folder: str, name: str) -> ModuleType | None:

@@ -3,12 +3,14 @@
 from tapelight.config import Config, convert
 from tapelight.errors import ConfigError
 from tapelight.feeds.failover import Failover
-from tapelight.plugins import load
+from tapelight.plugins import check, load
 from tapelight.ports import Feed, Poller
 
 
 def open_feed(config: Config, name: str | None = None) -> Feed:
     """Return the feed that the configuration names."""
+    for table in config.feed:
+        check("feeds", table)
     chosen = name or config.use_feed
     module = load("feeds", chosen)
     settings = convert(config.feed.get(chosen, {}), module.Config, f"[feed.{chosen}]")

@@ -112,12 +112,16 @@ def status(
     json
         One JSON object a line.
     """
-    from tapelight.app.data.status import audit, overview
+    from tapelight.app.data.status import audit, nothing, overview
     from tapelight.app.data.tell import moment
 
     folder = _folder(data, config)
     if symbol is None:
-        _tell(overview(folder), json, "{what:<10} {origin:<24} {count:>8,}  {from} .. {to}")
+        _tell(
+            list(overview(folder)) or nothing(folder),
+            json,
+            "{what:<10} {origin:<24} {count:>8,}  {from} .. {to}",
+        )
         return
     _tell(audit(folder, symbol, origin, moment(at)), json, "{what:<18} {value!s:<24} {source}")
 

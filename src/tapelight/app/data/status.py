@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -81,7 +81,8 @@ def overview(data: Path) -> Iterator[Row]:
             held = [fact for fact in facts if fact.kind == kind]
             last = max(fact.known_ns for fact in held)
             yield {"what": kind, "origin": "", "count": len(held), "from": "", "to": iso(last)}
-        yield {"what": "splits", "origin": "", "count": len(splits), "from": "", "to": ""}
+        if splits:
+            yield {"what": "splits", "origin": "", "count": len(splits), "from": "", "to": ""}
     finally:
         store.close()
 
@@ -108,13 +109,16 @@ def audit(data: Path, symbol: str, origin: str | None, at: AsOf) -> Iterator[Row
         store.close()
 
 
+def nothing(data: Path) -> NoReturn:
+    """Raise ConfigError: there is nothing to tell of."""
+    raise ConfigError(
+        f"{data} holds no reference data yet: `tapelight data pull` or `tapelight data import` "
+        "brings it."
+    )
+
+
 def _open(data: Path) -> ColdStore:
-    if not ColdStore.there(data):
-        raise ConfigError(
-            f"{data} holds no reference data yet: `tapelight data pull` or `tapelight data import` "
-            "brings it."
-        )
-    return ColdStore(data)
+    return ColdStore(data) if ColdStore.there(data) else nothing(data)
 
 
 def _of_kind(store: ColdStore, kind: str) -> Iterator[Row]:

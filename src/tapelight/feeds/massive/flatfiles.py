@@ -63,6 +63,8 @@ def is_flat_file(path: Path) -> bool:
 
 
 def _kind(header: list[str], path: Path) -> str:
+    if not any(header):
+        raise ConfigError(f"{path} is empty: download it again.")
     for kind, wanted in (("trades", TRADES), ("days", AGGREGATES)):
         if set(wanted) <= set(header):
             return kind
