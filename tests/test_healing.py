@@ -276,7 +276,7 @@ def test_a_symbol_may_have_its_first_trade_in_the_hole() -> None:
                 yield replace(record, trades=picked(record.trades, keep))
             elif isinstance(record, Snapshot):
                 keep = record.row < len(SYMBOLS) - 1
-                columns = (getattr(record, f.name)[keep] for f in fields(Snapshot)[1:])
+                columns = (getattr(record, f.name)[keep] for f in fields(Snapshot)[1:-1])
                 yield Snapshot(record.ts_recv_ns, *columns)
             elif not (isinstance(record, Halt) and record.symbol == late) and not (
                 isinstance(record, Batch) and record.bands is not None

@@ -398,6 +398,7 @@ async def test_quotes_serve_while_the_stream_is_gone() -> None:
             assert (told.feed, told.provisional) == ("kite quotes", True)
             assert "a picture a second by kite quotes" in told.detail
             await market.until(lambda m: m.row("INFY")["last"] == 1700.0)
+            assert [market.row(s)["provisional"] for s in ("INFY", "NIFTY 50")] == [0, 1]
             kite.shut = False
             await market.until(live(2))
             assert feed.counts()["connections"] >= 2

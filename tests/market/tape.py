@@ -100,11 +100,13 @@ class Tape:
     def history(self, time: str, *bars: Bar, **extra: Any) -> None:
         self.engine.apply(History(self.ns(time), self.make_bars(60, *bars, **extra)))
 
-    def snapshot(self, time: str, updated: str | None = None, **figures: float) -> None:
+    def snapshot(
+        self, time: str, updated: str | None = None, whole: bool = True, **figures: float
+    ) -> None:
         names = ("last volume open high low vwap bid ask bid_size ask_size prev_close").split()
         columns = [np.array([figures.get(name, NAN)]) for name in names]
         at = np.array([self.ns(updated or time)])
-        self.engine.apply(Snapshot(self.ns(time), np.array([0], np.int32), at, *columns))
+        self.engine.apply(Snapshot(self.ns(time), np.array([0], np.int32), at, *columns, whole=whole))
 
     def feed(self, time: str, state: str, since: str | None = None) -> None:
         hole = self.ns(since) if since else 0

@@ -5,6 +5,7 @@ import pytest
 
 from market.tape import Tape
 from tapelight.market.quarantine import HeldPrint, held_prints
+from tapelight.market.view import stale_count
 from tapelight.model.records import Reference, Snapshot
 from tapelight.model.session import NS
 
@@ -98,6 +99,23 @@ def test_a_hole_makes_rows_provisional_and_stale_until_the_snapshot() -> None:
     tape.feed("10:00:11", "live")
     tape.mark("10:00:11.5")
     assert tape.many("provisional age_ms stale hod") == [False, 0.0, False, 10.0]
+
+
+def test_a_picture_of_a_part_of_the_market_ends_a_hole_for_its_rows_alone() -> None:
+    tape = Tape("A", "B")
+    for symbol in tape.symbols:
+        tape.trade("10:00:00", 10.0, symbol=symbol)
+    tape.feed("10:00:10", "polling", since="10:00:02")
+    tape.snapshot("10:00:11", whole=False, last=10.5, volume=200.0)
+    tape.mark("10:00:11.5")
+    assert tape.many("last provisional age_ms stale", "A") == [10.5, False, 0.0, False]
+    assert tape.many("last provisional age_ms stale", "B") == [10.0, True, 9_500.0, True]
+    assert (stale_count(tape.table, 5 * NS), tape.table.gap_since_ns) == (1, tape.ns("10:00:02"))
+    tape.snapshot("10:00:12", last=10.5, volume=200.0)
+    tape.feed("10:00:12", "live")
+    tape.mark("10:00:12.5")
+    assert tape.many("provisional stale", "B") == [False, False]
+    assert stale_count(tape.table, 5 * NS) == 0
 
 
 def test_rows_that_come_in_a_hole_are_provisional_too() -> None:

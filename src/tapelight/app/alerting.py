@@ -18,7 +18,6 @@ from tapelight.app.channels import Channels
 from tapelight.config import Config
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import Rejected, Unavailable
-from tapelight.market.view import complete_ns
 from tapelight.model.alerts import BROWSER, MUTE, Alert, Level, delivery, hashed
 from tapelight.model.session import PHASES
 from tapelight.model.signals import Signal
@@ -227,7 +226,7 @@ def _moment(engine: Engine, now_ns: int) -> Moment:
 def _prices(engine: Engine, symbols: frozenset[str]) -> dict[str, float]:
     """Return the last prices that are known and not old."""
     table = engine.table
-    if table.now_ns - complete_ns(table) > STALE_NS:
+    if table.now_ns - table.complete_ns > STALE_NS:
         return {}
     found: dict[str, float] = {}
     for symbol in symbols:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from tapelight.engine import Engine
 from tapelight.market.text import Words
-from tapelight.market.view import complete_ns
+from tapelight.market.view import stale_count
 from tapelight.model.records import FeedState
 from tapelight.model.session import iso
 
@@ -33,9 +33,8 @@ class Label:
         """Return the label as of the engine's last mark; prints came `late_s` after their time."""
         table = engine.table
         provisional = int((table.live["provisional"] > 0).sum())
-        behind = table.now_ns - complete_ns(table) > STALE_NS
-        stale = table.n if behind else 0
-        live = 0 if behind else table.n - provisional
+        stale = stale_count(table, STALE_NS)
+        live = 0 if stale == table.n else table.n - provisional
         delay_min = DELAY_MIN if "delayed" in coverage else 0
         beyond_s = late_s - 60 * delay_min
         found = {

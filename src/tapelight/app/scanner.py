@@ -14,12 +14,12 @@ from tapelight.app.baselines import profile_for
 from tapelight.app.figures import Figures, counted
 from tapelight.app.frozen import State
 from tapelight.app.healing import Healer
-from tapelight.app.label import Label
+from tapelight.app.label import STALE_NS, Label
 from tapelight.app.recording import Recording
 from tapelight.engine import Cycle, Engine, Share, everything
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.market.quarantine import count_rulings
-from tapelight.market.view import complete_ns
+from tapelight.market.view import complete_ns, stale_count
 from tapelight.model.batch import Batch
 from tapelight.model.clock import MarketClock
 from tapelight.model.records import (
@@ -351,7 +351,7 @@ class Scanner:
             "cycle_ms": figures.cycle_ms(),
             "age_ms": None if age_ms is None else round(age_ms, 1),
             "rows": table.n,
-            "stale": table.n if age_ms is None or age_ms > STALE_MS else 0,
+            "stale": table.n if age_ms is None else stale_count(table, STALE_NS),
             "gaps": figures.gaps,
             "gap_open": table.gap_since_ns > 0,
             "healed": self.healer.healed if self.healer else 0,

@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.model.batch import Batch, Floats
@@ -314,7 +315,7 @@ class _Watched:
                 )
             )  # fmt: skip
         if picture is not None:
-            self._sink.put(picture)
+            self._sink.put(replace(picture, whole=False))
             if not state.heals:
                 self._sink.alive(picture.ts_recv_ns)
 

@@ -24,7 +24,8 @@ Rows = npt.NDArray[np.int32]
 def take_snapshot(table: Table, snap: Snapshot) -> None:
     """Let the snapshot close an open hole; a row that missed volume no longer knows its whole day.
 
-    A hole whose trades are being fetched stays open until they are there.
+    A hole whose trades are being fetched stays open until they are there; one that a part of the
+    market tells of stays open for the others.
     """
     table.enter_session(snap.ts_recv_ns)
     session = table.session
@@ -39,8 +40,17 @@ def take_snapshot(table: Table, snap: Snapshot) -> None:
     _take_day(live, snap, fresh, session.phase(snap.ts_recv_ns))
     touch_all(live, snap.row, table.counters, table.spill)
     if not table.healing:
+        _end_hole(table, snap)
+
+
+def _end_hole(table: Table, snap: Snapshot) -> None:
+    """Let the snapshot's rows be sound again; the others too where it tells of all."""
+    live = table.live
+    if snap.whole:
         table.gap_since_ns = 0
         live["provisional"] &= 0xFF ^ GAP
+    else:
+        live["provisional"][snap.row] &= 0xFF ^ GAP
 
 
 def _take_quotes(live: np.ndarray, snap: Snapshot) -> None:

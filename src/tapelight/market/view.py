@@ -15,7 +15,7 @@ from tapelight.market.candles import Candles
 from tapelight.market.column import Column, Values, columns
 from tapelight.market.indicators import Ask
 from tapelight.market.newsroom import Newsroom
-from tapelight.market.row import ROW
+from tapelight.market.row import GAP, ROW
 from tapelight.market.table import Table
 from tapelight.market.text import Text
 from tapelight.market.tier import THREE, TWO
@@ -42,6 +42,8 @@ class Moment:
     session: Session | None
     phase: int
     complete_ns: int
+    hole_ns: int
+    """The same for the rows of an open hole."""
     minutes_seen: int
     date: str
 
@@ -65,6 +67,15 @@ def complete_ns(table: Table) -> int:
     return min(table.complete_ns, gap_ns) if gap_ns else table.complete_ns
 
 
+def stale_count(table: Table, after_ns: int) -> int:
+    """Return how many rows are older than `after_ns`: those of an open hole, or all."""
+    if table.now_ns - table.complete_ns > after_ns:
+        return table.n
+    if table.now_ns - complete_ns(table) <= after_ns:
+        return 0
+    return int(((table.live["provisional"] & GAP) > 0).sum())
+
+
 class View:
     """Give columns by name for `rows` of the table (all, when None)."""
 
@@ -84,6 +95,7 @@ class View:
             table.now_ns,
             session,
             table.phase(),
+            table.complete_ns,
             complete_ns(table),
             table.minutes_seen,
             session.date.isoformat() if session else "",

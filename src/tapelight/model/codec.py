@@ -33,6 +33,8 @@ MESSAGE, BATCH, SNAPSHOT, HISTORY, PROFILE, CHAIN, HEALED = range(7)
 _PARTS: tuple[type, ...] = (Trades, Quotes, Bars, Bands)
 _CHAIN_HEAD = 3
 """Fields of a chain before its columns: time, symbol, spot."""
+PART = b"\0"
+"""Behind the columns of a snapshot that tells of a part of the market; nothing: of the whole."""
 _PART_NAMES = ("trades", "quotes", "bars", "bands")
 
 _encoder = msgspec.msgpack.Encoder()
@@ -45,7 +47,7 @@ def encode(record: Record) -> bytes:
         case Batch():
             return _encode_batch(record)
         case Snapshot():
-            return bytes([SNAPSHOT]) + _I64.pack(record.ts_recv_ns) + _columns(record, 1)
+            return bytes([SNAPSHOT]) + _I64.pack(record.ts_recv_ns) + _picture(record)
         case History():
             return bytes([HISTORY]) + _I64.pack(record.ts_recv_ns) + _columns(record.bars)
         case Profile():
@@ -81,7 +83,8 @@ def _decode(data: memoryview) -> Record:
     ts = _I64.unpack_from(body)[0]
     rest = body[8:]
     if kind == SNAPSHOT:
-        return Snapshot(ts, *_unpack_all(rest, len(fields(Snapshot)) - 1)[0])
+        columns, rest = _unpack_all(rest, len(fields(Snapshot)) - 2)
+        return Snapshot(ts, *columns, whole=rest != PART)
     if kind == HISTORY:
         return History(ts, Bars(*_unpack_all(rest, len(fields(Bars)))[0]))
     if kind == CHAIN:
@@ -93,6 +96,12 @@ def _decode(data: memoryview) -> Record:
     if kind != BATCH:
         raise ValueError(f"unknown kind {kind}")
     return _decode_batch(ts, rest)
+
+
+def _picture(snapshot: Snapshot) -> bytes:
+    """Return the columns of a snapshot; one of a part of the market says so behind them."""
+    columns = (pack(getattr(snapshot, f.name)) for f in fields(snapshot)[1:-1])
+    return b"".join(columns) + (b"" if snapshot.whole else PART)
 
 
 def _chain(chain: Chain) -> bytes:

@@ -1,6 +1,6 @@
 """Everything that may enter the engine: the records of the journal, in one ordered stream."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -296,6 +296,8 @@ class Snapshot:
     bid_size: Floats
     ask_size: Floats
     prev_close: Floats
+    whole: bool = field(default=True, kw_only=True)
+    """Whether it tells of all that the feed follows: then it ends a hole, else in its rows alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tapelight.market.column import Column, Flags, column
+from tapelight.market.row import GAP
 from tapelight.market.text import Text
 from tapelight.market.view import Moment, Ref, State
 
@@ -60,8 +61,9 @@ def feed(ref: Ref) -> Text:
 @column(unit="ms")
 def age_ms(state: State, moment: Moment) -> Column:
     """Return the data age: market time less the time up to which the feed is known complete."""
-    age = max(moment.now_ns - moment.complete_ns, 0) / 1e6
-    return np.full(len(state["last"]), age)
+    holed = (state["provisional"] & GAP) > 0
+    age_ns = moment.now_ns - np.where(holed, moment.hole_ns, moment.complete_ns)
+    return np.maximum(age_ns, 0) / 1e6
 
 
 @column(unit="s", moves=True)
@@ -70,7 +72,7 @@ def quiet_s(state: State) -> Column:
     return state.ns("print_ns")
 
 
-@column(kind="flag", moves=False)  # of all rows at once, and a stale row makes no signal
+@column(kind="flag", moves=False)  # a stale row makes no signal
 def stale(age_ms: Column) -> Flags:
     """Tell whether the data age is above 5 s: such a row makes no signal."""
     return age_ms > STALE_MS
