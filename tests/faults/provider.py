@@ -55,7 +55,7 @@ class Provider:
     down: bool = False
     """New connections are cut at once."""
     rest_fault: str = ""
-    """429 or 500: what REST answers; slow: only after three seconds."""
+    """429 or 500: what REST answers; slow: only after three seconds; hole: nothing at all."""
     open: int = 0
     most_open: int = 0
     connections: int = 0
@@ -238,6 +238,8 @@ class Rest(asyncio.Protocol):
         provider = self._provider
         if provider.rest_fault in ("429", "500"):
             self._send(int(provider.rest_fault), {"status": "ERROR"})
+        elif provider.rest_fault == "hole":
+            pass
         elif provider.rest_fault == "slow":
             loop = asyncio.get_running_loop()
             loop.call_later(3.0, lambda: self._send(*provider.answer(path)))

@@ -6,10 +6,45 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faults.trial import KINDS, Market, Verdict, fault_of, run, trial
+from faults.trial import (
+    BEGIN_MS,
+    EQUAL,
+    KINDS,
+    NS,
+    SECONDS,
+    Fault,
+    Market,
+    Seen,
+    Verdict,
+    fault_of,
+    market_of,
+    run,
+    trial,
+    unbroken,
+)
 
 FIRST = {kind: next(s for s in range(100) if fault_of(s).kind == kind) for kind in KINDS}
 HOUR_S = 3600
+
+
+def whole_in_the_end(fault: Fault, seconds: float = SECONDS) -> Seen:
+    """Break a run; return what it showed once its last figures equal those of the unbroken one."""
+    market = market_of(0)
+    with tempfile.TemporaryDirectory() as folder:
+        seen = run(market, fault, 0, Path(folder), seconds=seconds)
+    whole, last = unbroken(0), max(seen.rows)
+    for name in EQUAL:
+        assert np.array_equal(seen.rows[last][name], whole.rows[last][name], equal_nan=True), name
+    return seen
+
+
+def test_a_stream_that_is_mute_from_its_first_connection_is_found() -> None:
+    seen = whole_in_the_end(Fault("mute", 0.0, 30.0))
+    gaps = [s.ts_ns for s in seen.states if s.state == "gap"]
+    assert gaps[0] / NS - BEGIN_MS / 1000 < 17.0, "15 s where nothing is known of the stream yet"
+    assert seen.counts["mute"] >= 2, "those that follow are mute too"
+    assert len(seen.pictures_ns) >= 8, "a picture a second serves between the tries"
+    assert seen.live_while_behind == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -106,6 +106,8 @@ class Fault:
     at_s: float
     lasts_s: float
     rest: str = ""
+    rest_after_s: float = 0.0
+    """How long REST stays so once the stream is sound again."""
 
 
 def fault_of(seed: int) -> Fault:
@@ -274,11 +276,14 @@ async def _break(provider: Provider, fault: Fault, seen: Seen) -> None:
     _stop(provider, fault.kind)
     await asyncio.sleep(fault.lasts_s)
     provider.mute = provider.down = False
-    provider.rest_fault = ""
+    if not fault.rest_after_s:
+        provider.rest_fault = ""
     seen.recovered_ns = round(provider.now_ms()) * MS
     await provider.subscribed()
     seen.back_ns = round(provider.now_ms()) * MS
-    await asyncio.sleep(AFTER_S)
+    await asyncio.sleep(fault.rest_after_s)
+    provider.rest_fault = ""
+    await asyncio.sleep(AFTER_S + 2.5 * fault.rest_after_s)
 
 
 def _stop(provider: Provider, kind: str) -> None:

@@ -62,6 +62,17 @@ def test_before_any_data_nothing_is_usual() -> None:
     assert Pulse(0.0).limit_s() == 15.0
 
 
+def test_a_stream_of_which_nothing_is_known_is_asked_about_soon_once_prints_are_proven() -> None:
+    pulse = Pulse(0.0)
+    pulse.busy()
+    pulse.begin(20.0)
+    assert pulse.limit_s() == 1.0
+    pulse.quiet(23.0)
+    assert pulse.limit_s() == 6.0
+    pulse.fed(24.0)
+    assert pulse.limit_s() == 15.0
+
+
 def test_the_configuration_names_who_serves() -> None:
     feed = open_feed(Config(feed=MASSIVE, fallback="massive"))
     assert isinstance(feed, Failover)

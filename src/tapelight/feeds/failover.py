@@ -55,11 +55,13 @@ class Pulse:
         """The silence after which the poller was last asked in vain."""
         self._fresh = True
         """Whether the connection has brought nothing yet: what it waits for then is no silence."""
+        self._busy = False
+        """Whether the market trades, though the stream has not brought a print since that was told."""
 
     def fed(self, now_s: float) -> None:
         """Note that data came."""
         silence = now_s - self._last_s
-        self._last_s, self._asked_s = now_s, 0.0
+        self._last_s, self._asked_s, self._busy = now_s, 0.0, False
         if self._fresh:
             self._fresh = False
             return
@@ -71,7 +73,8 @@ class Pulse:
 
     def limit_s(self) -> float:
         """Return the silence that is unusual; after an answer that nothing trades, twice as much."""
-        longest = self._silences[0][1] if self._silences else LONGEST_S
+        unknown_s = 0.0 if self._busy else LONGEST_S
+        longest = self._silences[0][1] if self._silences else unknown_s
         usual = min(max(USUAL * longest, SHORTEST_S), LONGEST_S)
         return max(usual, 2.0 * self._asked_s)
 
@@ -86,6 +89,10 @@ class Pulse:
     def quiet(self, now_s: float) -> None:
         """Note that the market itself is silent."""
         self._asked_s = now_s - self._last_s
+
+    def busy(self) -> None:
+        """Note that the market trades: where nothing is known of the stream, it is asked soon."""
+        self._busy = True
 
 
 class Failover:
@@ -182,6 +189,7 @@ class Failover:
         watched.at_once = True
         why = "The stream brings nothing, and nobody answers whether the market is silent."
         if answered:
+            pulse.busy()
             why = f"The stream brings nothing, though there are prints of {iso(newest_ns)}."
         if isinstance(self._primary, Reconnects):
             self._primary.reconnect(why)
@@ -223,7 +231,7 @@ class _Watched:
         self.clock: MarketClock = sink.clock
         self.pulse = Pulse(_now_s())
         self.data_ns = 0
-        """Market time of the last batch."""
+        """Market time of the last prints, or since when the stream stands."""
         self.at_once = False
         """Whether the next break is replaced without waiting."""
         self.replaced = False
@@ -239,11 +247,16 @@ class _Watched:
     def put(self, record: Record) -> None:
         """Pass a record on; while pictures serve, tries to connect again are not told."""
         if isinstance(record, Batch):
-            self.data_ns = self.clock.now_ns()
-            self.pulse.fed(_now_s())
+            self.heard(record)
         elif isinstance(record, FeedState) and self._note(record):
             return
         self._sink.put(record)
+
+    def heard(self, batch: Batch) -> None:
+        """Note that prints came: quotes alone do not prove that trades still do."""
+        if batch.trades is not None or batch.bars is not None:
+            self.data_ns = self.clock.now_ns()
+            self.pulse.fed(_now_s())
 
     def alive(self, complete_ns: int) -> None:
         """Pass on up to when the stream is complete."""
@@ -262,14 +275,17 @@ class _Watched:
         was, self._state = self._state, state
         if _delivers(state) != (was is not None and _delivers(was)):
             self._since_s = _now_s()
-        if _delivers(state):
-            self._lived = True
-            self._said = ""
-            self.back.set()
-            if self.data_ns:
-                self.data_ns = self.clock.now_ns()
-            self.pulse.begin(_now_s())
+            if _delivers(state):
+                self._begin()
         return self.replaced and not _delivers(state) and state.state != "closed"
+
+    def _begin(self) -> None:
+        """Note that another stream stands: what it has to bring is newer than now."""
+        self._lived = True
+        self._said = ""
+        self.back.set()
+        self.data_ns = self.clock.now_ns()
+        self.pulse.begin(_now_s())
 
     def is_gone(self) -> bool:
         """Tell whether the stream, once there, is to be replaced."""
@@ -286,7 +302,7 @@ class _Watched:
 
     def is_silent(self) -> bool:
         """Tell whether a stream that should bring data has been mute for unusually long."""
-        if self._state is None or not _delivers(self._state) or not self.data_ns:
+        if self._state is None or not _delivers(self._state):
             return False
         if self.clock.rate <= 0 or self._closed():
             self.pulse.begin(_now_s())
