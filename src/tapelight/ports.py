@@ -16,7 +16,7 @@ from tapelight.model.signals import Signal
 
 if TYPE_CHECKING:
     # They bring NumPy, which the trader's process does without.
-    from tapelight.model.batch import Floats
+    from tapelight.model.batch import Batch, Floats
     from tapelight.model.past import DayBars, Told
     from tapelight.model.records import Record, Snapshot
     from tapelight.model.universe import Universe
@@ -47,6 +47,13 @@ class Sink(Protocol):
 
     def raw(self, frames: Sequence[bytes]) -> None:
         """Keep frames as they came, for a while: the bytes are not copied, nor changed later."""
+
+
+@runtime_checkable
+class Hears(Protocol):
+    """A sink that wants to know of a batch at once, though it waits for a snapshot before it is put."""
+
+    def heard(self, batch: Batch) -> None: ...
 
 
 class Feed(Protocol):

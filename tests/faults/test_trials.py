@@ -38,6 +38,14 @@ def whole_in_the_end(fault: Fault, seconds: float = SECONDS) -> Seen:
     return seen
 
 
+def test_rest_that_does_not_answer_cuts_no_sound_stream() -> None:
+    seen = whole_in_the_end(Fault("cut", 5.0, 0.5, rest="hole", rest_after_s=26.0))
+    live = [s.ts_ns for s in seen.states if s.state == "live" and "snapshot took" in s.detail]
+    after = [s.state for s in seen.states if s.ts_ns > live[0]]
+    assert after == ["healing", "live", "closed"]
+    assert seen.counts["mute"] == 0
+
+
 def test_a_stream_that_is_mute_from_its_first_connection_is_found() -> None:
     seen = whole_in_the_end(Fault("mute", 0.0, 30.0))
     gaps = [s.ts_ns for s in seen.states if s.state == "gap"]

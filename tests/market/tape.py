@@ -106,7 +106,9 @@ class Tape:
         names = ("last volume open high low vwap bid ask bid_size ask_size prev_close").split()
         columns = [np.array([figures.get(name, NAN)]) for name in names]
         at = np.array([self.ns(updated or time)])
-        self.engine.apply(Snapshot(self.ns(time), np.array([0], np.int32), at, *columns, whole=whole))
+        self.engine.apply(
+            Snapshot(self.ns(time), np.array([0], np.int32), at, *columns, whole=whole)
+        )
 
     def feed(self, time: str, state: str, since: str | None = None) -> None:
         hole = self.ns(since) if since else 0

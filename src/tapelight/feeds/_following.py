@@ -14,6 +14,8 @@ P = TypeVar("P")
 GROWTH = 1.5
 AGAIN_MOST_S = 30.0
 """After a snapshot that failed, while the stream goes on: half as long again each time."""
+LONGER, LEAST_HOLD_S = 2.0, 1.0
+"""So many times as long as the one before a snapshot may take for which the stream is held."""
 
 
 class Line(Protocol):
@@ -55,10 +57,10 @@ async def follow(
     """Read on while the snapshot is fetched; put it, then what was held; read on for good.
 
     A snapshot may take `limit_s`; one that fails is asked for again after `again_s`, while the
-    stream is live without it.
+    stream is live without it, and held only once the service has proved that it answers.
     """
     async with beside() as tasks:
-        first = _picture(course, stream, line, limit_s, 0.0)
+        first = _picture(course, stream, line, limit_s)
         asked: asyncio.Task[P | str] | None = tasks.create_task(first, name="snapshot")
         while True:
             await line.read()
@@ -66,7 +68,7 @@ async def follow(
                 continue
             found, asked = asked.result(), None
             if isinstance(found, str):
-                again = _picture(course, stream, line, limit_s, again_s)
+                again = _again(course, stream, line, limit_s, again_s)
                 asked = tasks.create_task(again, name="snapshot again")
                 again_s = min(GROWTH * again_s, AGAIN_MOST_S)
                 line.held.release()
@@ -84,18 +86,35 @@ async def follow(
                 course.say_live("")
 
 
-async def _picture(
+async def _picture(course: Course[P], stream: Stream, line: Line, limit_s: float) -> P | str:
+    """Return the day so far, or in words why there is none; the line holds meanwhile."""
+    line.held.hold()
+    try:
+        return await _asked(course, limit_s)
+    finally:
+        stream.wake()
+
+
+async def _again(
     course: Course[P], stream: Stream, line: Line, limit_s: float, after_s: float
 ) -> P | str:
-    """Return the day so far, or in words why there is none; the line holds meanwhile."""
+    """Ask until the service answers while the stream goes on; then hold for a little longer."""
+    now_s = asyncio.get_running_loop().time
     await asyncio.sleep(after_s)
-    line.held.hold()
+    began_s = now_s()
+    proof = await _asked(course, limit_s)
+    if isinstance(proof, str):
+        stream.wake()
+        return proof
+    usual_s = LONGER * (now_s() - began_s) + LEAST_HOLD_S
+    return await _picture(course, stream, line, min(usual_s, limit_s))
+
+
+async def _asked(course: Course[P], limit_s: float) -> P | str:
     try:
         async with asyncio.timeout(limit_s):
             return await course.picture()
     except TimeoutError:
-        return f"the snapshot took over {limit_s:g} s"
+        return f"the snapshot took over {limit_s:.3g} s"
     except (Unavailable, Rejected) as error:
         return f"no snapshot: {error}"
-    finally:
-        stream.wake()

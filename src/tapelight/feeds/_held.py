@@ -5,7 +5,7 @@ from dataclasses import replace
 from tapelight.errors import Unavailable
 from tapelight.model.batch import Batch, size
 from tapelight.model.records import Record
-from tapelight.ports import Sink
+from tapelight.ports import Hears, Sink
 
 MOST_EVENTS = 3_000_000
 """Kept while a snapshot is on its way, some 150 MB; beyond, connect anew."""
@@ -27,7 +27,10 @@ class Held:
             self._sink.put(record)
             return
         self._records.append(record)
-        self.events += size(record) if isinstance(record, Batch) else 0
+        if isinstance(record, Batch):
+            self.events += size(record)
+            if isinstance(self._sink, Hears):
+                self._sink.heard(record)
         if self.events > MOST_EVENTS:
             raise Unavailable(
                 "The snapshot took so long that the stream ran over; connecting anew."
