@@ -47,7 +47,6 @@ MOST_MARKS = 40
 """After a stall no more sub-second marks than this are made up for: whole seconds always."""
 LONGEST_MADE_UP_NS = 60 * NS
 """A clock set further ahead than this makes up for no marks: that time was not seen."""
-STALE_MS = 5000
 MOST_EARLY = 99
 """Records kept that come before the feed has set the clock."""
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from tapelight.errors import Rejected, Unavailable
+from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.model.batch import Batch, Floats
 from tapelight.model.clock import MarketClock
 from tapelight.model.records import FeedState, Record, Snapshot
@@ -55,6 +55,8 @@ class Pulse:
         """The silence after which the poller was last asked in vain."""
         self._fresh = True
         """Whether the connection has brought nothing yet: what it waits for then is no silence."""
+        self._wait_s = 0.0
+        """Until when nobody is asked, after a question without an answer."""
         self._busy = False
         """Whether the market trades, though the stream has not brought a print since that was told."""
 
@@ -82,6 +84,10 @@ class Pulse:
         """Tell whether the silence is `times` an unusual one by now."""
         return now_s - self._last_s > times * self.limit_s()
 
+    def due(self, now_s: float) -> bool:
+        """Tell whether somebody is to be asked about the silence."""
+        return now_s >= self._wait_s and self.overdue(now_s)
+
     def begin(self, now_s: float) -> None:
         """Begin to count anew: another connection stands; what is usual stays so."""
         self._last_s, self._asked_s, self._fresh = now_s, 0.0, True
@@ -89,6 +95,10 @@ class Pulse:
     def quiet(self, now_s: float) -> None:
         """Note that the market itself is silent."""
         self._asked_s = now_s - self._last_s
+
+    def unanswered(self, now_s: float) -> None:
+        """Note that nobody answered: the next question waits, but not beyond what is proof enough."""
+        self._wait_s = now_s + min(POLL_S, (UNDOUBTED - 1.0) * self.limit_s())
 
     def busy(self) -> None:
         """Note that the market trades: where nothing is known of the stream, it is asked soon."""
@@ -104,6 +114,10 @@ class Failover:
         self._primary = primary
         self._secondary = secondary
         self._counts = {"switches": 0, "switches_back": 0, "polls": 0, "polls_failed": 0, "mute": 0}
+        self._asked = False
+        """Whether the poller was asked before: what its settings lack is told at the start."""
+        self._fault = ""
+        """What the poller's settings lack by now."""
         if isinstance(primary, Reconnects):
             primary.watched = True
 
@@ -168,6 +182,8 @@ class Failover:
         """Look after the stream until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
+            if watched.lived and not self._asked:
+                await self._poll(watched)
             if watched.is_gone():
                 await self._serve(watched)
             elif watched.is_silent():
@@ -184,6 +200,10 @@ class Failover:
             pulse.quiet(_now_s())
             return
         if not answered and not pulse.overdue(_now_s(), UNDOUBTED):
+            pulse.unanswered(_now_s())
+            return
+        pulse.quiet(_now_s())  # what can't be helped is not asked about in a loop
+        if not isinstance(self._primary, Reconnects):
             return
         self._counts["mute"] += 1
         watched.at_once = True
@@ -191,8 +211,7 @@ class Failover:
         if answered:
             pulse.busy()
             why = f"The stream brings nothing, though there are prints of {iso(newest_ns)}."
-        if isinstance(self._primary, Reconnects):
-            self._primary.reconnect(why)
+        self._primary.reconnect(why)
 
     async def _serve(self, watched: "_Watched") -> None:
         """Bring a picture a second until the stream is back."""
@@ -203,7 +222,7 @@ class Failover:
             picture = await self._poll(watched)
             if not watched.is_gone():
                 break
-            watched.tell_serving(self._secondary.name, picture)
+            watched.tell_serving(self._secondary.name, picture, self._fault)
             watched.back.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(began_s + POLL_S - _now_s()):
@@ -212,13 +231,20 @@ class Failover:
         self._counts["switches_back"] += 1
 
     async def _poll(self, watched: "_Watched", limit_s: float = POLL_LIMIT_S) -> Snapshot | None:
+        """Return a picture, None where none is to be had; raises ConfigError at the first time."""
+        first, self._asked, self._fault = not self._asked, True, ""
         self._counts["polls"] += 1
         try:
             async with asyncio.timeout(limit_s):
                 return await self._secondary.poll(watched)
+        except ConfigError as error:
+            if first:
+                raise
+            self._fault = str(error)
         except (Unavailable, Rejected, TimeoutError):
-            self._counts["polls_failed"] += 1
-            return None
+            pass
+        self._counts["polls_failed"] += 1
+        return None
 
 
 class _Watched:
@@ -239,7 +265,8 @@ class _Watched:
         self._state: FeedState | None = None
         self._since_s = _now_s()
         """When the state began."""
-        self._lived = False
+        self.lived = False
+        """Whether the stream has been there."""
         self._said = ""
         self.back = asyncio.Event()
         """Set when the stream delivers again."""
@@ -281,7 +308,7 @@ class _Watched:
 
     def _begin(self) -> None:
         """Note that another stream stands: what it has to bring is newer than now."""
-        self._lived = True
+        self.lived = True
         self._said = ""
         self.back.set()
         self.data_ns = self.clock.now_ns()
@@ -292,7 +319,7 @@ class _Watched:
         if self._state is None or self._state.state == "closed":
             return False
         held_s = _now_s() - self._since_s
-        if not self._lived:
+        if not self.lived:
             return held_s > START_S
         if _delivers(self._state):
             if held_s > STABLE_S:
@@ -307,12 +334,12 @@ class _Watched:
         if self.clock.rate <= 0 or self._closed():
             self.pulse.begin(_now_s())
             return False
-        return self.pulse.overdue(_now_s())
+        return self.pulse.due(_now_s())
 
     def _closed(self) -> bool:
         return session_at(self._calendar, self.clock.now_ns()) is None
 
-    def tell_serving(self, name: str, picture: Snapshot | None) -> None:
+    def tell_serving(self, name: str, picture: Snapshot | None, fault: str) -> None:
         """Put a picture, after saying that pictures serve; without one say that nothing does."""
         state = self._state
         assert state is not None
@@ -320,6 +347,7 @@ class _Watched:
         words = f"the stream is gone{since}: a picture a second by {name}"
         if picture is None:
             words = f"the stream is gone{since}, and {name} does not answer"
+            words = f"{words}: {fault}" if fault else words
         if words != self._said:
             self._said, self.at_once = words, True
             now_ns = self.clock.now_ns()

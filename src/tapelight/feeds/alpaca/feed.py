@@ -9,7 +9,7 @@ from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._following import follow
 from tapelight.feeds._standing import BEFORE_NS, Standing, traded_since
 from tapelight.feeds._timing import Timing
-from tapelight.feeds._websocket import Backoff, Stream, open_stream
+from tapelight.feeds._websocket import Backoff, Silent, Stream, open_stream
 from tapelight.feeds.alpaca.almanac import Almanac
 from tapelight.feeds.alpaca.config import FEEDS, TEST_SYMBOL, AlpacaConfig, check
 from tapelight.feeds.alpaca.decode import Decoder
@@ -84,6 +84,11 @@ class AlpacaFeed:
     def owns(self) -> str:
         """Return the stream's address and the key, which allows one connection."""
         return f"{self._config.url} {self._config.key}"
+
+    def reconnect(self, why: str) -> None:
+        """Drop the connection and open another; the hole begins with the last frame."""
+        if self._stream is not None:
+            self._stream.ended(Silent(why))
 
     def counts(self) -> Mapping[str, int]:
         """Return the running totals of events, rejects, requests and connections."""
