@@ -15,6 +15,9 @@ lock() {
 lock requirements/uv.txt --group uv ${1+"$1"}
 lock requirements/build.txt --group build ${1+"$1"}
 lock requirements/base.txt pyproject.toml ${1+"$1"}
+# The image's: base with the clients of the roles' services.
+lock requirements/image.txt pyproject.toml --extra redis --extra rabbitmq --extra postgres \
+    --constraints requirements/base.txt ${1+"$1"}
 lock requirements/dev.txt pyproject.toml --group dev --constraints requirements/base.txt ${1+"$1"}
 
 if grep -nE 'https?://|file:|^-|/opt/' requirements/*.txt; then

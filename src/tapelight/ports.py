@@ -549,12 +549,14 @@ class QueueLimits:
     """Bound a queue; 0 is no bound.
 
     Older messages than `age_s`, and the oldest beyond `length`, are lost and told; a message that
-    was handed back `tries` times is put into quarantine.
+    was handed back `tries` times is put into quarantine. A `shared` queue has many consumers at once,
+    each message for one of them: a consumer that is stopped holds up a part alone.
     """
 
     age_s: float = 0.0
     length: int = 0
     tries: int = 0
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from packaging.requirements import Requirement
 
 from architecture import rules
 
-FILES = ("base", "dev", "build", "uv")
+FILES = ("base", "image", "dev", "build", "uv")
+CLIENTS = ("redis", "rabbitmq", "postgres")
+"""The extras that the image has."""
 PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;\\]+)")
 GROUPS = {"dev": "dev", "build": "build", "uv": "uv"}
 
@@ -26,7 +28,10 @@ def pins(name: str) -> dict[str, str]:
 def wanted(name: str) -> list[Requirement]:
     """Return what pyproject.toml asks for in a locked file."""
     project = tomllib.loads((rules.ROOT / "pyproject.toml").read_text())
-    asked = list(project["project"]["dependencies"]) if name in {"base", "dev"} else []
+    asked = list(project["project"]["dependencies"]) if name in {"base", "image", "dev"} else []
+    if name == "image":
+        extras = project["project"]["optional-dependencies"]
+        asked += [line for extra in CLIENTS for line in extras[extra]]
     if name in GROUPS:
         asked += project["dependency-groups"][GROUPS[name]]
     return [Requirement(line) for line in asked]
@@ -56,7 +61,8 @@ def test_the_lock_keeps_what_pyproject_asks_for(name: str) -> None:
 
 def test_tests_run_against_the_versions_that_users_get() -> None:
     dev = pins("dev")
-    assert {name: dev.get(name) for name in pins("base")} == pins("base")
+    for users in ("base", "image"):
+        assert {name: dev.get(name) for name in pins(users)} == pins(users)
 
 
 def test_the_dashboards_lock_names_no_registry() -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from architecture import rules
+from roles.town import COMMANDS
 from tapelight.cli import app
 from tapelight.commands.options import data_folder
 from tapelight.config import load
@@ -18,6 +19,8 @@ from tapelight.errors import ConfigError
 DEPLOY = rules.ROOT / "deploy"
 CONTAINERFILE = (DEPLOY / "Containerfile").read_text("utf-8")
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+ROLES = yaml.safe_load((DEPLOY / "scale-out.yaml").read_text("utf-8"))
+STACKS = [(stack, name) for stack in (COMPOSE, ROLES) for name in stack["services"]]
 K8S = DEPLOY / "k8s"
 MANIFESTS = sorted(path.name for path in K8S.glob("*.yaml") if path.name != "kustomization.yaml")
 SECRET = re.compile(r"(?i)(password|api_key|secret|token)\s*[:=]\s*[\"']?([^\"'\s$]+)")
@@ -69,9 +72,33 @@ def test_every_command_line_of_the_containers_is_one_of_the_program() -> None:
     assert known(image) == "run"
 
 
-@pytest.mark.parametrize("name", COMPOSE["services"])
-def test_a_service_of_the_stack_is_hardened_and_bounded(name: str) -> None:
-    service = COMPOSE["services"][name]
+@pytest.mark.parametrize("role", COMMANDS)
+def test_the_command_line_of_a_role_is_the_one_that_the_tests_run(role: str) -> None:
+    found = [
+        service["command"]
+        for name, service in ROLES["services"].items()
+        if name.split("-")[0] == role
+    ]
+    assert found
+    assert all(command == COMMANDS[role] for command in found)
+    assert known(COMMANDS[role]) == "run"
+
+
+def test_the_roles_have_a_worker_for_each_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASSIVE_API_KEY", "TAPELIGHT_RABBITMQ", "TAPELIGHT_REDIS", "TAPELIGHT_POSTGRES"):
+        monkeypatch.setenv(name, f"of {name}")
+    config = load(DEPLOY / "scale-out.toml")
+    workers = [name for name in ROLES["services"] if name.startswith("scan-")]
+    assert config.scale_out.shares == len(workers)
+    assert config.scale_out.redis == "of TAPELIGHT_REDIS"
+    used = [v.split(":")[0] for s in ROLES["services"].values() for v in s["volumes"]]
+    own = [volume for volume in used if not volume.startswith(".")]
+    assert {volume for volume in own if own.count(volume) > 1} == {"web"}, "two share a journal"
+
+
+@pytest.mark.parametrize(("stack", "name"), STACKS, ids=[name for _, name in STACKS])
+def test_a_service_of_the_stack_is_hardened_and_bounded(stack: Any, name: str) -> None:
+    service = stack["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -86,7 +113,7 @@ def test_a_service_of_the_stack_is_hardened_and_bounded(name: str) -> None:
         if source.startswith("."):
             assert (DEPLOY / source).exists(), source
         else:
-            assert source in COMPOSE["volumes"]
+            assert source in stack["volumes"]
 
 
 def test_prometheus_asks_the_listeners_that_the_configuration_opens(

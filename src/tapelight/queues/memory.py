@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from tapelight.ports import Lost, Message, QueueLimits
@@ -42,7 +43,7 @@ class MemoryQueue:
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield messages; what the consumer had not dealt with when it went comes again."""
-        async with self._consumer:
+        async with nullcontext() if self._limits.shared else self._consumer:
             mine: set[int] = set()
             try:
                 while True:

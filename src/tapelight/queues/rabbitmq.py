@@ -169,7 +169,7 @@ class RabbitQueue:
     def _bounds(self) -> dict[str, Any]:
         limits = self._limits
         bounds: dict[str, Any] = {
-            "x-single-active-consumer": True,
+            "x-single-active-consumer": not limits.shared,
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": f"{self.name}.dead",
         }

@@ -15,7 +15,7 @@ from tapelight.app.roles.follower import Follower
 from tapelight.app.roles.hotboards import STATUS
 from tapelight.app.roles.senders import Senders
 from tapelight.app.roles.services import Services, lock, nothing
-from tapelight.app.roles.tenure import Tenure, owner_of
+from tapelight.app.roles.tenure import Tenure, mark_of, owner_of
 from tapelight.app.run import Parts, assemble, serve_headless
 from tapelight.config import Config
 from tapelight.engine import Cycle
@@ -75,7 +75,7 @@ def _taken_up(parts: Parts) -> int:
 
 async def stand_by(tenure: Tenure, name: str, services: Services, data: Path) -> None:
     """Wait for the lease; meanwhile follow the stream into this disk's own journal."""
-    reader = f"standby.{hashlib.blake2b(owner_of(data).encode(), digest_size=4).hexdigest()}"
+    reader = f"standby.{mark_of(data)}"
     follower = Follower(data, reader, services.stream(reader), services.words(), nothing, _unheard)
     following: list[asyncio.Task[None]] = []
 

@@ -18,7 +18,7 @@ from tapelight.app.roles.follower import Follower
 from tapelight.app.roles.hotboards import SYMBOLS
 from tapelight.app.roles.outbox import Outbox
 from tapelight.app.roles.services import Services, lock, share_of
-from tapelight.app.roles.tenure import Tenure, owner_of
+from tapelight.app.roles.tenure import Tenure, mark_of, owner_of
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.config import Config
 from tapelight.engine import Cycle, Engine
@@ -83,7 +83,7 @@ class ScanWorker:
         prints = PrintTape(lambda: self.boards.engine)
         self.publisher = Publisher(self.boards, self.market, self.topics, dict, prints)
         self.writer = BoardWriter(self.hot, number, self.boards)
-        reader = f"scan.{number}"
+        reader = f"scan.{number}.{mark_of(data)}"
         self.follower = Follower(
             folder, reader, services.stream(reader), services.words(),
             share_of(number, settings.shares), self._on_cycle, self._again, self._opened,

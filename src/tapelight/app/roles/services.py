@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 STREAM = QueueLimits(age_s=60.0, length=2_000)
 """Pieces of the journal: what ages or is shed is asked for again."""
-WORDS = QueueLimits(age_s=10.0, length=5_000)
+WORDS = QueueLimits(age_s=10.0, length=5_000, shared=True)
+"""Shared, since a feed that is stopped, but still connected, must not keep a standby from hearing."""
 SIGNALS = QueueLimits(tries=20)
 """A quorum queue: what is in it arrives."""
 LOCK = "role.lock"

@@ -6,6 +6,7 @@ on.
 """
 
 import asyncio
+import hashlib
 import os
 import socket
 from collections.abc import Callable
@@ -123,6 +124,11 @@ class Tenure:
                 await asyncio.to_thread(self._leases.give_up, lease)
             except Unavailable:
                 return  # it runs out by itself
+
+
+def mark_of(data: Path) -> str:
+    """Return a short name of a process's owner, for queues that are its alone."""
+    return hashlib.blake2b(owner_of(data).encode(), digest_size=4).hexdigest()
 
 
 def owner_of(data: Path) -> str:
