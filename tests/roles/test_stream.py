@@ -72,12 +72,27 @@ async def test_a_worker_that_starts_again_goes_on_from_its_own_disk(
     assert both.boards == whole.boards
 
 
+async def test_a_feed_whose_token_rises_goes_on_where_it_is(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    """Its lease was over while the database was away, and is renewed: nothing is taken back."""
+    wire, last, token = Wire(), end_of(run).records, [1]
+    worker = Worker(tmp_path, wire, 0, 0, "alone")
+    async with running(senders(data, wire, run, lambda: token[0]).run(), worker.run()):
+        await until(lambda: worker.seq == last, "every record")
+        told = worker.answers.times
+        token[0] = 2
+        worker.follower._asks = True
+        await until(lambda: worker.follower._applied == 2, "the newer token")
+        assert (worker.seq, worker.answers.times) == (last, told)
+
+
 async def _pieces(data: Path, run: Path) -> list[Parcel]:
     """Return the parcels of a whole run, small ones."""
     from tapelight.app.roles import senders as sending
     from tapelight.model.stream import Run, Word
 
-    cursor = sending.Cursor(data, Word("all", Run(), 0), run, 1, 0)
+    cursor = sending.Cursor(data, Word("all", Run(), 0), run, 1)
     pieces = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sending, "PARCEL_BYTES", 1)

@@ -34,10 +34,10 @@ async def serve(config: Config, feed: Feed, data: Path) -> None:
     compile_loops()
     services = Services(config.scale_out)
     tenure = Tenure(await asyncio.to_thread(services.leases), owner_of(data))
+    parts = assemble(_headless(config), feed, data, nothing)  # before it is needed in a hurry
+    parts.gateway.close()
     await stand_by(tenure, _lease_of(config, feed), services, data)
     log.info("this process is the feed", token=tenure.token)
-    parts = assemble(_headless(config), feed, data, nothing)
-    parts.gateway.close()
     senders = Senders(
         data, lambda: _running(parts), lambda: tenure.token, services.stream, services.words(),
         lambda: _taken_up(parts),

@@ -36,16 +36,18 @@ GONE_S = 30.0
 class Cursor:
     """Stand at a place of the runs of a data folder, and read on from there."""
 
-    def __init__(self, data: Path, at: Word, running: Path, token: int, since: int) -> None:
+    def __init__(
+        self, data: Path, at: Word, running: Path, token: int, since: int | None = None
+    ) -> None:
         """Begin where a reader's word says, or where the run was taken over if that is before it."""
         self._data = data
         folder = _folder(data, at.run) if at.run.name else None
         after = at.after if folder is not None else 0
-        stale = folder is not None and at.token != token
-        if stale and folder == running:
+        if folder == running and since is not None:
             after = min(after, since)
         self._begin(folder or running, after)
-        self._cut = Parcel(token, self.run, CUT, b"", at=after) if stale else None
+        answers = folder is not None and at.token != token
+        self._cut = Parcel(token, self.run, CUT, b"", at=after) if answers else None
 
     def _begin(self, folder: Path, after: int) -> None:
         self.folder, self.run = folder, known(folder)
@@ -123,7 +125,11 @@ class Senders:
         words: Queue,
         since: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`since` is the last record that the running run had when this process took it up."""
+        """`since` is the last record that the running run had when this process took it up.
+
+        What a reader has of an earlier token, and behind that record, is not of this run.
+        """
+        self._began = token()
         self.counts = {"sent": 0, "repeated": 0, "bytes": 0}
         self._data, self._running, self._token = data, running, token
         self._stream, self._words, self._since = stream, words, since
@@ -182,9 +188,9 @@ class Senders:
         asked = self._asked.pop(reader, None)
         if asked is not None or place.cursor is None:
             place.leave()
-            place.cursor = Cursor(
-                self._data, asked or self._last[reader], running, self._token(), self._since()
-            )
+            at = asked or self._last[reader]
+            since = self._since() if at.token < self._began else None
+            place.cursor = Cursor(self._data, at, running, self._token(), since)
         place.forget(self._last[reader])
         if len(place.sent) >= WINDOW_PARCELS:
             return None

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,12 +23,17 @@ TTL_S = 3.0
 LOOK_S = 0.25
 
 
+class Lost(Unavailable):
+    """Say that a lease is another's."""
+
+
 class Tenure:
     """Win and keep one of some leases."""
 
     def __init__(self, leases: Leases, owner: str, ttl_s: float = TTL_S) -> None:
         self.lease: Lease | None = None
         self._leases, self._owner, self._ttl_s = leases, owner, ttl_s
+        self._asking = threading.Lock()
 
     @property
     def token(self) -> int:
@@ -79,42 +85,38 @@ class Tenure:
             asleep_s = loop.time() - seen_s
             if asleep_s >= self._ttl_s:
                 log.warning("this process stood still", seconds=round(asleep_s, 1))
-                self._check()
+                self._ask()
 
     async def _renewing(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             await self._renew()
 
-    def _check(self) -> None:
-        """Ask without letting anything else run; raises Unavailable where it is lost, or unsure."""
-        lease = self.lease
-        assert lease is not None
-        self._take(lease, self._leases.take(lease.name, lease.owner, self._ttl_s))
-
     async def _renew(self) -> None:
-        lease = self.lease
-        assert lease is not None
         try:
-            renewed = await asyncio.to_thread(
-                self._leases.take, lease.name, lease.owner, self._ttl_s
-            )
+            await asyncio.to_thread(self._ask)
+        except Lost:
+            raise
         except Unavailable as error:
             log.warning("the lease can't be renewed, trying again", reason=str(error))
-            return
-        self._take(lease, renewed)
 
-    def _take(self, lease: Lease, renewed: Lease | None) -> None:
-        if renewed is None:
-            raise self._lost("another process took it")
-        if renewed.token > lease.token + 1:  # one more is its own renewal after it was over
-            raise self._lost("another process had it")
-        self.lease = renewed
+    def _ask(self) -> None:
+        """Renew it, on any thread; raises Lost where another one has it or had it since."""
+        with self._asking:
+            lease = self.lease
+            if lease is None:
+                return
+            renewed = self._leases.take(lease.name, lease.owner, self._ttl_s)
+            if renewed is None:
+                raise self._lost("another process took it")
+            if renewed.token > lease.token + 1:  # one more is its own renewal after it was over
+                raise self._lost("another process had it")
+            self.lease = renewed
 
-    def _lost(self, why: str) -> Unavailable:
+    def _lost(self, why: str) -> Lost:
         assert self.lease is not None
         lost = f"The lease {self.lease.name} is lost ({why}): this process ends, and stands by once started again."
-        return Unavailable(lost)
+        return Lost(lost)
 
     async def give_up(self) -> None:
         """Let another take it at once."""
