@@ -222,6 +222,16 @@ class Prints(Protocol):
         """
 
 
+class Correlations(Protocol):
+    """How symbols move together today."""
+
+    def correlation(self, symbols: Sequence[str], minutes: int) -> list[list[float | None]]:
+        """Return the matrix over the newest closed minutes; None where a pair tells nothing.
+
+        Raises KeyError with the symbol that is not watched.
+        """
+
+
 class Past(Protocol):
     """What the gateway may ask of a past second: `at` is ISO 8601 with offset, or HH:MM:SS.
 

@@ -1,6 +1,8 @@
-"""Hostile text, as a provider, the trader or a user may send it: it is text, and nothing runs."""
+"""Hostile text, typed into every field or sent by a provider: it is text, and nothing runs."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +28,48 @@ INJECTED = (
     "[src^='javascript' i], [formaction]"
 )
 BATCH = 10
+TYPE = """async ([texts, send]) => {
+  window.typed ??= new WeakSet();
+  const done = new Set([...document.querySelectorAll('input')].filter((each) => window.typed.has(each)));
+  const places = new Set();
+  const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
+  for (const [at, text] of texts.entries()) {
+    for (const field of document.querySelectorAll('input')) {
+      if (!['text', 'password'].includes(field.type) || field.disabled || done.has(field)) continue;
+      if (!field.isConnected) continue;
+      window.typed.add(field);
+      places.add(field.ariaLabel ?? field.labels[0].textContent.replace(/\\s+/g, ' ').trim());
+      set.call(field, text);
+      for (const kind of ['input', 'change']) field.dispatchEvent(new Event(kind, { bubbles: true }));
+      const wish = new SubmitEvent('submit', { bubbles: true, cancelable: true });
+      if (send && at % 25 === 0) field.form?.dispatchEvent(wish);
+      await Promise.resolve();
+    }
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  return [...places];
+}"""
+"""Type every text into every field in sight that was not typed into before."""
+SOURCE = Path(__file__).parents[2] / "ui" / "src"
+FIELDS = {
+    "panels/MarketPanel": ["SELECT", "WHERE", "ORDER BY"],
+    "panels/WatchPanel": ["Add symbols", "New list"],
+    "panels/CardPanel": ["Find a column"],
+    "panels/AlertPanel": ["Symbol", "Price", "Name of the channel", "url"],
+    "panels/EditorPanel": ["Find a scan", "Name", "Title", "silent s after"],
+    "parts/SettingsSheet": ["Title", "Address, with {symbol} for the symbol"],
+    "parts/SymbolSearch": ["Symbol or company"],
+    "parts/ScanForm": ["Column", "Value", "Add a column", "Order by", "at most"],
+    "parts/LoginPage": ["Name", "Password", "Code from the log"],
+    "parts/RowTable": ["Filter Last"],
+    "parts/TravelBar": ["Go to a time"],
+    "parts/Palette": ["Command"],
+    "parts/KillSheet": ["Type ARM to let entries go again", "Reason"],
+    "parts/LayoutSheet": ["Name of the layout"],
+}
+"""Every text input of the page, by its file."""
+INPUT = re.compile(r"<(?:input|textarea)\b[^>]*")
+OTHER = re.compile(r'type="(?:checkbox|range|file|radio)"')
 
 
 @pytest.fixture
@@ -53,6 +97,70 @@ def until_shown(page: Page, symbols: set[str]) -> None:
 
 def test_five_hundred_strings_are_there() -> None:
     assert len(STRINGS) == 500
+
+
+def typed(page: Page, *, send: bool = False) -> set[str]:
+    """Type every string into every new field in sight, send some forms; return the fields."""
+    return set(page.evaluate(TYPE, [list(STRINGS), send]))
+
+
+def test_every_text_input_is_known() -> None:
+    found = {}
+    for path in SOURCE.rglob("*.svelte"):
+        inputs = [each for each in INPUT.findall(path.read_text("utf-8")) if not OTHER.search(each)]
+        if inputs:
+            found[path.relative_to(SOURCE).with_suffix("").as_posix()] = len(inputs)
+    assert found == {name: len(fields) for name, fields in FIELDS.items()}
+
+
+def test_what_is_typed_into_every_field_is_text(gateway: FakeGateway, watched: Page) -> None:
+    page = watched
+    traded(gateway, state="killed", kill=ON)
+    gateway.answers |= {"/api/layouts": []}
+    opened(gateway, page).locator("[data-symbol]").first.click()
+    page.get_by_role("button", name="Filter").first.click()
+    page.get_by_role("button", name="Time", exact=True).click()
+    places = typed(page)
+    for panel in ("Watchlist", "Alerts", "Market table", "Scan editor"):
+        add(page, panel)
+        if panel == "Market table":
+            page.get_by_role("button", name="Edit").dispatch_event("click")
+        if panel == "Scan editor":
+            editor = page.get_by_test_id("editor")
+            editor.get_by_role("button", name="Mine").click()
+            page.get_by_role("button", name="Form", exact=True).dispatch_event("click")
+            expect(page.get_by_test_id("form")).to_be_visible()
+            places |= typed(page)
+            editor.get_by_label("Kind").select_option("events")
+        places |= typed(page, send=panel in ("Watchlist", "Alerts"))
+    for sheet in ("Layout", "Settings", "KILLED", "Search", "Panels"):
+        page.get_by_role("button", name=sheet).first.click()
+        places |= typed(page, send=sheet == "Layout")
+        page.keyboard.press("Escape")
+    wanted = {field for name, fields in FIELDS.items() for field in fields if "Login" not in name}
+    assert wanted - places == set()
+
+
+def test_what_is_typed_to_log_in_is_text(gateway: FakeGateway, watched: Page) -> None:
+    page = watched
+    nobody = {"name": "", "role": "nobody", "via": "", "csrf": "", "accounts": False}
+    gateway.me = {**nobody, "setup": True}
+    page.goto(gateway.url)
+    expect(page.get_by_test_id("login")).to_be_visible()
+    assert set(FIELDS["parts/LoginPage"]) - typed(page, send=True) == set()
+
+
+def test_what_is_written_as_sql_is_text(gateway: FakeGateway, watched: Page) -> None:
+    page = watched
+    prepare(gateway)
+    answered(gateway)
+    opened(gateway, page)
+    add(page, "Scan editor")
+    page.get_by_test_id("editor").locator(".cm-content").click()
+    for text in STRINGS:
+        page.keyboard.press("Control+a")
+        page.keyboard.insert_text(text)
+    expect(page.get_by_test_id("editor").locator(".cm-content")).to_contain_text(STRINGS[-1])
 
 
 def test_lists_may_have_any_name(gateway: FakeGateway, watched: Page) -> None:

@@ -201,7 +201,10 @@ def test_a_scan_is_written_in_sql_and_as_a_form(gateway: FakeGateway, page: Page
     expect(editor).to_contain_text("62 µs")
     page.get_by_role("button", name="Form", exact=True).click()
     expect(editor.get_by_label("Value")).to_have_value("5")
+    editor.get_by_label("Value").fill("")
     editor.get_by_label("Value").fill("7")
+    editor.get_by_role("button", name="Add a condition").click()
+    expect(editor.get_by_label("Value")).to_have_count(2)
     page.get_by_role("button", name="SQL", exact=True).click()
     expect(editor.locator(".cm-content")).to_contain_text("WHERE last > 7")
     fault = {"message": "Column lst isn't known.", "line": 2, "column": 8}

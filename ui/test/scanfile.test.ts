@@ -41,6 +41,13 @@ describe('the form', () => {
     expect(sqlOf(formOf(sql)!, true)).toBe(sql);
   });
 
+  it('says words with quotes and ANDs back', () => {
+    const condition = { column: 'name', op: '=', value: "Rock 'n' Roll AND Sons" };
+    const form = { columns: ['symbol'], conditions: [condition], order: '', descending: false, limit: '9' };
+    expect(sqlOf(form, true)).toContain("name = 'Rock ''n'' Roll AND Sons'");
+    expect(formOf(sqlOf(form, true))?.conditions).toEqual([condition]);
+  });
+
   it('orders and limits boards', () => {
     const form = { columns: ['last'], conditions: [], order: 'vol', descending: true, limit: 'x' };
     expect(sqlOf(form, false)).toBe('SELECT symbol, last\nFROM market\nORDER BY vol DESC\nLIMIT 50');

@@ -12,6 +12,9 @@ from tapelight.model.returns import (
     log_returns,
 )
 
+TINY = 1e-12
+"""A sum of squares below this share of what it was made from is rounding: nothing moved."""
+
 
 def corr_20d(closes: Floats, benchmark: Floats) -> Floats:
     """Return each symbol's correlation with a benchmark over the last 20 daily returns.
@@ -36,9 +39,22 @@ def correlation_matrix(closes: Floats, days: int = CORRELATION_DAYS) -> Floats:
     diagonal is 1 where a symbol moved. Made pair by pair, it may be no covariance's matrix.
     """
     returns = _last(closes, days)
-    least = max(2, int(days * LEAST_SHARE))
-    pairs = [correlation(returns, own, least) for own in returns]
-    return np.array(pairs).reshape(len(returns), len(returns))
+    known = ~np.isnan(returns)
+    moves, ones = np.where(known, returns, 0.0), known.astype(np.float64)
+    common = _products(ones, ones)
+    with np.errstate(all="ignore"):
+        first = _products(moves, ones)
+        squares = _products(moves * moves, ones) - first * first / common
+        both = _products(moves, moves) - first * first.T / common
+        found = np.clip(both / np.sqrt(squares * squares.T), -1.0, 1.0)
+    moved = squares > TINY * _products(moves * moves, ones)
+    enough = common >= max(2, int(days * LEAST_SHARE))
+    return np.where(enough & moved & moved.T, found, np.nan)
+
+
+def _products(one: Floats, two: Floats) -> Floats:
+    """Return the sums of products of all pairs of rows."""
+    return np.einsum("id,jd->ij", one, two)
 
 
 def _last(closes: Floats, days: int) -> Floats:

@@ -10,6 +10,7 @@ import structlog
 
 from tapelight.app.asof import packed
 from tapelight.app.control import Control
+from tapelight.app.correlation import EngineCorrelations
 from tapelight.app.data.origin import origin_of
 from tapelight.app.dispatch import Dispatch
 from tapelight.app.lease import owning
@@ -91,8 +92,7 @@ def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) 
     web = config.web
     calendar = feed.calendar if config.calendar == AUTO else config.calendar
     scanner = Scanner(data, questions.questions, calendar, share)
-    boards = EngineBoards(scanner.engine)
-    market = EngineMarket(scanner.engine, scanner.status)
+    boards, market = EngineBoards(scanner.engine), EngineMarket(scanner.engine, scanner.status)
     prints = PrintTape(lambda: scanner.engine)
     publisher = Publisher(boards, market, bus, scanner.status, prints, lambda: scanner.behind)
     dispatch = Dispatch(scanner.clock.now_ns, publisher.on_cycle)
@@ -116,7 +116,8 @@ def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) 
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
         quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
         code=control.code, alerting=control.alerting, oidc=control.oidc, orders=books,
-        trader=trading, prints=prints, measures=observing.measures,
+        trader=trading, prints=prints, correlations=EngineCorrelations(scanner.engine),
+        measures=observing.measures,
     )  # fmt: skip
     parts = Parts(
         scanner,

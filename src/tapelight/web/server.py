@@ -21,6 +21,7 @@ from tapelight.ports import (
     Alerting,
     Boards,
     Bus,
+    Correlations,
     Documents,
     Identities,
     Market,
@@ -37,6 +38,7 @@ from tapelight.telemetry import Measure, Measures, counted
 from tapelight.web.auth import AuthRest, Directory
 from tapelight.web.auth_oidc import SIGN_IN, oidc_endpoints
 from tapelight.web.auth_users import UserRest
+from tapelight.web.correlation import correlation_endpoints
 from tapelight.web.files import Dashboard
 from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
@@ -103,6 +105,7 @@ class Gateway:
         orders: OrderBooks | None = None,
         trader: TradeDesk | None = None,
         prints: Prints | None = None,
+        correlations: Correlations | None = None,
         measures: Measures = tuple,
     ) -> None:
         self._listener = listener or bind(host, port)
@@ -120,6 +123,7 @@ class Gateway:
             *order_endpoints(orders, trader),
             *trading_endpoints(orders, trader),
             *print_endpoints(prints),
+            *correlation_endpoints(correlations),
         )
         rest = Rest(
             boards, market, lambda: [*measures(), *self.measures()], past, scans, reasons, records,

@@ -88,14 +88,16 @@ function literal(value: string): string {
 
 const SELECT =
   /^SELECT\s+([\w\s,]+?)\s+FROM\s+market(?:\s+WHERE\s+([\s\S]+?))?(?:\s+ORDER\s+BY\s+(\w+)(\s+DESC|\s+ASC)?)?(?:\s+LIMIT\s+(\d+))?\s*$/i;
-const CONDITION = /^(\w+)\s*(>=|<=|<>|>|<|=)\s*(-?[\d_.]+|'[^']*'|\w+)$/;
+const CONDITION = /^(\w+)\s*(>=|<=|<>|>|<|=)\s*(-?[\d_.]+|'(?:[^']|'')*'|\w+)$/;
+/** An AND with an even number of quotes behind it: one that stands in no word. */
+const AND = /\s+AND\s+(?=(?:[^']*'[^']*')*[^']*$)/i;
 
 /** Return the form that stands for `sql`; null where it says what a form can't. */
 export function formOf(sql: string): Form | null {
   const match = SELECT.exec(sql.trim());
   if (match === null) return null;
   const [, columns = '', where, order = '', direction = '', limit = '50'] = match;
-  const conditions = (where ?? '').split(/\s+AND\s+/i).filter((text) => text.trim() !== '');
+  const conditions = (where ?? '').split(AND).filter((text) => text.trim() !== '');
   const read = conditions.map((text) => readCondition(text.trim()));
   if (read.some((condition) => condition === null)) return null;
   return {
@@ -110,7 +112,7 @@ export function formOf(sql: string): Form | null {
 function readCondition(text: string): Condition | null {
   const match = CONDITION.exec(text);
   if (match !== null) {
-    const value = (match[3] ?? '').replace(/^'(.*)'$/, '$1');
+    const value = (match[3] ?? '').replace(/^'(.*)'$/, (_, word: string) => word.replaceAll("''", "'"));
     return { column: match[1] ?? '', op: match[2] ?? '', value };
   }
   const known = /^(\w+)\s+IS\s+(NOT\s+)?NULL$/i.exec(text);

@@ -12,6 +12,7 @@ import ChartPanel from './ChartPanel.svelte';
 import FeedPanel from './FeedPanel.svelte';
 import HaltPanel from './HaltPanel.svelte';
 import HealthPanel from './HealthPanel.svelte';
+import HeatPanel from './HeatPanel.svelte';
 import MarketPanel from './MarketPanel.svelte';
 import OrderPanel from './OrderPanel.svelte';
 import PositionPanel from './PositionPanel.svelte';
@@ -51,6 +52,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   why: { title: 'Why', hint: 'Why a symbol is, or is not, on a board or fired by a scan', linked: true, load: () => WhyPanel },
   records: { title: 'Track record', hint: 'What followed the signals of each scan and strategy', linked: false, load: () => RecordPanel },
   market: { title: 'Market table', hint: 'Your own question, or news, options, sectors, data quality', linked: true, load: () => MarketPanel },
+  heat: { title: 'Correlation', hint: 'How the symbols of a board, or of a watchlist, move together today', linked: true, load: () => HeatPanel },
   editor: {
     title: 'Scan editor',
     hint: 'Write, test and save scans, in SQL or in a form',

@@ -64,8 +64,10 @@ export class ScanEditor {
     ...(this.checked?.faults ?? []).map((each) => fault(each, false)),
     ...(this.checked?.warnings ?? []).map((each) => fault(each, true)),
   ]);
-  readonly form = $derived(formOf(this.file.sql));
-  readonly formable = $derived(isFormable(this.file.sql, this.events));
+  /** What was filled in, with the SQL it gave: a condition half written is in no SQL. */
+  #filled = $state.raw<{ readonly form: Form; readonly sql: string } | null>(null);
+  readonly form = $derived(this.#filled?.sql === this.file.sql ? this.#filled.form : formOf(this.file.sql));
+  readonly formable = $derived(this.#filled?.sql === this.file.sql || isFormable(this.file.sql, this.events));
 
   async refresh(): Promise<void> {
     await this.#attempt(async () => void (this.scans = await ask<readonly ScanRow[]>('/api/scans')));
@@ -121,7 +123,9 @@ export class ScanEditor {
   }
 
   fill(form: Form): void {
-    this.write(writeScan({ header: this.file.header, sql: sqlOf(form, this.events) }));
+    const text = writeScan({ header: this.file.header, sql: sqlOf(form, this.events) });
+    this.#filled = { form, sql: readScan(text).sql };
+    this.write(text);
   }
 
   async check(): Promise<void> {
