@@ -157,6 +157,10 @@ class Reconnects(Protocol):
     watched: bool
     """Whether somebody else looks for silence: its own watchdog then rests."""
 
+    @property
+    def usual_s(self) -> float:
+        """Return what silence is nothing unusual, in seconds: minute bars come once a minute."""
+
     def reconnect(self, why: str) -> None:
         """Drop the connection and open another."""
 

@@ -18,6 +18,9 @@ MS = 1_000_000
 KEY = "key"
 STREAM, REST = 1, 2
 """Ports."""
+MINUTE_MS = 60_000
+BAR_MS = 500
+"""So long after its end a minute's bars are sent."""
 STOCKS = "/v2/snapshot/locale/us/markets/stocks/tickers"
 
 
@@ -43,6 +46,23 @@ def event(market: Market, i: int) -> dict[str, Any]:
         "p": float(market.price[i]), "s": int(market.size[i]), "c": [14],
         "t": int(market.ts_ms[i]), "q": 10 * i + 1000,
     }  # fmt: skip
+
+
+def bars(market: Market, minute: int) -> list[dict[str, Any]]:
+    """Return the bars of a minute as the stream sends them."""
+    begin, end = (int(np.searchsorted(market.ts_ms, m * MINUTE_MS)) for m in (minute, minute + 1))
+    found = []
+    for row in np.unique(market.row[begin:end]).tolist():
+        at = begin + np.flatnonzero(market.row[begin:end] == row)
+        price, size = market.price[at], market.size[at]
+        so_far = market.size[:end][market.row[:end] == row].sum()
+        found.append({
+            "ev": "AM", "sym": market.symbols[row], "v": int(size.sum()), "av": int(so_far),
+            "o": price[0], "h": price.max(), "l": price.min(), "c": price[-1],
+            "vw": float((price * size).sum() / size.sum()), "z": 100,
+            "s": minute * MINUTE_MS, "e": (minute + 1) * MINUTE_MS,
+        })  # fmt: skip
+    return found
 
 
 @dataclass
@@ -75,6 +95,21 @@ class Provider:
             await self.changed.wait()
 
     async def run(self) -> None:
+        """Send prints and minute bars to whoever asked for them."""
+        await asyncio.gather(self._prints(), self._bars())
+
+    async def _bars(self) -> None:
+        """Send the bars of each minute soon after its end."""
+        begin, end = (int(self.market.ts_ms[i]) // MINUTE_MS for i in (0, -1))
+        for minute in range(begin, end + 1):
+            due_ms = (minute + 1) * MINUTE_MS + BAR_MS
+            await asyncio.sleep((due_ms - self.now_ms()) / 1000.0)
+            frame = json.dumps(bars(self.market, minute))
+            for stream in list(self.streams):
+                if "AM" in stream.channels and stream.send(frame):
+                    self.delivered_ms = self.now_ms()
+
+    async def _prints(self) -> None:
         """Send each print at its time, those of one time in one frame."""
         loop, market = asyncio.get_running_loop(), self.market
         times, first = np.unique(market.ts_ms, return_index=True)
@@ -83,7 +118,7 @@ class Provider:
             if (wait_s := (ts - self.now_ms()) / 1000.0) > 0:
                 await asyncio.sleep(wait_s)
             frame = json.dumps([event(market, i) for i in range(begin, end)])
-            heard = [stream.send(frame) for stream in self.streams if stream.subscribed]
+            heard = [stream.send(frame) for stream in self.streams if "T" in stream.channels]
             if any(heard):
                 self.delivered_ms = self.now_ms()
         await loop.create_future()
@@ -144,6 +179,7 @@ class Stream(asyncio.Protocol):
         self._protocol = ServerProtocol()
         self.number = 0
         self.subscribed = False
+        self.channels: set[str] = set()
         self.deaf = False
         """Half-open: nothing is read or sent any more, and nothing is closed."""
         self.mute = provider.mute
@@ -184,6 +220,7 @@ class Stream(asyncio.Protocol):
             return
         for topic in asked["params"].split(","):
             self._say("success", f"subscribed to: {topic}")
+            self.channels.add(topic.partition(".")[0])
         self.subscribed = True
         self._provider.changed.set()
 

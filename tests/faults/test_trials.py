@@ -14,6 +14,7 @@ from faults.trial import (
     SECONDS,
     Fault,
     Market,
+    Plan,
     Seen,
     Verdict,
     fault_of,
@@ -24,7 +25,7 @@ from faults.trial import (
 )
 
 FIRST = {kind: next(s for s in range(100) if fault_of(s).kind == kind) for kind in KINDS}
-HOUR_S = 3600
+HOUR_S, MINUTE_S = 3600, 60
 
 
 def whole_in_the_end(fault: Fault, seconds: float = SECONDS) -> Seen:
@@ -96,3 +97,27 @@ def test_a_quiet_morning_switches_nothing(hours: float) -> None:
     assert seen.counts["polls"] >= 1, "silences were asked about"
     assert seen.counts["connections"] == 1
     assert [s.state for s in seen.states] == ["connecting", "live", "closed"]
+
+
+@pytest.mark.parametrize("fallback", [True, False])
+def test_a_stream_of_minute_bars_alone_is_not_taken_for_mute(fallback: bool) -> None:
+    market = morning(200)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Plan(("AM",), fallback)
+        seen = run(market, None, 1, Path(folder), "09:31", 200, plan)
+    assert seen.counts["connections"] == 1
+    assert seen.counts.get("mute", 0) == seen.counts.get("switches", 0) == 0
+    assert [s.state for s in seen.states] == ["connecting", "live", "closed"]
+    told = market.ts_ms < 3 * MINUTE_S * 1000
+    assert max(seen.rows) > 3 * MINUTE_S
+    assert seen.rows[max(seen.rows)]["vol"].sum() == market.size[told].sum()
+
+
+def test_a_stream_of_minute_bars_that_falls_mute_is_found() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Plan(("AM",))
+        seen = run(morning(200), Fault("mute", 70.0, 60.0), 1, Path(folder), "09:31", 200, plan)
+    gap = next(s for s in seen.states if s.state == "gap")
+    assert 149.0 < gap.ts_ns / NS - BEGIN_MS / 1000 < 155.0, "90 s after the last bars"
+    assert seen.counts["mute"] == 1
+    assert seen.states[-2].state == "live"

@@ -153,6 +153,17 @@ class Seen:
         return {k: (s.state, s.mark) for k, s in last.items() if s.state != "retracted"}
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Say what the scanner asks its provider for, and whether pictures stand by."""
+
+    channels: tuple[str, ...] = ("T",)
+    fallback: bool = True
+
+
+WHOLE = Plan()
+
+
 class _Watch(Scanner):
     """Be a scanner that notes what its feed says."""
 
@@ -173,13 +184,16 @@ def run(
     folder: Path,
     begin: str = BEGIN,
     seconds: float = SECONDS,
+    plan: Plan = WHOLE,
 ) -> Seen:
     """Run a scanner on the market to its end, in virtual time."""
     loop = VirtualLoop()
     random.seed(seed)  # the jitter of libraries that draw from here
     market = replace(market, ts_ms=market.ts_ms + ms_of(begin))
     try:
-        return loop.run_until_complete(_run(loop, market, fault, seed, folder, seconds, begin))
+        return loop.run_until_complete(
+            _run(loop, market, fault, seed, folder, seconds, begin, plan)
+        )
     finally:
         loop.close()
 
@@ -192,6 +206,7 @@ async def _run(
     folder: Path,
     seconds: float,
     begin: str,
+    plan: Plan,
 ) -> Seen:
     begin_s, begin_ms = loop.time(), ms_of(begin)
 
@@ -203,7 +218,7 @@ async def _run(
     addresses = f"ws://localhost:{STREAM}/stocks", f"http://127.0.0.1:{REST}"
     seen = Seen()
     breaks = _break(provider, fault, seen) if fault is not None else None
-    place = Place(provider, addresses, loop.monotonic_ns, begin_ms, seconds)
+    place = Place(provider, addresses, loop.monotonic_ns, begin_ms, seconds, plan)
     return await scan(place, fault, breaks, seen, seed, folder)
 
 
@@ -217,6 +232,7 @@ class Place:
     monotonic_ns: Callable[[], int]
     begin_ms: int
     seconds: float
+    plan: Plan = WHOLE
 
 
 async def scan(
@@ -231,11 +247,11 @@ async def scan(
     provider, loop = place.provider, asyncio.get_running_loop()
     config = MassiveConfig(
         url=place.addresses[0], rest=place.addresses[1], api_key=KEY,
-        channels=("T",), backfill=0, history_sessions=0, news_s=0,
+        channels=place.plan.channels, backfill=0, history_sessions=0, news_s=0,
     )  # fmt: skip
     uniform = random.Random(seed).uniform
     primary = MassiveFeed(config=config, backoff=Backoff(None, uniform, loop.time))
-    feed = Failover(primary, MassivePictures(config))
+    feed = Failover(primary, MassivePictures(config)) if place.plan.fallback else primary
     scanner = _Watch(folder, questions(), "XNYS")
     scanner.seen = seen
     scanner.clock = MarketClock(place.begin_ms * MS, 1.0, place.monotonic_ns)

@@ -57,6 +57,8 @@ class Pulse:
         """Whether the connection has brought nothing yet: what it waits for then is no silence."""
         self._wait_s = 0.0
         """Until when nobody is asked, after a question without an answer."""
+        self.usual_s = 0.0
+        """What the stream's own kind makes usual: minute bars come once a minute."""
         self._busy = False
         """Whether the market trades, though the stream has not brought a print since that was told."""
 
@@ -78,7 +80,7 @@ class Pulse:
         unknown_s = 0.0 if self._busy else LONGEST_S
         longest = self._silences[0][1] if self._silences else unknown_s
         usual = min(max(USUAL * longest, SHORTEST_S), LONGEST_S)
-        return max(usual, 2.0 * self._asked_s)
+        return max(usual, self.usual_s, 2.0 * self._asked_s)
 
     def overdue(self, now_s: float, times: float = 1.0) -> bool:
         """Tell whether the silence is `times` an unusual one by now."""
@@ -188,11 +190,14 @@ class Failover:
                 await self._serve(watched)
             elif watched.is_silent():
                 await self._ask(watched)
+            if isinstance(self._primary, Reconnects):
+                watched.pulse.usual_s = self._primary.usual_s
 
     async def _ask(self, watched: "_Watched") -> None:
         """Ask the poller whether the market is silent too; give the stream up where it is not."""
         heard_ns, pulse = watched.data_ns, watched.pulse
-        answered = await self._poll(watched, max(ASK_LIMIT_S, pulse.limit_s() / 2)) is not None
+        limit_s = min(max(ASK_LIMIT_S, pulse.limit_s() / 2), POLL_LIMIT_S)
+        answered = await self._poll(watched, limit_s) is not None
         if watched.data_ns != heard_ns:
             return
         newest_ns = self._secondary.newest_ns

@@ -81,6 +81,11 @@ class AlpacaFeed:
         synthetic = self._timing is not None and self._timing.synthetic
         return "synthetic" if synthetic else FEEDS[self._config.feed]
 
+    @property
+    def usual_s(self) -> float:
+        """Return what silence of prints and bars is nothing unusual, in seconds."""
+        return 0.0 if "trades" in self._granted.channels else self._config.bar_silence_s
+
     def owns(self) -> str:
         """Return the stream's address and the key, which allows one connection."""
         return f"{self._config.url} {self._config.key}"

@@ -51,6 +51,7 @@ class KiteFeed:
 
     name = "kite"
     coverage = "sampled"
+    usual_s = 0.0
 
     def __init__(
         self,

@@ -39,6 +39,8 @@ class MassiveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Without a frame for so long in regular hours, the connection counts as dead."""
     quiet_silence_s: float = 15.0
     """The same before the open and after the close."""
+    bar_silence_s: float = 90.0
+    """The same where only minute bars are granted."""
     canary: str = "SPY"
     """Subscribed beside listed symbols, so that silence means something."""
     backfill: int = 200
@@ -79,6 +81,9 @@ def check(config: MassiveConfig) -> MassiveConfig:
         )
     if config.news_s < 0:
         raise ConfigError("feed.massive.news_s must not be below 0: 15 is usual, 0 asks never.")
-    if config.silence_s <= 0 or config.quiet_silence_s <= 0:
-        raise ConfigError("feed.massive.silence_s must be above 0: 5 is usual.")
+    if min(config.silence_s, config.quiet_silence_s, config.bar_silence_s) <= 0:
+        raise ConfigError(
+            "feed.massive.silence_s, quiet_silence_s and bar_silence_s must be above 0: "
+            "5, 15 and 90 are usual."
+        )
     return config

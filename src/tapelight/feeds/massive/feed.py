@@ -103,6 +103,11 @@ class MassiveFeed:
             self._run.reconnect(why)
 
     @property
+    def usual_s(self) -> float:
+        """Return what silence is nothing unusual, in seconds."""
+        return 0.0 if self._run is None else self._run.usual_s
+
+    @property
     def coverage(self) -> str:
         """Return what share of the market the data are: SIP, delayed, synthetic."""
         return "" if self._run is None else self._run.coverage

@@ -31,6 +31,11 @@ class Granted:
     refused: tuple[str, ...]
 
     @property
+    def by_the_minute(self) -> bool:
+        """Tell whether prices come as minute bars alone."""
+        return self.channels & set(PRICES) == {"AM"}
+
+    @property
     def detail(self) -> str:
         """Return the refusals in words, empty when there are none."""
         if not self.refused:

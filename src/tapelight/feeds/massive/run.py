@@ -81,6 +81,11 @@ class Run:
             return "synthetic"
         return "SIP, 15 min delayed" if "delayed" in self._config.url else "SIP"
 
+    @property
+    def usual_s(self) -> float:
+        """Return what silence is nothing unusual: of prices, whatever quotes do."""
+        return self._config.bar_silence_s if self._granted.by_the_minute else 0.0
+
     def counts(self) -> Mapping[str, int]:
         """Return the running totals."""
         totals = {
@@ -194,4 +199,6 @@ class Run:
         limit_s = self._config.silence_s
         if session.phase(now_ns) != REGULAR:
             limit_s = max(limit_s, self._config.quiet_silence_s)
+        if "Q" not in self._granted.channels:
+            limit_s = max(limit_s, self.usual_s)
         return limit_s / min(rate, 1.0)
