@@ -176,7 +176,8 @@ class Healing(Generic[M]):
             return batch
         twice = np.zeros(len(trades.row), np.bool_)
         for hole in self._holes:
-            inside = (trades.ts_ns > hole.since_ns) & (trades.ts_ns <= hole.until_ns)
+            due_ns = trades.ts_ns + hole.delay_ns
+            inside = (due_ns > hole.since_ns) & (due_ns <= hole.until_ns)
             twice |= inside & (trades.seq == 0) & ~np.isin(trades.row, hole.missing)
         quotes = batch.quotes
         if quotes is not None:
@@ -188,12 +189,12 @@ class Healing(Generic[M]):
 def _arrivals(holes: Sequence[Healed]) -> tuple[Trades, Int64s]:
     """Return the missed trades of all holes in the order in which they came, and when.
 
-    That is by their time, not before their hole, but within a row by their number: a print
+    That is by their time and the feed's delay, not before their hole, but within a row by their number: a print
     stamped late came with the one before it.
     """
     parts = [hole.trades for hole in holes]
     trades = Trades(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Trades)))
-    times = np.concatenate([np.maximum(h.trades.ts_ns, h.since_ns) for h in holes])
+    times = np.concatenate([np.maximum(h.trades.ts_ns + h.delay_ns, h.since_ns) for h in holes])
     by_row = np.lexsort((times, trades.seq, trades.row))
     row, seq = trades.row[by_row], trades.seq[by_row]
     twice = (np.diff(row, prepend=-1) == 0) & (np.diff(seq, prepend=-1) == 0) & (seq > 0)

@@ -161,6 +161,10 @@ class Reconnects(Protocol):
     def usual_s(self) -> float:
         """Return what silence is nothing unusual, in seconds: minute bars come once a minute."""
 
+    @property
+    def delay_ns(self) -> int:
+        """Return how much older than its arrival an event is: the 15 minutes of a delayed plan."""
+
     def reconnect(self, why: str) -> None:
         """Drop the connection and open another."""
 

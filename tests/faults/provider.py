@@ -39,12 +39,12 @@ class Market:
         return int(np.searchsorted(self.ts_ms, now_ms, "right"))
 
 
-def event(market: Market, i: int) -> dict[str, Any]:
-    """Return a print as the stream sends it."""
+def event(market: Market, i: int, delay_ms: int = 0) -> dict[str, Any]:
+    """Return a print as the stream sends it, `delay_ms` after it was made."""
     return {
         "ev": "T", "sym": market.symbols[market.row[i]], "x": 4, "i": str(i), "z": 3,
         "p": float(market.price[i]), "s": int(market.size[i]), "c": [14],
-        "t": int(market.ts_ms[i]), "q": 10 * i + 1000,
+        "t": int(market.ts_ms[i]) - delay_ms, "q": 10 * i + 1000,
     }  # fmt: skip
 
 
@@ -71,6 +71,8 @@ class Provider:
 
     market: Market
     now_ms: Callable[[], float]
+    delay_ms: int = 0
+    """How old all is that stream and REST tell."""
     streams: list["Stream"] = field(default_factory=list)
     down: bool = False
     """New connections are cut at once."""
@@ -117,7 +119,7 @@ class Provider:
         for ts, begin, end in zip(times.tolist(), first.tolist(), ends, strict=True):
             if (wait_s := (ts - self.now_ms()) / 1000.0) > 0:
                 await asyncio.sleep(wait_s)
-            frame = json.dumps([event(market, i) for i in range(begin, end)])
+            frame = json.dumps([event(market, i, self.delay_ms) for i in range(begin, end)])
             heard = [stream.send(frame) for stream in self.streams if "T" in stream.channels]
             if any(heard):
                 self.delivered_ms = self.now_ms()
@@ -133,7 +135,7 @@ class Provider:
             at = np.flatnonzero(rows == row)
             mine, last = price[at], int(at[-1])
             vwap = float((mine * size[at]).sum() / size[at].sum())
-            last_ns = int(market.ts_ms[last]) * MS
+            last_ns = (int(market.ts_ms[last]) - self.delay_ms) * MS
             tickers.append({
                 "ticker": market.symbols[row], "updated": last_ns,
                 "day": {"o": mine[0], "h": mine.max(), "l": mine.min(), "c": mine[-1],
@@ -148,7 +150,7 @@ class Provider:
         market, n = self.market, self.market.until(self.now_ms())
         row = market.symbols.index(symbol)
         low, high = (int(query[f"timestamp.{k}"][0]) for k in ("gte", "lte"))
-        stamps = market.ts_ms[:n] * MS
+        stamps = (market.ts_ms[:n] - self.delay_ms) * MS
         at = np.flatnonzero((market.row[:n] == row) & (stamps >= low) & (stamps <= high))
         return {"results": [
             {"price": float(market.price[i]), "size": int(market.size[i]), "conditions": [14],

@@ -19,6 +19,7 @@ from faults.trial import (
     Verdict,
     fault_of,
     market_of,
+    ms_of,
     run,
     trial,
     unbroken,
@@ -121,3 +122,23 @@ def test_a_stream_of_minute_bars_that_falls_mute_is_found() -> None:
     assert 149.0 < gap.ts_ns / NS - BEGIN_MS / 1000 < 155.0, "90 s after the last bars"
     assert seen.counts["mute"] == 1
     assert seen.states[-2].state == "live"
+
+
+@pytest.mark.parametrize("kind", ["cut", "mute"])
+def test_a_hole_of_a_delayed_stream_is_healed_with_what_it_lost(kind: str) -> None:
+    """The prints of its hole are a quarter of an hour older than the hole."""
+
+    def shown(fault: Fault | None) -> Seen:
+        with tempfile.TemporaryDirectory() as folder:
+            return run(market_of(0), fault, 0, Path(folder), "10:00", 60, Plan(delayed=True))
+
+    broken, whole = shown(Fault(kind, 6.0, 3.0)), shown(None)
+    last = max(broken.rows)
+    for name in ("vol", "high", "low", "hod", "pv", "v", "last", "trades"):
+        assert np.array_equal(broken.rows[last][name], whole.rows[last][name], equal_nan=True), name
+    assert {"gap", "healing"} <= {s.state for s in broken.states}
+    assert broken.states[-2].state == "live"
+    if kind == "mute":
+        assert broken.counts["mute"] >= 1
+    gap = next(s for s in broken.states if s.state == "gap")
+    assert gap.ts_ns / NS - ms_of("10:00") / 1000 < 9.0

@@ -159,6 +159,7 @@ class Plan:
 
     channels: tuple[str, ...] = ("T",)
     fallback: bool = True
+    delayed: bool = False
 
 
 WHOLE = Plan()
@@ -213,9 +214,12 @@ async def _run(
     def now_ms() -> float:
         return begin_ms + round((loop.time() - begin_s) * 1e6) / 1e3
 
-    provider = Provider(market, now_ms)
+    provider = Provider(market, now_ms, 900_000 if plan.delayed else 0)
     loop.network = {STREAM: lambda: Stream(provider), REST: lambda: Rest(provider)}
-    addresses = f"ws://localhost:{STREAM}/stocks", f"http://127.0.0.1:{REST}"
+    addresses = (
+        f"ws://localhost:{STREAM}/{'delayed' if plan.delayed else 'stocks'}",
+        f"http://127.0.0.1:{REST}",
+    )
     seen = Seen()
     breaks = _break(provider, fault, seen) if fault is not None else None
     place = Place(provider, addresses, loop.monotonic_ns, begin_ms, seconds, plan)

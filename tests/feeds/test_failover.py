@@ -140,7 +140,7 @@ class Still:
 class Renewed(Still):
     """The same, which can connect anew."""
 
-    watched, usual_s = False, 0.0
+    watched, usual_s, delay_ns = False, 0.0, 0
 
     def __init__(self) -> None:
         super().__init__()

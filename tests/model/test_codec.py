@@ -15,13 +15,14 @@ from zstandard import ZstdCompressor
 from market_tape import make_day
 from tapelight.errors import Rejected
 from tapelight.model import codec
-from tapelight.model.batch import Bands, Bars, Batch, Quotes, Trades
+from tapelight.model.batch import Bands, Bars, Batch, Quotes, Trades, trades_of
 from tapelight.model.conditions import US_RULES
 from tapelight.model.records import (
     CalendarChoice,
     Digest,
     FeedState,
     Halt,
+    Healed,
     History,
     Mark,
     Profile,
@@ -118,6 +119,7 @@ def test_edges_come_back_bit_for_bit(values: np.ndarray) -> None:
     assert (back.dtype, back.tobytes()) == (values.dtype, values.tobytes())
 
 
+NO_TRADES = trades_of([], [], [], [], [], [], [])
 MESSAGES: list[Record] = [
     Symbols(3, ["A", "Ä"]),
     References("2026-11-20", [Reference(symbol="A", prev_close=1.5)]),
@@ -150,6 +152,11 @@ def test_snapshots_history_and_profiles_come_back() -> None:
     part = codec.decode(codec.encode(dataclasses.replace(snap, whole=False)))
     assert isinstance(part, Snapshot)
     assert (back.whole, part.whole) == (True, False)
+    for delay_ns in (0, 900):
+        healed = Healed(9, 1, 2, np.array([3], np.int32), NO_TRADES, delay_ns)
+        came = codec.decode(codec.encode(healed))
+        assert isinstance(came, Healed)
+        assert (came.missing.tolist(), came.delay_ns) == ([3], delay_ns)
     volume = rng.random((2, 960)).astype(np.float32)
     profile = Profile(rng.random(960), np.arange(2, dtype=np.int32), volume, np.ones(2, np.int32))
     again = codec.decode(codec.encode(profile))

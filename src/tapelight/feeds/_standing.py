@@ -18,6 +18,8 @@ PROVED_S = 10.0
 """A connection that lived so long was a good one: the next wait is short again."""
 LONGEST_NS = 30 * MINUTE_NS
 """A longer hole is not healed: its rows have the snapshot's day."""
+DELAY_NS = 15 * MINUTE_NS
+"""Of a delayed plan."""
 BEFORE_NS = 2 * NS
 """Asked for before a hole too: what was on its way when the stream broke."""
 

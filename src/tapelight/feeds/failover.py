@@ -201,7 +201,12 @@ class Failover:
         if watched.data_ns != heard_ns:
             return
         newest_ns = self._secondary.newest_ns
-        if answered and newest_ns <= heard_ns + NEWER_NS:
+        due_ns = newest_ns + (
+            self._primary.delay_ns if isinstance(self._primary, Reconnects) else 0
+        )
+        if due_ns > newest_ns and due_ns > watched.clock.now_ns():
+            answered = False  # a poller without that delay knows what is not due here yet
+        if answered and due_ns <= heard_ns + NEWER_NS:
             pulse.quiet(_now_s())
             return
         if not answered and not pulse.overdue(_now_s(), UNDOUBTED):

@@ -56,7 +56,8 @@ def encode(record: Record) -> bytes:
             return bytes([PROFILE]) + b"".join(pack(a) for a in shaped)
         case Healed():
             times = _HEALED.pack(record.ts_recv_ns, record.since_ns, record.until_ns)
-            return bytes([HEALED]) + times + pack(record.missing) + _columns(record.trades)
+            late = _I64.pack(record.delay_ns) if record.delay_ns else b""
+            return bytes([HEALED]) + times + pack(record.missing) + _columns(record.trades) + late
         case Chain():
             return bytes([CHAIN]) + _CHAIN.pack(record.ts_recv_ns, record.spot) + _chain(record)
     return bytes([MESSAGE]) + _encoder.encode(record)
@@ -90,9 +91,10 @@ def _decode(data: memoryview) -> Record:
     if kind == CHAIN:
         return _decode_chain(body)
     if kind == HEALED:
-        (missing, *columns), _ = _unpack_all(body[_HEALED.size :], len(fields(Trades)) + 1)
+        (missing, *columns), rest = _unpack_all(body[_HEALED.size :], len(fields(Trades)) + 1)
         ts, since, until = _HEALED.unpack_from(body)
-        return Healed(ts, since, until, missing, Trades(*columns))
+        late_ns = _I64.unpack(rest)[0] if len(rest) else 0
+        return Healed(ts, since, until, missing, Trades(*columns), late_ns)
     if kind != BATCH:
         raise ValueError(f"unknown kind {kind}")
     return _decode_batch(ts, rest)

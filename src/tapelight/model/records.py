@@ -323,6 +323,8 @@ class Healed:
     missing: Int32s
     """Rows whose trades could not be had: their day is the snapshot's."""
     trades: Trades
+    delay_ns: int = 0
+    """How much older than its arrival a trade of this feed is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._following import follow
-from tapelight.feeds._standing import BEFORE_NS, Standing, traded_since
+from tapelight.feeds._standing import BEFORE_NS, DELAY_NS, Standing, traded_since
 from tapelight.feeds._timing import Timing
 from tapelight.feeds._websocket import Backoff, Silent, Stream, open_stream
 from tapelight.feeds.alpaca.almanac import Almanac
@@ -80,6 +80,11 @@ class AlpacaFeed:
         """Return what share of the market the data are: SIP, IEX, delayed, synthetic."""
         synthetic = self._timing is not None and self._timing.synthetic
         return "synthetic" if synthetic else FEEDS[self._config.feed]
+
+    @property
+    def delay_ns(self) -> int:
+        """Return how much older than its arrival an event is."""
+        return DELAY_NS if self._config.feed == "delayed_sip" else 0
 
     @property
     def usual_s(self) -> float:
@@ -217,9 +222,9 @@ class AlpacaFeed:
         """Bring the trades that the hole missed."""
         assert self._decoder is not None
         since_ns, until_ns = self._standing.hole()
-        missed = Missed(self._rest(), self._sink, self._decoder, since_ns, until_ns)
-        symbols = self._sink.universe.symbols
-        wanted = [symbols[r] for r in traded_since(snapshot, since_ns - BEFORE_NS)]
+        missed = Missed(self._rest(), self._sink, self._decoder, since_ns, until_ns, self.delay_ns)
+        symbols, from_ns = self._sink.universe.symbols, since_ns - BEFORE_NS - self.delay_ns
+        wanted = [symbols[r] for r in traded_since(snapshot, from_ns)]
         most = self._config.heal
         await asyncio.sleep(SETTLE_S)
         self._sink.put(await missed.fetch(wanted[:most], wanted[most:]))

@@ -23,13 +23,24 @@ Line = tuple[int, int, float, float, int, int, int]
 
 
 class Missed:
-    """Fetch the trades of one hole; those that the stream brought are left out by their ids."""
+    """Fetch the trades of one hole; those that the stream brought are left out by their ids.
+
+    What a delayed feed missed is older than the hole by its delay.
+    """
 
     def __init__(
-        self, library: Library, sink: Sink, decoder: Decoder, since_ns: int, until_ns: int
+        self,
+        library: Library,
+        sink: Sink,
+        decoder: Decoder,
+        since_ns: int,
+        until_ns: int,
+        delay_ns: int = 0,
     ) -> None:
         self._library, self._sink, self._decoder = library, sink, decoder
         self._since_ns, self._until_ns = since_ns, until_ns
+        self._delay_ns = delay_ns
+        self._from_ns = since_ns - BEFORE_NS - delay_ns
         self._lines: list[Line] = []
         self._ids: list[int] = []
         self._missing: list[int] = []
@@ -44,13 +55,13 @@ class Missed:
         trades = self._fresh()
         return Healed(
             self._sink.clock.now_ns(), self._since_ns, self._until_ns,
-            np.array(sorted(self._missing), np.int32), trades,
+            np.array(sorted(self._missing), np.int32), trades, self._delay_ns,
         )  # fmt: skip
 
     def _fresh(self) -> Trades:
         """Return the trades that the stream did not bring, which are remembered from now on."""
         memory = self._decoder.memory
-        brought = memory.since(self._since_ns - BEFORE_NS)
+        brought = memory.since(self._from_ns)
         kept = [
             (line, number)
             for line, number in zip(self._lines, self._ids, strict=True)
@@ -66,7 +77,7 @@ class Missed:
             row = self._sink.universe.add(symbol)
             try:
                 prints = await self._library.trades(
-                    symbol, self._since_ns - BEFORE_NS, self._until_ns
+                    symbol, self._from_ns, self._until_ns - self._delay_ns
                 )
                 self._take(row, prints)
             except (Unavailable, Rejected, ConfigError, ValueError) as error:

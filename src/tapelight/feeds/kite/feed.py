@@ -52,6 +52,7 @@ class KiteFeed:
     name = "kite"
     coverage = "sampled"
     usual_s = 0.0
+    delay_ns = 0
 
     def __init__(
         self,

@@ -108,6 +108,11 @@ class MassiveFeed:
         return 0.0 if self._run is None else self._run.usual_s
 
     @property
+    def delay_ns(self) -> int:
+        """Return how much older than its arrival an event is."""
+        return 0 if self._run is None else self._run.delay_ns
+
+    @property
     def coverage(self) -> str:
         """Return what share of the market the data are: SIP, delayed, synthetic."""
         return "" if self._run is None else self._run.coverage

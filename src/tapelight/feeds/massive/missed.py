@@ -27,13 +27,19 @@ Source: the consolidated tape's correction indicators; not verified against the 
 
 
 class Missed:
-    """Fetch the trades of one hole: `symbols` in this order, 16 at a time."""
+    """Fetch the trades of one hole: `symbols` in this order, 16 at a time.
 
-    def __init__(self, library: Library, sink: Sink, since_ns: int, until_ns: int) -> None:
+    What a delayed feed missed is older than the hole by its delay.
+    """
+
+    def __init__(
+        self, library: Library, sink: Sink, since_ns: int, until_ns: int, delay_ns: int = 0
+    ) -> None:
         self._library = library
         self._sink = sink
         self._since_ns = since_ns
         self._until_ns = until_ns
+        self._delay_ns = delay_ns
         self._found: list[Trades] = []
         self._missing: list[int] = []
         self.refused = ""
@@ -48,7 +54,7 @@ class Missed:
         missing = [*self._missing, *(self._row(s) for s in rest), *(self._row(s) for s in left)]
         return Healed(
             self._sink.clock.now_ns(), self._since_ns, self._until_ns,
-            np.array(sorted(missing), np.int32), _joined(self._found),
+            np.array(sorted(missing), np.int32), _joined(self._found), self._delay_ns,
         )  # fmt: skip
 
     async def _work(self, left: Iterator[str]) -> None:
@@ -60,9 +66,11 @@ class Missed:
             await asyncio.sleep(PACE_S)
 
     async def _fetch(self, symbol: str) -> None:
-        from_ns = self._since_ns - BEFORE_NS
+        from_ns, to_ns = self._since_ns - BEFORE_NS, self._until_ns
         try:
-            prints = await self._library.trades(symbol, from_ns, self._until_ns)
+            prints = await self._library.trades(
+                symbol, from_ns - self._delay_ns, to_ns - self._delay_ns
+            )
             self._found.append(self._columns(symbol, prints))
         except NotServed as error:
             if not self._found:
@@ -81,7 +89,7 @@ class Missed:
             )
             for p in prints
             if p.correction not in TAKEN_BACK
-            and (p.sequence_number or p.sip_timestamp > self._since_ns)
+            and (p.sequence_number or p.sip_timestamp > self._since_ns - self._delay_ns)
         ]  # fmt: skip
         if not events:
             return NO_TRADES

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from tapelight.errors import Unavailable
 from tapelight.feeds._following import follow
-from tapelight.feeds._standing import BEFORE_NS, Standing, traded_since
+from tapelight.feeds._standing import BEFORE_NS, DELAY_NS, Standing, traded_since
 from tapelight.feeds._timing import Timing
 from tapelight.feeds._websocket import Backoff, Silent, Stream, open_stream
 from tapelight.feeds.massive.almanac import Almanac
@@ -79,7 +79,12 @@ class Run:
         """Return what share of the market the data are: SIP, delayed, synthetic."""
         if self._timing.synthetic:
             return "synthetic"
-        return "SIP, 15 min delayed" if "delayed" in self._config.url else "SIP"
+        return "SIP, 15 min delayed" if self.delay_ns else "SIP"
+
+    @property
+    def delay_ns(self) -> int:
+        """Return how much older than its arrival an event is."""
+        return DELAY_NS if "delayed" in self._config.url else 0
 
     @property
     def usual_s(self) -> float:
@@ -169,9 +174,9 @@ class Run:
     async def heal(self, snapshot: Snapshot) -> None:
         """Bring the trades that the hole missed; a plan without them leaves the snapshot's day."""
         since_ns, until_ns = self._standing.hole()
-        missed = Missed(self._library, self._sink, since_ns, until_ns)
-        symbols = self._sink.universe.symbols
-        wanted = [symbols[r] for r in traded_since(snapshot, since_ns - BEFORE_NS)]
+        missed = Missed(self._library, self._sink, since_ns, until_ns, self.delay_ns)
+        symbols, from_ns = self._sink.universe.symbols, since_ns - BEFORE_NS - self.delay_ns
+        wanted = [symbols[r] for r in traded_since(snapshot, from_ns)]
         most = self._config.heal
         await asyncio.sleep(SETTLE_S)
         healed = await missed.fetch(wanted[:most], wanted[most:])
