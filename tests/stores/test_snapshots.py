@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import zstandard
 
-from tapelight.stores.journal import snapshots
+from tapelight.stores.journal import segments, snapshots
+from tapelight.stores.journal.segments import pack_block
 from tapelight.stores.journal.snapshots import (
     drop_after,
     places,
@@ -44,6 +45,13 @@ def written(folder: Path, minutes: range) -> list[int]:
 
 def test_the_newest_two_stay_and_one_in_two_minutes(tmp_path: Path) -> None:
     assert written(tmp_path, range(10)) == [0, 2, 4, 6, 8, 9]
+
+
+def test_more_stay_where_the_market_is_busy(tmp_path: Path) -> None:
+    for number, begin in enumerate((1, 350, 520), 1):
+        block = pack_block(begin, [b"record"], zstandard.ZstdCompressor())
+        (tmp_path / f"{number:08d}.tlj").write_bytes(segments.MAGIC + block)
+    assert written(tmp_path, range(1, 10)) == [1, 3, 4, 6, 8, 9]
 
 
 def test_beyond_their_budget_the_older_ones_stand_further_apart(

@@ -122,13 +122,13 @@ def needed(paths: list[Path], after: int) -> list[Path]:
         return paths
     first = 0
     for i, path in enumerate(paths):
-        begin = _begin(path)
+        begin = first_record(path)
         if begin is not None and begin <= after + 1:
             first = i
     return paths[first:]
 
 
-def _begin(path: Path) -> int | None:
+def first_record(path: Path) -> int | None:
     """Return the sequence of a segment's first record, None when its head can't tell."""
     with path.open("rb") as handle:
         data = handle.read(len(MAGIC) + HEAD_BYTES)[len(MAGIC) :]

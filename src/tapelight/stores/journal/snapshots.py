@@ -9,6 +9,7 @@ so that 200 MB of windows cost no further memory.
 import os
 import struct
 import zlib
+from bisect import bisect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,12 @@ from typing import IO, Any
 import numpy as np
 import zstandard
 
+from tapelight.stores.journal.segments import first_record, segments
+
 MAGIC = b"TAPELIGHT-SNAPSHOT-2\n"
 SUFFIX = ".tls"
 KEEP = 2
-"""The newest ones, for a restart. Of the older ones one in `SPACING_NS` stays, for the past."""
+"""The newest ones, for a restart. Of the older ones one in `SPACING_NS` or a segment stays, for the past."""
 SPACING_NS = 120_000_000_000
 BUDGET_BYTES = 3_000_000_000
 """Of all snapshots of a run: beyond, the older ones stand further apart."""
@@ -65,20 +68,28 @@ def write_snapshot(folder: Path, seq: int, state: Mapping[str, Any], ts_ns: int 
         draft.unlink(missing_ok=True)
         raise
     draft.replace(path)
-    _thin(places(folder))
+    _thin(places(folder), segments(folder))
     return path
 
 
-def _thin(found: list[Place]) -> None:
-    """Drop what lies nearer than `SPACING_NS` to the one before; the first and newest stay."""
+def _thin(found: list[Place], journal: list[Path]) -> None:
+    """Drop what lies nearer than `SPACING_NS` to the one before; the first and newest stay.
+
+    So does one with a segment begun since the one before: the busier the market, the less time
+    lies between two. The budget is the journal's own size where that is more.
+    """
     held = sum(place.path.stat().st_size for place in found)
-    spacing_ns = SPACING_NS * (1 + held // BUDGET_BYTES)
-    kept_ns: int | None = None
+    budget = max(BUDGET_BYTES, sum(path.stat().st_size for path in journal))
+    spacing_ns = SPACING_NS * (1 + held // budget)
+    begins = [seq for path in journal if (seq := first_record(path)) is not None]
+    kept_ns, kept_in = -spacing_ns, 0
     for place in found[:-KEEP]:
-        if place.seq and kept_ns is not None and place.ts_ns - kept_ns < spacing_ns:
-            place.path.unlink()
+        apart = place.seq == 0 or place.ts_ns - kept_ns >= spacing_ns
+        segment = bisect(begins, place.seq) if held <= budget else 0
+        if apart or segment > kept_in:
+            kept_ns, kept_in = place.ts_ns, segment
         else:
-            kept_ns = place.ts_ns
+            place.path.unlink()
 
 
 def drop_after(folder: Path, seq: int) -> None:
