@@ -1,8 +1,9 @@
 import re
+from pathlib import Path
 
 import pytest
 
-from tapelight.bench import benches, cycle, e2e, run_benches, scans
+from tapelight.bench import benches, cycle, e2e, roles, run_benches, scans
 from tapelight.errors import ConfigError
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.model.universe import Universe
@@ -87,3 +88,10 @@ async def test_latency_rows_have_their_shape() -> None:
     assert [list(row) for row in rows] == [KEYS] * 3
     assert [row["unit"] for row in rows] == ["ms", "ms", "trades/s"]
     assert 0 < rows[0]["value"] <= rows[1]["value"]
+
+
+def test_the_roles_bench_counts_messages_that_do_not_grow_with_the_load(tmp_path: Path) -> None:
+    few, many = roles.stream(tmp_path / "a", 1_000), roles.stream(tmp_path / "b", 4_000)
+    assert few[0] == many[0] == 10.0
+    assert 0 < many[1] < 40
+    assert many[2] > 0

@@ -170,6 +170,50 @@ def test_the_pod_is_hardened_probed_and_bounded() -> None:
         assert chosen == labels, name
 
 
+ROLE_FILES = sorted(
+    path.name for path in (DEPLOY / "k8s-roles").glob("*.yaml") if path.name != "kustomization.yaml"
+)
+PODS = ("feed", "scan", "web", "archive")
+
+
+def of_roles(name: str) -> Any:
+    return yaml.safe_load((DEPLOY / "k8s-roles" / name).read_text("utf-8"))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", ROLE_FILES)
+def test_a_manifest_of_the_roles_fits_its_schema(name: str) -> None:
+    kubernetes_validate.validate(of_roles(name), "1.31", strict=True)
+    assert name in of_roles("kustomization.yaml")["resources"]
+
+
+@pytest.mark.parametrize("role", PODS)
+def test_the_pod_of_a_role_is_hardened_and_runs_what_the_tests_run(role: str) -> None:
+    spec = of_roles(f"{role}.yaml")["spec"]
+    pod = spec["template"]["spec"]
+    container = pod["containers"][0]
+    assert container["args"] == COMMANDS[role]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }  # fmt: skip
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
+    assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+    assert spec["template"]["metadata"]["labels"] == spec["selector"]["matchLabels"]
+    claimed = {c["metadata"]["name"] for c in spec.get("volumeClaimTemplates", ())}
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["volumes"]} | claimed
+
+
+def test_the_cluster_has_a_worker_for_each_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASSIVE_API_KEY", "TAPELIGHT_RABBITMQ", "TAPELIGHT_REDIS", "TAPELIGHT_POSTGRES"):
+        monkeypatch.setenv(name, f"of {name}")
+    config = load(DEPLOY / "k8s-roles" / "tapelight.toml")
+    assert of_roles("scan.yaml")["spec"]["replicas"] > config.scale_out.shares
+    assert of_roles("service.yaml")["spec"]["selector"]["app.kubernetes.io/component"] == "web"
+
+
 def test_nothing_in_deploy_holds_a_secret() -> None:
     for path in DEPLOY.rglob("*"):
         if path.is_file():

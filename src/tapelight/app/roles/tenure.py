@@ -19,7 +19,7 @@ from tapelight.errors import Unavailable
 from tapelight.ports import Lease, Leases
 
 log = structlog.get_logger()
-TTL_S = 3.0
+TTL_S = 2.5
 LOOK_S = 0.25
 
 

@@ -1,0 +1,120 @@
+"""Measure what roles cost: the stream's messages by load, a reader's CPU time, and what shares save.
+
+A journal is recorded at two loads, sent block by block as the feed does, and followed by a reader that
+answers nothing. Then 1,000 scans and the boards are asked at a whole second by one engine, and by the
+busiest of two and of three shares: what one worker saves where another one helps.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from tapelight.app.roles.replica import Replica
+from tapelight.app.roles.senders import Cursor
+from tapelight.app.roles.services import nothing, share_of
+from tapelight.bench import row
+from tapelight.bench.cycle import START_NS, Market, Size, decode_ns, questions, references
+from tapelight.bench.scans import SCANS, text
+from tapelight.engine import Cycle
+from tapelight.market.baseline import market_curve
+from tapelight.market.warm import compile_loops
+from tapelight.model.batch import Batch, trades_of
+from tapelight.model.records import CalendarChoice, Mark, Questions, References, Symbols
+from tapelight.model.stream import Run, Word
+from tapelight.stores.journal.segments import HEAD_BYTES
+from tapelight.stores.journal.tail import blocks_in
+from tapelight.stores.journal.writer import Writer
+
+NS = 1_000_000_000
+CYCLE_NS = NS // 20
+LOADS = (10_000, 200_000)
+SYMBOLS = 5_200
+SECONDS = 5
+WORKERS = (2, 3)
+
+
+def run(size: Size | None = None, scans: int = SCANS) -> Iterator[dict[str, Any]]:
+    """Yield rows {name, value, unit, baseline, ratio}; ratio = value / baseline."""
+    decoded_us = decode_ns() / 1e3
+    compile_loops()
+    with TemporaryDirectory(prefix="tapelight-bench-") as folder:
+        stream(Path(folder), LOADS[0] // 10)  # what is done once is not a trade's
+    first = 0.0
+    for trades_s in LOADS:
+        with TemporaryDirectory(prefix="tapelight-bench-") as folder:
+            messages_s, bytes_each, cpu_us = stream(Path(folder), trades_s)
+        first = first or messages_s
+        yield row(f"stream_messages_s_of_a_reader_at_{trades_s}", messages_s, first, "1/s")
+        yield row(f"stream_bytes_of_a_trade_at_{trades_s}", bytes_each, HEAD_BYTES, "B")
+        yield row(f"reader_cpu_of_a_trade_at_{trades_s}", cpu_us, decoded_us, "us")
+    yield from shares(size or Size(repeats=10), scans)
+
+
+def stream(data: Path, trades_s: int) -> tuple[float, float, float]:
+    """Return messages a second, bytes a trade, and a reader's CPU time a trade in us."""
+    folder = data / "feed" / "journal" / "2026-11-20" / "0001"
+    _record(folder, trades_s)
+    cursor = Cursor(data / "feed", Word("bench", Run(), 0), folder, 1)
+    reader = Replica(data / "reader", cursor.run, nothing, _unheard)
+    blocks = size = cpu_ns = 0
+    while (parcel := cursor.read(1, folder)) is not None:
+        blocks += sum(1 for _ in blocks_in(parcel.body, folder))
+        size += len(parcel.body)
+        begin = time.process_time_ns()
+        reader.take(parcel.body)
+        cpu_ns += time.process_time_ns() - begin
+    cursor.close()
+    reader.close()
+    trades = trades_s * SECONDS
+    return blocks / SECONDS, size / trades, cpu_ns / 1e3 / trades
+
+
+def _record(folder: Path, trades_s: int) -> None:
+    """Record some seconds; a block is written at every other mark: ten a second."""
+    draw, writer = np.random.default_rng(1), Writer(folder)
+    symbols = [f"S{i:05d}" for i in range(SYMBOLS)]
+    closes = np.round(np.exp(draw.normal(3.0, 1.0, SYMBOLS)) + 1.0, 2)
+    writer.append(CalendarChoice("XNYS"))
+    writer.append(market_curve())
+    writer.append(Symbols(0, symbols))
+    writer.append(References("2026-11-20", references(symbols, closes.tolist())))
+    n, seq = trades_s * CYCLE_NS // NS, 0
+    for at in range(1, SECONDS * NS // CYCLE_NS + 1):
+        now = START_NS + at * CYCLE_NS
+        rows = draw.integers(0, SYMBOLS, n)
+        prices = np.round(closes[rows] * np.exp(draw.normal(0, 0.0005, n)), 2)
+        times = np.sort(draw.integers(now - CYCLE_NS, now, n)).tolist()
+        sizes = (draw.integers(1, 20, n) * 100.0).tolist()
+        numbers = list(range(seq + 1, seq + n + 1))
+        seq += n
+        trades = trades_of(rows.tolist(), times, prices.tolist(), sizes, [0] * n, [4] * n, numbers)
+        writer.append(Batch(now - 1, trades=trades))
+        writer.append(Mark(now, now))
+        if at % 2 == 0:
+            writer.tick(force=True)
+    writer.close()
+
+
+def shares(size: Size, scans: int) -> Iterator[dict[str, Any]]:
+    """Yield the CPU time of a whole-second mark for one worker, and for the busiest of several."""
+    market = Market(size)
+    market.warm()
+    shipped = questions(scans=0).texts
+    texts = {**shipped, **{f"scan_{i:04d}": text(i) for i in range(scans)}}
+    market.engine.apply(Questions(texts))
+    alone = median(market.second() for _ in range(size.repeats))
+    for workers in WORKERS:
+        busiest = 0.0
+        for number in range(workers):
+            market.engine.share = share_of(number, workers)
+            busiest = max(busiest, median(market.second() for _ in range(size.repeats)))
+        yield row(f"whole_second_of_the_busiest_of_{workers}_workers", busiest, alone)
+
+
+def _unheard(_cycle: Cycle) -> None:
+    """Answer nothing."""
