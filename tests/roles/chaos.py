@@ -1,6 +1,6 @@
 """Every service and every role is killed under load: nothing is lost, nothing is there twice.
 
-`make test` does it once each; `make chaos` sets TAPELIGHT_CHAOS to the number of rounds.
+`make chaos` does it, TAPELIGHT_CHAOS times; `make test` does not.
 """
 
 import os
