@@ -164,6 +164,34 @@ async def test_a_spent_child_is_replaced_after_the_new_one_has_spoken() -> None:
     assert found[: found.index(0, 1)] == list(range(found.index(0, 1)))
 
 
+TURNS = """
+import pathlib, sys, time
+path = pathlib.Path(sys.argv[1])
+turn = len(path.read_text())
+path.write_text("x" * (turn + 1))
+if turn == 1: sys.exit("no network")
+if turn == 2: print("fatal", flush=True); sys.exit(1)
+if turn == 3: time.sleep(3600)
+while True: print(turn, flush=True); time.sleep(0.01)
+"""
+
+
+async def test_a_new_child_that_dies_or_is_mute_leaves_the_old_one_be(tmp_path: Path) -> None:
+    turns = tmp_path / "turns"
+    turns.write_text("")
+    life = Life(seconds=0.3, first_s=3.0)
+    found: list[bytes] = []
+    async with asyncio.timeout(100), open_lines(("-S", "-c", TURNS, str(turns)), life) as lines:
+        while lines.renewed < 1:
+            found += await lines.take()
+        found += await lines.take()
+    first = found.count(b"0")
+    assert first > 0
+    assert found[:first] == [b"0"] * first
+    assert set(found[first:]) == {str(len(turns.read_text()) - 1).encode()}
+    assert len(turns.read_text()) > 4
+
+
 async def test_a_child_ends_when_its_parents_hand_is_gone(package: Path) -> None:
     """The child of a scanner that was killed does not stay behind."""
     arguments = module.Ccxt(module.Config("calm", ("BTC/USD",))).arguments("trades")

@@ -18,7 +18,10 @@ MOST_LINES = 10_000
 """Lines that wait; beyond, the child's pipe holds it back."""
 LINE_BYTES = 4 << 20
 LOOK_S = 5.0
-FIRST_S = 90.0
+AGAIN_S = 60.0
+"""After a new child that was of no use."""
+PROVE_S = 2.0
+"""A new child that ends so soon after its first line told only why."""
 STOP_S = 2.0
 PAGE = 4096
 
@@ -30,6 +33,8 @@ class Life:
     seconds: float = 6 * 3600.0
     megabytes: float = 600.0
     silence_s: float = 120.0
+    first_s: float = 90.0
+    """A new child may take so long to speak."""
 
 
 class Child:
@@ -47,6 +52,18 @@ class Child:
         """Tell whether the process is too old or too large."""
         age_s = asyncio.get_running_loop().time() - self._begun_s
         return age_s >= life.seconds or _resident_mb(self._process.pid) >= life.megabytes
+
+    async def is_sound(self, life: Life) -> bool:
+        """Wait until it speaks and tell whether it does, and goes on."""
+        spoke = asyncio.create_task(self.spoke.wait(), name="a child's first line")
+        await asyncio.wait(
+            {spoke, self._reading}, timeout=life.first_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        spoke.cancel()
+        if not self.spoke.is_set():
+            return False
+        await asyncio.wait({self._reading}, timeout=min(PROVE_S, life.seconds))
+        return not self._reading.done()
 
     async def stop(self) -> None:
         """End the process, and what reads it."""
@@ -69,14 +86,14 @@ class Child:
         try:
             async for line in self._process.stdout:
                 self.spoke.set()
-                await self._store.add(line.rstrip())
+                await self._store.add(self, line.rstrip())
         except ValueError:  # a line beyond the limit
-            self._store.ended("The child process sent a line that is too long.")
+            self._store.ended(self, "The child process sent a line that is too long.")
             return
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({self._errors}, timeout=STOP_S)
         words = self._errors.result() if self._errors.done() else ""
-        self._store.ended(f"The child process ended: {words or 'it said no reason'}.")
+        self._store.ended(self, f"The child process ended: {words or 'it said no reason'}.")
 
     async def _last_words(self) -> str:
         """Return the last line of the child's errors."""
@@ -96,6 +113,8 @@ class Lines:
         self._arguments = arguments
         self._life = life
         self._lines: list[bytes] = []
+        self._early: list[bytes] = []
+        """Of a new child that is on trial."""
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._woken = False
@@ -131,41 +150,57 @@ class Lines:
         self._woken = True
         self._news.set()
 
-    async def add(self, line: bytes) -> None:
+    async def add(self, child: Child, line: bytes) -> None:
         """Take a line from a child; wait while too many wait."""
-        while len(self._lines) >= MOST_LINES:
+        while len(lines := self._of(child)) >= MOST_LINES:
             self._room.clear()
             await self._room.wait()
-        self._lines.append(line)
+        lines.append(line)
         self._news.set()
 
-    def ended(self, words: str) -> None:
-        """Note that a child has ended by itself."""
-        self._end = words
-        self._news.set()
+    def ended(self, child: Child, words: str) -> None:
+        """Note that a child has ended by itself; one on trial, or replaced, ends nothing."""
+        if child is self._child:
+            self._end = words
+            self._news.set()
+
+    def _of(self, child: Child) -> list[bytes]:
+        return self._lines if child is self._child else self._early
 
     async def renew(self) -> None:
         """Replace the child whenever it is spent; runs until cancelled."""
         while True:
             await asyncio.sleep(min(LOOK_S, self._life.seconds))
-            if self._child is not None and self._child.is_spent(self._life):
-                await self._replace(self._child)
+            old = self._child
+            if old is not None and old.is_spent(self._life) and not await self._replaced(old):
+                await asyncio.sleep(min(AGAIN_S, self._life.seconds))
 
     async def close(self) -> None:
         """End the child."""
         if self._child is not None:
             await self._child.stop()
 
-    async def _replace(self, old: Child) -> None:
-        new = await self._spawn()
+    async def _replaced(self, old: Child) -> bool:
+        """Replace a child by one that speaks and goes on; tell whether there is one."""
         try:
-            async with asyncio.timeout(FIRST_S):
-                await new.spoke.wait()
-        except (TimeoutError, asyncio.CancelledError):
-            await new.stop()
-            raise
-        self._child, self.renewed = new, self.renewed + 1
-        await old.stop()
+            new = await self._spawn()
+        except OSError:  # no process, or no memory, to be had
+            return False
+        sound = False
+        try:
+            sound = await new.is_sound(self._life)
+        finally:
+            if not sound:
+                await new.stop()
+                self._early = []
+        if sound:
+            self._child, self.renewed = new, self.renewed + 1
+            self._lines += self._early
+            self._early = []
+            self._news.set()
+            self._room.set()
+            await old.stop()
+        return sound
 
     async def _spawn(self) -> Child:
         process = await asyncio.create_subprocess_exec(
