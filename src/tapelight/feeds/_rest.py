@@ -25,6 +25,11 @@ IN_THREAD_BYTES = 1 << 20
 CLOSE_S = 1.0
 RETRIED = frozenset({408, 429, 499, 500, 502, 503, 504})
 """Answers after which the same question may be asked again."""
+WHOLE_S = 90.0
+"""One answer, however steadily it drips."""
+MOST_BYTES = 128 << 20
+"""Of one answer; a picture of the whole market has some 10 MB."""
+CODED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 TIMEOUT = httpx.Timeout(20.0, connect=5.0, write=5.0, pool=60.0)
 
 
@@ -116,17 +121,30 @@ class Service:
         except httpx.HTTPError as error:
             host, words = self._client.base_url.host, str(error) or type(error).__name__
             raise Busy(f"{host} gives no answer: {words}.") from error
+        except TimeoutError as error:
+            host = self._client.base_url.host
+            raise Busy(f"{host} gives no whole answer within {WHOLE_S:g} s.") from error
         if response.status_code == 200:
             return response.content
         raise self._refused(plain, response)
 
     async def _send(self, path: str, params: Params | None) -> httpx.Response:
         """Send in a task of its own: httpx loses connections when cancelled while it tidies up."""
-        request = self._client.get(path, params=params, headers=dict(self._headers()))
-        task = asyncio.create_task(request, name="request")
+        task = asyncio.create_task(self._answer(path, params), name="request")
         self._sent.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    async def _answer(self, path: str, params: Params | None) -> httpx.Response:
+        """Return the whole answer; raises TimeoutError when it is late, Rejected when too large."""
+        headers = dict(self._headers())
+        async with (
+            asyncio.timeout(WHOLE_S),
+            self._client.stream("GET", path, params=params, headers=headers) as response,
+        ):
+            body = await _body(response)
+            plain = [(k, v) for k, v in response.headers.multi_items() if k not in CODED]
+            return httpx.Response(response.status_code, headers=plain, content=body)
 
     def _ended(self, task: asyncio.Task[httpx.Response]) -> None:
         self._sent.discard(task)
@@ -139,3 +157,13 @@ class Service:
             return False
         self.trying(error)
         return True if error.after_s is None else error.after_s
+
+
+async def _body(response: httpx.Response) -> bytes:
+    parts, size = [], 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise Rejected(f"An answer of over {MOST_BYTES >> 20} MB is not what was asked for.")
+    return b"".join(parts)

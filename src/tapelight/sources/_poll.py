@@ -12,6 +12,8 @@ from tapelight.errors import Rejected, Unavailable
 T = TypeVar("T")
 MAX_BYTES = 16 * 1024 * 1024
 TIMEOUT_S = 20.0
+WHOLE_S = 60.0
+"""One answer, however steadily it drips."""
 LONGEST_WAIT_S = 600.0
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 REFUSED = frozenset({401, 403})
@@ -42,13 +44,18 @@ class Page:
         self.requests += 1
         host = urlsplit(url).hostname
         try:
-            async with self._client.stream("GET", url, headers=self._tags.get(url, {})) as answer:
+            async with (
+                asyncio.timeout(WHOLE_S),
+                self._client.stream("GET", url, headers=self._tags.get(url, {})) as answer,
+            ):
                 if answer.status_code == httpx.codes.NOT_MODIFIED:
                     return None
                 _check(answer, host)
                 found = read(await _body(answer))
                 self._remember(url, answer.headers)
                 return found
+        except TimeoutError as error:
+            raise Unavailable(f"{host} gives no whole answer within {WHOLE_S:g} s.") from error
         except httpx.TransportError as error:
             detail = str(error) or type(error).__name__
             raise Unavailable(f"{host} can't be reached ({detail}): check the network.") from error
