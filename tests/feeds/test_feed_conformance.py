@@ -9,7 +9,7 @@ import pytest
 from feeds import kite_service
 from feeds.simulator_service import running
 from feeds.test_alpaca_feed import config as alpaca_config
-from feeds.test_kite import TEN_NS, shares
+from feeds.test_kite import TEN_NS, from_ten, shares
 from feeds.test_kite import settings as kite_settings
 from tapelight.feeds import alpaca
 from tapelight.feeds.kite.feed import KiteFeed
@@ -49,7 +49,7 @@ async def test_massive() -> None:
 async def test_kite(make: type[KiteFeed]) -> None:
     async with kite_service.service(*shares()) as kite:
         config = kite_settings(kite, poll_s=0.02)
-        feed = make(config, now_ns=lambda: TEN_NS)
+        feed = make(config, now_ns=from_ten())
         trading = asyncio.create_task(_trade(kite))
         sheet = await check_feed(feed, lambda s: s.trades > 3)
         trading.cancel()

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import datetime as dt
 import struct
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -42,6 +43,12 @@ from tapelight.ports import Feed
 
 TEN_NS = int(dt.datetime(2026, 11, 20, 10, tzinfo=KOLKATA).timestamp()) * NS
 TEN_S = TEN_NS // NS
+
+
+def from_ten(ahead: Callable[[], int] = lambda: 0) -> Callable[[], int]:
+    """Return UTC that begins at ten o'clock, and may jump ahead."""
+    begin_ns = time.monotonic_ns()
+    return lambda: TEN_NS + time.monotonic_ns() - begin_ns + ahead()
 
 
 # --- packets ---------------------------------------------------------------------------------
@@ -218,7 +225,7 @@ def live(count: int) -> object:
 
 async def test_a_day_so_far_then_prints_then_a_hole_that_a_picture_closes() -> None:
     async with service(*shares()) as kite:
-        feed = KiteFeed(settings(kite), quick(), lambda: TEN_NS)
+        feed = KiteFeed(settings(kite), quick(), from_ten())
         async with running(feed) as market:
             await market.until(live(1))
             infy = kite.shares[INFY]
@@ -254,7 +261,7 @@ async def test_a_day_so_far_then_prints_then_a_hole_that_a_picture_closes() -> N
 async def test_samples_held_while_the_picture_is_fetched_count_once() -> None:
     async with service(*shares()) as kite:
         kite.quotes.clear()
-        feed = KiteFeed(settings(kite), quick(), lambda: TEN_NS)
+        feed = KiteFeed(settings(kite), quick(), from_ten())
         async with running(feed) as market:
             infy = kite.shares[INFY]
             await kite.subscribed.wait()
@@ -275,8 +282,7 @@ async def test_samples_held_while_the_picture_is_fetched_count_once() -> None:
 
 async def test_heartbeats_alone_are_silence() -> None:
     async with service(*shares()) as kite:
-        now = [TEN_NS]
-        feed = KiteFeed(settings(kite, silence_s=0.2), quick(), lambda: now[0])
+        feed = KiteFeed(settings(kite, silence_s=0.2), quick(), from_ten())
         async with running(feed) as market:
             await market.until(live(1))
             beats = asyncio.create_task(_beat(kite))
@@ -293,9 +299,28 @@ async def _beat(kite: Kite) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("make", [KiteFeed, KitePoller])
+async def test_a_computer_that_slept_connects_anew_by_the_right_clock(
+    make: Callable[..., Feed],
+) -> None:
+    async with service(*shares()) as kite:
+        asleep = [0]
+        feed = make(settings(kite, poll_s=0.02), quick(), from_ten(lambda: asleep[0]))
+        async with running(feed) as market:
+            await market.until(live(1))
+            asleep[0] = 3600 * NS
+            if make is KiteFeed:
+                await kite.send(INFY)
+            await market.until(live(2))
+            assert market.clock.now_ns() > TEN_NS + 3600 * NS
+        gap = next(s for s in market.states if s.state == "gap")
+        assert gap.detail.startswith("The computer slept, or its time was set: the clock is 3,6")
+        assert gap.since_ns < TEN_NS + 1800 * NS
+
+
 async def test_the_poller_reads_the_same_market_without_a_stream() -> None:
     async with service(*shares()) as kite:
-        feed = KitePoller(settings(kite, poll_s=0.02), quick(), lambda: TEN_NS)
+        feed = KitePoller(settings(kite, poll_s=0.02), quick(), from_ten())
         async with running(feed) as market:
             await market.until(live(1))
             kite.shares[INFY].trade(1607.0, 300, TEN_S + 1)
@@ -312,7 +337,7 @@ async def test_the_poller_reads_the_same_market_without_a_stream() -> None:
 
 async def test_history_brings_the_closed_minutes_of_today() -> None:
     async with service(*shares()) as kite:
-        feed = KiteFeed(settings(kite), quick(), lambda: TEN_NS)
+        feed = KiteFeed(settings(kite), quick(), from_ten())
         async with running(feed) as market:
             await market.until(live(1))
             await feed.history("INFY")
@@ -325,7 +350,7 @@ async def test_history_brings_the_closed_minutes_of_today() -> None:
 
 async def test_what_is_malformed_is_counted_and_the_rest_goes_on() -> None:
     async with service(*shares()) as kite:
-        feed = KiteFeed(settings(kite), quick(), lambda: TEN_NS)
+        feed = KiteFeed(settings(kite), quick(), from_ten())
         async with running(feed) as market:
             await market.until(live(1))
             stream = kite.connections[-1]
@@ -344,7 +369,7 @@ async def test_what_is_malformed_is_counted_and_the_rest_goes_on() -> None:
 
 async def test_without_symbols_the_main_series_is_followed() -> None:
     async with service(*shares()) as kite:
-        feed = KiteFeed(settings(kite, symbols=None), quick(), lambda: TEN_NS)
+        feed = KiteFeed(settings(kite, symbols=None), quick(), from_ten())
         async with running(feed) as market:
             await market.until(live(1))
         assert market.universe.symbols == ["NIFTY 50", "INFY", "TCS", "BAJAJ-AUTO"]
@@ -353,7 +378,7 @@ async def test_without_symbols_the_main_series_is_followed() -> None:
 
 async def test_a_wrong_token_is_told_in_one_sentence() -> None:
     async with service(*shares()) as kite:
-        feed = KiteFeed(settings(kite, access_token="yesterday"), quick(), lambda: TEN_NS)
+        feed = KiteFeed(settings(kite, access_token="yesterday"), quick(), from_ten())
         with pytest.raises(ConfigError) as told:
             await feed.run(Market("XNSE"))
     assert str(told.value) == (
@@ -370,7 +395,7 @@ async def test_a_token_that_expires_waits_for_the_next_login(
     path.write_text(TOKEN + "\n")
     async with service(*shares()) as kite:
         wanted = settings(kite, access_token="", access_token_file=str(path))
-        feed = KiteFeed(wanted, quick(), lambda: TEN_NS)
+        feed = KiteFeed(wanted, quick(), from_ten())
         async with running(feed) as market:
             await market.until(live(1))
             kite.token = "tomorrow"
@@ -386,7 +411,7 @@ async def test_quotes_serve_while_the_stream_is_gone() -> None:
     async with service(infy, nifty) as kite:
         wanted = settings(kite, symbols=("INFY",))
         often = Backoff(RetryPolicy(budget=1_000), uniform=lambda _low, _high: 0.1)
-        feed = KiteFeed(wanted, often, lambda: TEN_NS)
+        feed = KiteFeed(wanted, often, from_ten())
         pictures = KitePictures(wanted)
         async with running(Failover(feed, pictures)) as market:
             await market.until(live(1))
@@ -426,7 +451,7 @@ def test_one_process_reads_one_exchange_with_a_key() -> None:
 
 async def test_nobody_there_is_said_and_tried_again() -> None:
     wanted = KiteConfig(api_key=KEY, access_token=TOKEN, rest="http://127.0.0.1:9")
-    async with running(KiteFeed(wanted, quick(), lambda: TEN_NS)) as market:
+    async with running(KiteFeed(wanted, quick(), from_ten())) as market:
         await market.until(lambda m: len(m.states) == 2)
         assert market.states[1].detail == (
             "127.0.0.1 gives no answer: All connection attempts failed. "
@@ -436,7 +461,7 @@ async def test_nobody_there_is_said_and_tried_again() -> None:
 
 async def test_an_unknown_symbol_names_the_nearest() -> None:
     async with service(*shares()) as kite:
-        feed = KiteFeed(settings(kite, symbols=("INFI",)), quick(), lambda: TEN_NS)
+        feed = KiteFeed(settings(kite, symbols=("INFI",)), quick(), from_ten())
         with pytest.raises(ConfigError, match="NSE has no 'INFI': did you mean 'INFY'"):
             await feed.run(Market("XNSE"))
 

@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from faults.virtual import VirtualLoop
-from tapelight.feeds._timing import SimulatorClock, Timing
+from tapelight.feeds._timing import SimulatorClock, Slept, Timing
 from tapelight.model.clock import MarketClock
 
 NS = 1_000_000_000
@@ -52,6 +54,24 @@ def test_a_clock_that_is_off_by_more_than_an_answer_may_be_is_set() -> None:
     assert not moved
     assert off_ns < 10_000
     loop.close()
+
+
+def test_a_clock_that_stood_while_utc_went_on_is_found() -> None:
+    utc = [10**18]
+    clock = MarketClock(0, 1.0, lambda: 0)
+    timing = Timing(clock, lambda: utc[0])
+    timing.set_utc()
+    utc[0] += 5 * NS
+    timing.check()
+    utc[0] += 595 * NS
+    with pytest.raises(Slept, match="the clock is 600 s off; connecting anew"):
+        timing.check()
+    timing.set_utc()
+    timing.check()
+    assert clock.now_ns() == utc[0]
+    timing.synthetic = True
+    utc[0] += 10**12
+    timing.check()
 
 
 def test_utc_stands_where_no_simulator_answers() -> None:

@@ -6,11 +6,20 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
+from tapelight.feeds._standing import StandBack
 from tapelight.model.clock import MarketClock
 from tapelight.model.session import NS
 
 SLACK_NS = 50_000_000
 """So far off, in real time, a clock is let be."""
+SLEPT_NS = 5 * NS
+"""So far off UTC is no drift: rows are stale after as long."""
+
+
+class Slept(StandBack):
+    """Say that the computer slept: the clock stood meanwhile, and the stream's data with it."""
+
+    wait_s = 0.0
 
 
 class SimulatorClock(Struct, gc=False):
@@ -21,6 +30,15 @@ class SimulatorClock(Struct, gc=False):
     held: bool = False
     market: str = ""
     """Which synthetic market: days of one are not those of another."""
+
+
+async def until(clock: MarketClock, ts_ns: int) -> None:
+    """Wait until market time `ts_ns`; in steps, because the clock may be set meanwhile."""
+    while True:
+        delay_s = clock.wall_delay_s(ts_ns)
+        if delay_s <= 0:
+            return
+        await asyncio.sleep(min(delay_s, 1.0))
 
 
 class Timing:
@@ -45,10 +63,25 @@ class Timing:
         found = await ask()
         unsure_ns = int((loop.time() - began) / 2 * NS)
         if found is None:
-            now_ns, rate, unsure_ns = self._utc_ns(), 1.0, 0
+            self.set_utc()
         else:
-            self.synthetic, rate = True, found.rate
-            now_ns = found.now_ns + int(unsure_ns * rate)
+            self.synthetic = True
+            self._set(found.now_ns + int(unsure_ns * found.rate), found.rate, unsure_ns)
+
+    def set_utc(self) -> None:
+        """Set the clock to UTC, unless it is right."""
+        self._set(self._utc_ns(), 1.0, 0)
+
+    def check(self) -> None:
+        """Raise Slept where UTC has gone on without the clock, as it does while a computer sleeps."""
+        off_s = (self._utc_ns() - self._clock.now_ns()) / NS
+        if not self.synthetic and abs(off_s) > SLEPT_NS / NS:
+            raise Slept(
+                f"The computer slept, or its time was set: the clock is {abs(off_s):,.0f} s off; "
+                "connecting anew."
+            )
+
+    def _set(self, now_ns: int, rate: float, unsure_ns: int) -> None:
         clock = self._clock
         off_ns = abs(now_ns - clock.now_ns())
         if not self._done or rate != clock.rate or off_ns > (SLACK_NS + unsure_ns) * max(rate, 1.0):

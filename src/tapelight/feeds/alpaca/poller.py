@@ -12,12 +12,15 @@ class AlpacaPoller(AlpacaFeed):
     name = "alpaca poller"
 
     async def connection(self) -> None:
-        """Ask again and again until a request fails."""
+        """Set the clock, then ask again and again until a request fails."""
+        await self._set_clock()
+        assert self._timing is not None
         symbols = len(self._almanac.symbols)
         requests = -(-symbols // SYMBOLS_A_REQUEST)
         pause_s = max(self._config.poll_s, requests * LEAST_S)
         self._connections += 1
         while True:
+            self._timing.check()
             begun_ns = self._sink.clock.now_ns()
             self.put_picture(await self.day())
             self.say_live("")

@@ -12,6 +12,7 @@ import numpy as np
 
 from tapelight.errors import ConfigError, Rejected, Unavailable
 from tapelight.feeds._standing import Standing
+from tapelight.feeds._timing import Timing
 from tapelight.feeds._websocket import Backoff, Silent, Stream, open_stream
 from tapelight.feeds.kite.config import EXCHANGES, KiteConfig
 from tapelight.feeds.kite.listing import Listing
@@ -74,6 +75,7 @@ class KiteFeed:
         self._decode = msgspec.json.Decoder(Note).decode
         self._sink: Sink
         self._standing: Standing
+        self._timing: Timing
         self._rest: Rest | None = None
         self._listing: Listing
         self._last_ns = 0
@@ -94,7 +96,8 @@ class KiteFeed:
         config = self._config
         self._rest = rest = Rest(config.rest, config.api_key, config.token())
         self._listing = Listing(config, rest)
-        sink.clock.set(self._now_ns())
+        self._timing = Timing(sink.clock, self._now_ns)
+        self._timing.set_utc()
         self._standing = standing = Standing(self.name, sink, self._days, self._backoff)
         standing.say("connecting", "")
         try:
@@ -137,8 +140,9 @@ class KiteFeed:
             raise
 
     async def prepare(self) -> Rest:
-        """Check the login and load the day's instruments."""
+        """Set the clock, check the login and load the day's instruments."""
         assert self._rest is not None
+        self._timing.set_utc()
         await self._rest.check()
         date = latest_session(self._days, self._sink.clock.now_ns()).date
         if await self._listing.load(date, self._sink):
@@ -221,6 +225,7 @@ class KiteFeed:
     async def _read(self, stream: Stream) -> list[Tick]:
         """Return the samples that wait; raises Silent where there are only heartbeats."""
         frames = await stream.take()
+        self._timing.check()
         self._sink.raw(frames)
         found: list[Tick] = []
         for frame in frames:

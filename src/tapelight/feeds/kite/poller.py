@@ -16,6 +16,7 @@ class KitePoller(KiteFeed):
         rest = await self.prepare()
         first = True
         while True:
+            self._timing.check()
             begun_ns = self._sink.clock.now_ns()
             ticks = await rest.quotes(self._listing.names)
             self._last_ns = begun_ns
