@@ -1,4 +1,4 @@
-"""References from Alpaca's lists: names and exchanges, previous closes and levels from daily bars.
+"""References from Alpaca's lists, anew for each session: names and exchanges, previous closes and levels from daily bars.
 
 Alpaca tells no type: it is read from the exchange and the words of the name.
 """
@@ -6,17 +6,19 @@ Alpaca tells no type: it is read from the exchange and the words of the name.
 import asyncio
 import datetime as dt
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._symbols import Rows
+from tapelight.feeds._timing import until
 from tapelight.feeds.alpaca.config import AlpacaConfig
 from tapelight.feeds.alpaca.library import Library
 from tapelight.feeds.alpaca.payloads import Asset, PastBar
 from tapelight.model.daily import fold_days, levels
 from tapelight.model.past import Day, day_bars
 from tapelight.model.records import Reference, References
-from tapelight.model.session import Calendar, Session, session_before
+from tapelight.model.session import MINUTE_NS, Calendar, Session, session_after, session_before
 from tapelight.ports import Sink
 
 MARKETS = {
@@ -26,6 +28,10 @@ MARKETS = {
 """MIC and id (as in trades) of a listing market by Alpaca's name."""
 MONTH = 25
 A_RECORD = 500
+AHEAD_NS = 15 * MINUTE_NS
+"""How long before a session its references are read."""
+JITTER_NS = 5 * MINUTE_NS
+AGAIN_NS = 10 * MINUTE_NS
 WORDS = (
     ("WARRANT", r"\bwarrants?\b"),
     ("RIGHT", r"\brights?\b"),
@@ -56,19 +62,54 @@ class Almanac:
         self._calendar, self._rows = cal, rows
         self.symbols: list[str] = []
         """Those that are watched: the listed ones, or all that can be traded."""
+        self._assets: Mapping[str, Asset] = {}
 
     async def open(self, session: Session) -> None:
         """Read the securities and their last sessions, and put what they say."""
-        assets = await self._library.assets()
+        await self._list()
+        try:
+            days = await self._days(session)
+        except (Unavailable, Rejected) as error:
+            self._library.missing.append(f"past days: {error}")
+            days = {}
+        await self._put(session, days)
+
+    async def keep(self, session: Session) -> None:
+        """Do the same for each session after `session`, until cancelled.
+
+        Each begins up to `JITTER_NS` later than it might: not all scanners ask at once.
+        """
+        while True:
+            session = session_after(self._calendar, session.start_ns)
+            at_ns = session.start_ns - AHEAD_NS + secrets.randbelow(JITTER_NS)
+            await until(self._sink.clock, at_ns)
+            while not await self._kept(session):
+                await until(self._sink.clock, self._sink.clock.now_ns() + AGAIN_NS)
+
+    async def _kept(self, session: Session) -> bool:
+        """Read and put what holds for a session; tell whether its days are to be had."""
+        try:
+            days = await self._days(session)
+        except (Unavailable, Rejected) as error:
+            self._sink.reject("references", str(error))
+            return False
+        await self._list()
+        await self._put(session, days)
+        return True
+
+    async def _list(self) -> None:
+        """Choose the symbols; where the list is not to be had, the last one stands."""
+        self._assets = assets = await self._library.assets() or self._assets
         listed = self._config.symbols
         if listed is not None:
             canary = [self._config.canary] if self._config.canary else []
             self.symbols = list(dict.fromkeys([*listed, *canary]))
         else:
             self.symbols = sorted(assets)
-        days = await self._days(session)
+
+    async def _put(self, session: Session, days: Mapping[str, Sequence[PastBar]]) -> None:
         found = await asyncio.to_thread(
-            _references, self.symbols, assets, days, session, self._full
+            _references, self.symbols, self._assets, days, session, self._full
         )
         for at in range(0, len(found), A_RECORD):
             part = [r for r in found[at : at + A_RECORD] if self._rows.of(r.symbol) >= 0]
@@ -82,11 +123,7 @@ class Almanac:
         for _ in range(count):
             first = session_before(self._calendar, first)
         last = session_before(self._calendar, session).date
-        try:
-            return await self._library.days(self.symbols, first.date, last)
-        except (Unavailable, Rejected) as error:
-            self._library.missing.append(f"past days: {error}")
-            return {}
+        return await self._library.days(self.symbols, first.date, last)
 
     def _full(self, date: dt.date) -> bool:
         session = self._calendar.session_on(date)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._following import follow
 from tapelight.feeds._standing import BEFORE_NS, DELAY_NS, Standing, traded_since
+from tapelight.feeds._tasks import beside
 from tapelight.feeds._timing import Timing
 from tapelight.feeds._websocket import Backoff, Silent, Stream, open_stream
 from tapelight.feeds.alpaca.almanac import Almanac
@@ -26,7 +27,14 @@ from tapelight.feeds.alpaca.picture import (
     volume_of,
 )
 from tapelight.model.records import History, Snapshot
-from tapelight.model.session import REGULAR, calendar, latest_session, session_after, session_at
+from tapelight.model.session import (
+    REGULAR,
+    Session,
+    calendar,
+    latest_session,
+    session_after,
+    session_at,
+)
 from tapelight.ports import Sink
 
 SNAPSHOT_S = 60.0
@@ -124,8 +132,11 @@ class AlpacaFeed:
         try:
             while not await standing.survived(self._prepare):
                 pass
-            while True:
-                await standing.survived(self.connection)
+            async with beside() as tasks:
+                if config.feed != "test":
+                    tasks.create_task(self._almanac.keep(self._session()), name="alpaca references")
+                while True:
+                    await standing.survived(self.connection)
         finally:
             standing.say("closed", "")
             self._library = None
@@ -148,11 +159,13 @@ class AlpacaFeed:
             self._almanac.symbols = [TEST_SYMBOL]
             return
         await library.check_keys()
+        await self._almanac.open(self._session())
+
+    def _session(self) -> Session:
+        """Return the session that runs, or between sessions the next one."""
         now_ns = self._sink.clock.now_ns()
         session = latest_session(self._days, now_ns)
-        if now_ns >= session.end_ns:
-            session = session_after(self._days, now_ns)
-        await self._almanac.open(session)
+        return session if now_ns < session.end_ns else session_after(self._days, now_ns)
 
     async def _set_clock(self) -> None:
         assert self._timing is not None

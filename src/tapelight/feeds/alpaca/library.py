@@ -81,7 +81,8 @@ class Library:
         try:
             found = await self._broker.get("/v2/assets", list[Asset], params)
         except (Unavailable, Rejected, ConfigError) as error:
-            self.missing.append(f"names and exchanges: {error}")
+            words = f"names and exchanges: {error}"
+            self.missing += [words] if words not in self.missing else []
             return {}
         kept = (a for a in found if a.tradable and is_symbol(a.symbol) and not is_test(a.symbol))
         return {asset.symbol: asset for asset in kept}
