@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import gzip
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -250,7 +252,8 @@ class Tape:
     def alive(self, complete_ns: int) -> None:
         pass
 
-    def raw(self, frames: Sequence[bytes]) -> None: ...
+    def raw(self, frames: Sequence[bytes]) -> None:
+        self._news.set()
 
     def reject(self, kind: str, sample: bytes | str) -> None:
         self.rejected.append(kind)
@@ -329,6 +332,178 @@ async def test_a_venue_becomes_a_market_and_a_break_is_a_hole() -> None:
     assert prints == [1, 2, 3, 4]
     assert tape.rejected == ["DecodeError", "DecodeError"]
     assert feed.counts()["trades"] == 4
+
+
+@contextlib.asynccontextmanager
+async def running(feed: VenueFeed, market: "Tape") -> AsyncIterator[None]:
+    task = asyncio.create_task(feed.run(market))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def test_what_trades_while_other_symbols_days_are_fetched_counts() -> None:
+    products = tuple(f"{c}-USD" for c in ("BTC", "B", "C", "D", "E"))
+    hangs, fifth = asyncio.Event(), asyncio.Event()
+    market = Tape()
+
+    async def stream(connection: ServerConnection) -> None:
+        await connection.recv()
+        await fifth.wait()  # four at once are asked for: BTC's answer has come
+        at = dt.datetime.fromtimestamp(market.clock.now_ns() / NS, dt.UTC).isoformat()[:26] + "Z"
+        await connection.send(match(1, 120.0).replace("2021-04-17T16:43:30.244075Z", at))
+        await connection.wait_closed()
+
+    async def rest(connection: ServerConnection, request: Request) -> Response | None:
+        if "/candles" not in request.path:
+            return None
+        seen.append(request.path)
+        if len(seen) > len(products) and "/BTC-USD/" not in request.path:
+            if len(seen) == 2 * len(products):
+                fifth.set()
+            await hangs.wait()
+        today = market.clock.now_ns() // NS // 86_400 * 86_400
+        response = connection.respond(200, json.dumps([[today, 90.0, 110.0, 95.0, 100.0, 1000.0]]))
+        response.headers["Content-Type"] = "application/json"
+        return response
+
+    seen: list[str] = []
+    async with serve(stream, "127.0.0.1", 0, process_request=rest) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        config = coinbase.Config(products, f"ws://{address}", f"http://{address}")
+        feed = VenueFeed(coinbase.Coinbase(config))
+        async with running(feed, market):
+            await market.until(lambda _: feed.counts()["trades"] == 1)
+            hangs.set()
+            await market.until(lambda t: len(t.of(Batch)) == 1)
+    (snapshot,), (batch,) = market.of(Snapshot), market.of(Batch)
+    of_btc = snapshot.row == batch.trades.row[0]
+    traded_ns, told_ns = batch.trades.ts_ns[0], snapshot.updated_ns
+    assert told_ns[of_btc].item() < traded_ns < told_ns[~of_btc].min()
+
+
+async def test_a_computer_that_slept_connects_anew_by_the_right_clock() -> None:
+    asleep, number, tape = [0], itertools.count(1), Tape()
+
+    async def stream(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(match(next(number), 100.0))
+        await tape.until(lambda t: asleep[0] > 0)
+        await connection.send(match(next(number), 100.0))
+        await connection.wait_closed()
+
+    async with serve(stream, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        config = coinbase.Config(("BTC-USD",), f"ws://{address}", f"http://{address}")
+        feed = VenueFeed(coinbase.Coinbase(config), now_ns=lambda: time.time_ns() + asleep[0])
+        async with running(feed, tape):
+            await tape.until(lambda t: len(t.of(Batch)) == 1)
+            asleep[0] = 3600 * NS
+            tape.raw([])
+            await tape.until(lambda t: len(t.of(Batch)) >= 2)
+    assert [s.state for s in tape.of(FeedState)][-4:] == ["live", "gap", "live", "closed"]
+    gap = [s for s in tape.of(FeedState) if s.state == "gap"][-1]
+    assert "the clock is 3,600 s off; connecting anew." in gap.detail
+    assert tape.clock.now_ns() > time.time_ns() + 3599 * NS
+
+
+def kraken_trade(number: int) -> str:
+    now = dt.datetime.now(dt.UTC).isoformat()[:26] + "Z"
+    trade = {"symbol": "BTC/USD", "side": "buy", "price": 100.0, "qty": 1.0, "trade_id": number,
+             "ord_type": "market", "timestamp": now}  # fmt: skip
+    return json.dumps({"channel": "trade", "type": "update", "data": [trade]})
+
+
+async def test_a_pair_refused_after_the_first_trades_is_named_and_stays_provisional() -> None:
+    go_on, number, tape = asyncio.Event(), itertools.count(1), Tape()
+    refused = {"method": "subscribe", "success": False, "symbol": "ETH/USD", "error": "Rate limit"}
+
+    async def stream(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(kraken_trade(first := next(number)))
+        if first == 1:
+            await go_on.wait()
+            await connection.send(json.dumps(refused))
+            await connection.send(kraken_trade(next(number)))
+            await tape.until(lambda t: len(t.of(Batch)) == 2)
+            return
+        await connection.wait_closed()
+
+    async with serve(stream, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        pairs = ("BTC/USD", "ETH/USD")
+        feed = VenueFeed(
+            kraken.Kraken(kraken.Config(pairs, f"ws://{address}", f"http://{address}"))
+        )
+        async with running(feed, tape):
+            await tape.until(lambda t: len(t.of(Batch)) == 1)
+            go_on.set()
+            await tape.until(lambda t: len(t.of(Batch)) == 3)
+    told = [(s.state, s.absent) for s in tape.of(FeedState)][-5:]
+    absent = ("ETH-USD.KRAKEN",)
+    assert told == [("live", ()), ("live", absent), ("gap", absent), ("live", ()), ("closed", ())]
+    named = next(s.detail for s in tape.of(FeedState) if s.absent)
+    assert named == (
+        "ETH-USD.KRAKEN: Kraken refuses the subscription (Rate limit): "
+        "see feed.kraken.symbols, written as BTC/USD."
+    )
+    assert tape.rejected == ["refused by the venue"]
+
+
+async def test_a_subscription_refused_as_a_whole_after_the_first_trades_is_a_hole() -> None:
+    go_on, tape = asyncio.Event(), Tape()
+
+    async def stream(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(match(1, 100.0))
+        await go_on.wait()
+        await connection.send('{"type":"error","message":"Failed to subscribe","reason":"busy"}')
+        await connection.wait_closed()
+
+    async with serve(stream, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        config = coinbase.Config(("BTC-USD",), f"ws://{address}", f"http://{address}")
+        async with running(VenueFeed(coinbase.Coinbase(config)), tape):
+            await tape.until(lambda t: len(t.of(Batch)) == 1)
+            go_on.set()
+            await tape.until(lambda t: t.of(FeedState)[-1].state == "gap")
+    assert "Coinbase refuses the subscription (busy)" in tape.of(FeedState)[-2].detail
+
+
+async def test_a_day_that_begins_has_references_of_its_own() -> None:
+    begin_ns, since_ns = utc_ns("2026-11-20T23:59:00Z"), list[int]()
+    tape = Tape()
+
+    def elapsed_ns() -> int:
+        """Stand until the stream is there, then go at 600 times the pace."""
+        return 600 * (time.monotonic_ns() - since_ns[0]) if since_ns else 0
+
+    async def stream(connection: ServerConnection) -> None:
+        since_ns.append(time.monotonic_ns())
+        await connection.wait_closed()
+
+    def rest(connection: ServerConnection, request: Request) -> Response | None:
+        if "/candles" not in request.path:
+            return None
+        today = tape.clock.now_ns() // NS // 86_400 * 86_400
+        rows = [[today - k * 86_400, 90.0, 110.0, 95.0, today / 86_400 - k, 1.0] for k in range(3)]
+        response = connection.respond(200, json.dumps(rows))
+        response.headers["Content-Type"] = "application/json"
+        return response
+
+    tape.clock = MarketClock(begin_ns, 1.0, elapsed_ns)
+    async with serve(stream, "127.0.0.1", 0, process_request=rest) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        config = coinbase.Config(("BTC-USD",), f"ws://{address}", f"http://{address}")
+        feed = VenueFeed(coinbase.Coinbase(config), now_ns=lambda: begin_ns + elapsed_ns())
+        async with running(feed, tape):
+            await tape.until(lambda t: len(t.of(References)) == 2)
+    first, second = tape.of(References)
+    assert (first.session, second.session) == ("2026-11-20", "2026-11-21")
+    closes = [r.references[0].prev_close for r in (first, second)]
+    assert closes[1] == closes[0] + 1.0
 
 
 async def test_nobody_there_is_said_and_tried_again() -> None:

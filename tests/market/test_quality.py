@@ -6,7 +6,7 @@ import pytest
 from market.tape import Tape
 from tapelight.market.quarantine import HeldPrint, held_prints
 from tapelight.market.view import stale_count
-from tapelight.model.records import Reference, Snapshot
+from tapelight.model.records import FeedState, Reference, Snapshot
 from tapelight.model.session import NS
 
 
@@ -116,6 +116,17 @@ def test_a_picture_of_a_part_of_the_market_ends_a_hole_for_its_rows_alone() -> N
     tape.mark("10:00:12.5")
     assert tape.many("provisional stale", "B") == [False, False]
     assert stale_count(tape.table, 5 * NS) == 0
+
+
+def test_a_symbol_that_the_provider_refuses_is_provisional_whatever_the_others_are() -> None:
+    tape = trading()
+    for absent, expected in ((("A", "NONE"), True), ((), False), (("A",), True)):
+        tape.engine.apply(FeedState(tape.ns("10:00:01"), "test", "live", "", absent=absent))
+        tape.snapshot("10:00:01", last=10.0, volume=100.0)
+        assert bool(tape("provisional")) is expected
+    tape.feed("10:00:10", "gap", since="10:00:02")
+    tape.feed("10:00:11", "live")
+    assert not tape("provisional")
 
 
 def test_rows_that_come_in_a_hole_are_provisional_too() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tapelight.errors import Rejected
+from tapelight.errors import ConfigError, Rejected
 from tapelight.model.batch import MAX_AHEAD_NS, Batch, Quotes, Trades, quotes_of, trades_of
 from tapelight.model.universe import Universe
 
@@ -20,6 +20,14 @@ MOST = 1e15
 """No price or size of a market is above this."""
 MOST_NUMBER = 2**63
 """Times and numbers of prints fit a column of 64 bits."""
+
+
+class RefusedSymbol(ConfigError):
+    """Say that the venue refuses one symbol, by our name of it; the others may come."""
+
+    def __init__(self, message: str, symbol: str) -> None:
+        super().__init__(message)
+        self.symbol = symbol
 
 
 @dataclass(slots=True)

@@ -46,17 +46,19 @@ class Standing:
         """Set once the first connection is live."""
         self.heals = heals
         """Whether the provider has the trades that a hole missed."""
+        self.absent: tuple[str, ...] = ()
+        """Symbols that the provider refuses."""
         self._name, self._sink, self._days, self._backoff = name, sink, days, backoff
-        self._said: tuple[str, str, int] | None = None
+        self._said: tuple[str, str, int, tuple[str, ...]] | None = None
 
     def say(self, state: str, detail: str) -> None:
         """Put a FeedState, unless it was the last one said."""
-        hole_ns = self.hole_ns
-        if (state, detail, hole_ns) != self._said:
-            self._said = (state, detail, hole_ns)
+        hole_ns, absent = self.hole_ns, self.absent
+        if (state, detail, hole_ns, absent) != self._said:
+            self._said = (state, detail, hole_ns, absent)
             now_ns, heals = self._sink.clock.now_ns(), self.can_heal()
             self._sink.put(
-                FeedState(now_ns, self._name, state, detail, hole_ns > 0, hole_ns, heals)
+                FeedState(now_ns, self._name, state, detail, hole_ns > 0, hole_ns, heals, absent)
             )
 
     def live(self, words: Iterable[str] = (), fault: str = "") -> None:

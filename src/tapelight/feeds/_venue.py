@@ -6,6 +6,7 @@ A venue is one file: its address, its subscriptions, its frames. What they share
 import asyncio
 import contextlib
 import datetime as dt
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,18 +17,25 @@ import httpx
 import numpy as np
 
 from tapelight.errors import ConfigError, Unavailable
-from tapelight.feeds._prints import FAULTS, Prints
-from tapelight.feeds._standing import Standing
+from tapelight.feeds._prints import FAULTS, Prints, RefusedSymbol
+from tapelight.feeds._standing import StandBack, Standing
+from tapelight.feeds._tasks import beside
+from tapelight.feeds._timing import Timing, until
 from tapelight.feeds._websocket import Backoff, Stream, open_stream
 from tapelight.model.batch import Batch, size
 from tapelight.model.daily import DailyFold, levels
 from tapelight.model.records import Reference, References, Snapshot
-from tapelight.model.session import calendar, latest_session
+from tapelight.model.session import MINUTE_NS, calendar, latest_session, session_after
 from tapelight.ports import Sink
 
 DAYS_AT_ONCE = 4
 REST_S = httpx.Timeout(10.0, connect=4.0)
+ANSWER_S = 65.0
+"""One whole answer, however slowly it comes."""
 MAX_HELD = 1_000_000
+MOST_WORDS = 500
+JITTER_NS = 5 * MINUTE_NS
+"""References are read so long after a day began, at the most: not all scanners ask at once."""
 
 
 @dataclass(slots=True)
@@ -41,6 +49,8 @@ class Day:
     l: float  # noqa: E741 - the field's usual name
     c: float
     v: float
+    told_ns: int = 0
+    """When the venue said so, where that was before its whole answer came."""
 
 
 class Venue(Protocol):
@@ -82,33 +92,51 @@ class VenueFeed:
     calendar = "24x7"
 
     def __init__(
-        self, venue: Venue, silence_s: float = 30.0, connect: Connect | None = None
-    ) -> None:
+        self, venue: Venue, silence_s: float = 30.0, connect: Connect | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:  # fmt: skip
         self.name = venue.name
         self._venue = venue
         self._connect = connect or (lambda: open_stream(venue.url, lambda: silence_s))
         self._calendar = calendar(self.calendar)
+        self._now_ns = now_ns
         self._sink: Sink
+        self._timing: Timing
         self._backoff = Backoff()
         self._counts = {"frames": 0, "events": 0, "trades": 0, "quotes": 0, "superseded": 0, "ignored": 0, "rejected": 0,
                         "expired": 0, "waiting": 0, "connections": 0}  # fmt: skip
         self._standing: Standing
         self._last_ns = 0
+        self._refusals: dict[str, str] = {}
+        """What the venue says of each symbol that it refuses on this connection; of all: by ''."""
 
     async def run(self, sink: Sink) -> None:
         """Feed `sink` until cancelled; raises ConfigError for a symbol that the venue has not."""
         self._sink = sink
-        sink.clock.set(time.time_ns())
+        self._timing = Timing(sink.clock, self._now_ns)
+        self._timing.set_utc()
         self._standing = standing = Standing(self.name, sink, self._calendar, self._backoff)
         standing.say("connecting", "")
-        self._put_references(await self._days())
+        self._put_references(await self._days(), self._venue.symbols)
         # What was traded before the first connection was not seen.
         standing.hole_ns = latest_session(self._calendar, sink.clock.now_ns()).start_ns
         try:
-            while True:
-                await standing.survived(self._connection)
+            async with beside() as tasks:
+                tasks.create_task(self._keep(), name=f"{self.name} references")
+                while True:
+                    await standing.survived(self._connection)
         finally:
             standing.say("closed", "")
+
+    async def _keep(self) -> None:
+        """Put the references of each day that begins, for which the last one is a past one."""
+        clock = self._sink.clock
+        session = latest_session(self._calendar, clock.now_ns())
+        while True:
+            session = session_after(self._calendar, session.start_ns)
+            await until(clock, session.start_ns + secrets.randbelow(JITTER_NS))
+            days = {symbol: found for symbol, found in (await self._days()).items() if found}
+            self._put_references(days, [s for s in self._venue.symbols if s in days])
 
     async def history(self, symbol: str) -> None:
         """Do nothing: a venue's minute bars are not fetched."""
@@ -119,6 +147,8 @@ class VenueFeed:
 
     async def _connection(self) -> None:
         """Hold one connection until it ends, which is always by an exception."""
+        self._timing.set_utc()
+        self._refusals = {}
         async with self._connect() as stream:
             self._counts["connections"] += 1
             if isinstance(stream, Stream):
@@ -141,7 +171,7 @@ class VenueFeed:
                 self._counts["waiting"] = sum(map(size, held))
                 if len(held) > MAX_HELD:
                     raise Unavailable("The day's bars took so long that the stream ran over.")
-            self._standing.live()
+            self._say_live()
             self._put_picture(picture.result())
             now = self._sink.clock.now_ns()
             self._counts["waiting"] = 0
@@ -161,8 +191,21 @@ class VenueFeed:
     async def _read(self, stream: Frames) -> list[Batch]:
         """Return what waits as a batch, or nothing."""
         frames = await stream.take()
+        self._timing.check()
         self._sink.raw(frames)
-        return self.decoded(frames)
+        known = len(self._refusals)
+        found = self.decoded(frames)
+        if "" in self._refusals:
+            raise StandBack(self._refusals[""])
+        if len(self._refusals) > known and not self._standing.hole_ns:
+            self._say_live()
+        return found
+
+    def _say_live(self) -> None:
+        """Say that the stream is live, and which symbols the venue refuses."""
+        self._standing.absent = tuple(sorted(self._refusals))
+        words = "; ".join(f"{s}: {said}" for s, said in sorted(self._refusals.items()))
+        self._standing.live([words[:MOST_WORDS]])
 
     def decoded(self, frames: Sequence[bytes]) -> list[Batch]:
         """Return what frames bring as a batch, or nothing; what is malformed is counted.
@@ -199,6 +242,8 @@ class VenueFeed:
             if not self._counts["trades"]:
                 raise
             prints.rejected.append(("refused by the venue", str(error)))
+            symbol = error.symbol if isinstance(error, RefusedSymbol) else ""
+            self._refusals[symbol] = str(error)
         if brought == _brought(prints):
             self._counts["events"] += 1
             self._counts["ignored"] += 1
@@ -217,19 +262,27 @@ class VenueFeed:
                 async with slots:
                     with contextlib.suppress(*FAULTS):
                         try:
-                            found[symbol] = await self._venue.days(client, symbol)
+                            found[symbol] = await self._told(client, symbol)
                         except (httpx.HTTPError, OSError) as error:
                             self._miss(error)
 
             await asyncio.gather(*(fetch(symbol) for symbol in self._venue.symbols))
         return found
 
+    async def _told(self, client: httpx.AsyncClient, symbol: str) -> list[Day]:
+        """Return a symbol's days, the last with its time: others may answer seconds later."""
+        async with asyncio.timeout(ANSWER_S):
+            days = await self._venue.days(client, symbol)
+        if days and not days[-1].told_ns:
+            days[-1].told_ns = self._sink.clock.now_ns()
+        return days
+
     def _miss(self, error: Exception) -> None:
         """Say at the start that the days can't be had: it may be long until the stream's turn."""
         words = str(error) or type(error).__name__
         self._standing.trying(Unavailable(f"{self.name} gives no daily bars: {words}."))
 
-    def _put_references(self, days: Mapping[str, Sequence[Day]]) -> None:
+    def _put_references(self, days: Mapping[str, Sequence[Day]], of: Sequence[str]) -> None:
         today = latest_session(self._calendar, self._sink.clock.now_ns()).date
         fold = DailyFold(today - dt.timedelta(weeks=52), deep=True)
         past = sorted({d.date for found in days.values() for d in found if d.date < today})
@@ -238,7 +291,7 @@ class VenueFeed:
         known = levels(fold)
         references = [
             Reference(symbol=s, name=s, exchange=self.name, type="CRYPTO", **known.get(s, {}))  # type: ignore[arg-type]
-            for s in self._venue.symbols
+            for s in of
         ]
         self._sink.put(References(today.isoformat(), references))
 
@@ -256,7 +309,7 @@ class VenueFeed:
             Snapshot(
                 now,
                 np.array([self._sink.universe.add(s) for s, _ in today], np.int32),
-                np.full(count, now, np.int64),
+                np.array([d.told_ns for _, d in today], np.int64),
                 columns["c"],
                 columns["v"],
                 columns["o"],

@@ -8,6 +8,7 @@ shapes of trades and bars are its unified ones.
 import asyncio
 import datetime as dt
 import importlib.util
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -109,13 +110,16 @@ class Ccxt:
                         message = self._message(line)
                         if message.days is not None:
                             symbol, bars = message.days
-                            found[self._ours[symbol]] = [_day(self._ours[symbol], b) for b in bars]
+                            found[self._ours[symbol]] = _days(self._ours[symbol], bars)
         except (TimeoutError, Unavailable):
             return found
 
 
-def _day(ticker: str, bar: Sequence[float]) -> Day:
-    return Day(ticker, dt.datetime.fromtimestamp(bar[0] / 1000, dt.UTC).date(), *bar[1:])
+def _days(ticker: str, bars: Sequence[Sequence[float]]) -> list[Day]:
+    """Return the bars of a line, which has just come; the child may be long at other symbols."""
+    told_ns = time.time_ns()
+    date = dt.datetime.fromtimestamp
+    return [Day(ticker, date(b[0] / 1000, dt.UTC).date(), *b[1:], told_ns) for b in bars]
 
 
 def open(config: Config) -> VenueFeed:  # noqa: A001 - a plug-in's word

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from tapelight.errors import ConfigError
-from tapelight.feeds._prints import Prints
+from tapelight.feeds._prints import Prints, RefusedSymbol
 from tapelight.feeds._venue import Day, VenueFeed, checked_url, named, utc_ns
 
 DAY_MIN = 1440
@@ -52,6 +52,8 @@ class Message(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw(b"[]")
     success: bool = True
     error: str = ""
+    symbol: str = ""
+    """Of an answer to the subscription: there is one for each pair."""
 
 
 class Ohlc(msgspec.Struct, gc=False):
@@ -87,10 +89,13 @@ class Kraken:
             for raw in self._each(message.data):
                 prints.each(raw, self._print)
         elif not message.success:
-            raise ConfigError(
+            words = (
                 f"Kraken refuses the subscription ({message.error}): "
                 "see feed.kraken.symbols, written as BTC/USD."
             )
+            if message.symbol in self._pairs:
+                raise RefusedSymbol(words, self._pairs[message.symbol])
+            raise ConfigError(words)
 
     def _print(self, raw: msgspec.Raw, prints: Prints) -> None:
         t = self._trade(raw)

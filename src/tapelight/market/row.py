@@ -24,7 +24,7 @@ PARTIAL = 2
 NEW_HOD, NEW_LOD, NEW_HIGH, NEW_LOW, OPENED = 1, 2, 4, 8, 16
 
 # Bits of `provisional`.
-GAP, SPLIT = 1, 2
+GAP, SPLIT, ABSENT = 1, 2, 4
 
 # Values of `source`: where the row's volume comes from; a better one takes over.
 SOURCE_NONE, SOURCE_MINUTE, SOURCE_SECOND, SOURCE_TRADES = 0, 1, 2, 3
@@ -152,5 +152,5 @@ def roll_rows(rows: np.ndarray) -> None:
         rows[name] = NAN
     for name in _ZERO_FIRST:
         rows[name] = 0
-    rows["provisional"] &= GAP
+    rows["provisional"] &= GAP | ABSENT
     rows["known"] = KNOWN_DAY

@@ -133,6 +133,8 @@ class FeedState(msgspec.Struct, frozen=True, tag="feed"):
     since_ns: int = 0
     heals: bool = False
     """Whether the missed trades will be fetched: a snapshot does not end the hole then."""
+    absent: tuple[str, ...] = ()
+    """Symbols that the provider refuses: their rows are provisional, whatever the others are."""
 
 
 class Halt(msgspec.Struct, frozen=True, tag="halt"):
