@@ -9,7 +9,7 @@ import datetime as dt
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -49,7 +49,7 @@ class Day:
     l: float  # noqa: E741 - the field's usual name
     c: float
     v: float
-    told_ns: int = 0
+    told_ns: int = field(default=0, kw_only=True)
     """When the venue said so, where that was before its whole answer came."""
 
 

@@ -119,7 +119,7 @@ def _days(ticker: str, bars: Sequence[Sequence[float]]) -> list[Day]:
     """Return the bars of a line, which has just come; the child may be long at other symbols."""
     told_ns = time.time_ns()
     date = dt.datetime.fromtimestamp
-    return [Day(ticker, date(b[0] / 1000, dt.UTC).date(), *b[1:], told_ns) for b in bars]
+    return [Day(ticker, date(b[0] / 1000, dt.UTC).date(), *b[1:], told_ns=told_ns) for b in bars]
 
 
 def open(config: Config) -> VenueFeed:  # noqa: A001 - a plug-in's word
