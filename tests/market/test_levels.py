@@ -78,5 +78,5 @@ def test_each_minute_is_seen_at_its_first_second_and_no_sooner() -> None:
     assert session is not None
     for minute in range(960):
         seen_ns = session.start_ns + minute * MINUTE_NS + NS
-        at = [Moment(seen_ns - early, session, 0, 0, 0, "") for early in (1, 0)]
+        at = [Moment(seen_ns - early, session, 0, 0, 0, 0, "") for early in (1, 0)]
         assert [m.seen_minute() for m in at] == [minute - 1, minute]

@@ -110,7 +110,7 @@ def test_a_missing_segment_is_told(tmp_path: Path) -> None:
     paths = segments.segments(tmp_path)
     assert len(paths) > 3
     assert len(list(read_records(tmp_path))) == 81
-    begin = segments._begin(paths[1])
+    begin = segments.first_record(paths[1])
     paths[1].unlink()
     with pytest.raises(Corrupt, match=f"but record {begin} is due"):
         list(read_records(tmp_path))
@@ -122,7 +122,7 @@ def test_a_restart_reads_only_the_segments_that_it_needs(tmp_path: Path) -> None
     bad = bytearray(paths[0].read_bytes())
     bad[-1] ^= 1
     paths[0].write_bytes(bad)
-    begin = segments._begin(paths[-1]) or 0
+    begin = segments.first_record(paths[-1]) or 0
     rest = [plain(r) for r in read_records(tmp_path, begin)]
     assert rest == [plain(r) for r in records(40)][begin:]
     assert end_of(tmp_path).records == 81
