@@ -7,7 +7,6 @@ go when its holder ends, however it ends. It holds for one machine and user.
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import os
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tapelight.errors import ConfigError
+from tapelight.stores.lockfile import locked
 
 LOOK_S = 1.0
 """Between two tries of a process that waits."""
@@ -67,11 +67,8 @@ def _make(folder: Path) -> None:
 
 def _held(path: Path) -> BinaryIO | None:
     """Return the locked file with our process id in it; None where another one has it."""
-    handle: BinaryIO = path.open("a+b")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
+    handle = locked(path)
+    if handle is None:
         return None
     handle.truncate(0)
     handle.write(str(os.getpid()).encode())

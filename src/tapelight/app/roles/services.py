@@ -1,6 +1,5 @@
 """The services of the roles, by [scale_out]; what is missing is told before anything starts."""
 
-import fcntl
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,6 +9,7 @@ from tapelight.errors import ConfigError
 from tapelight.ports import Queue, QueueLimits
 from tapelight.stores.history import SqlHistory
 from tapelight.stores.leases import SqlLeases
+from tapelight.stores.lockfile import locked
 
 if TYPE_CHECKING:
     from tapelight.buses.redis import RedisBus
@@ -110,12 +110,7 @@ def nothing(_name: str) -> bool:
 def lock(data: Path) -> BinaryIO:
     """Hold a data folder for one role's process; raises ConfigError where another one has it."""
     data.mkdir(parents=True, exist_ok=True)
-    handle: BinaryIO = (data / LOCK).open("ab")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise ConfigError(
-            f"Another role runs in {data}: give each process its own --data."
-        ) from error
+    handle = locked(data / LOCK)
+    if handle is None:
+        raise ConfigError(f"Another role runs in {data}: give each process its own --data.")
     return handle

@@ -1,7 +1,6 @@
 """The journal's writer: records in, blocks out, on a thread of its own."""
 
 import errno
-import fcntl
 import os
 import queue
 import threading
@@ -22,6 +21,7 @@ from tapelight.model.records import Record
 from tapelight.stores.journal.ring import Frames, Ring, Waiting
 from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, SUFFIX, pack_block, segments
 from tapelight.stores.journal.snapshots import write_snapshot
+from tapelight.stores.lockfile import locked
 
 FLUSH_S = 0.1
 QUEUE_BLOCKS = 256
@@ -254,14 +254,11 @@ def is_recording(folder: Path) -> bool:
 
 def _locked(folder: Path) -> BinaryIO:
     """Return the folder's lock, held until it is closed or the process ends."""
-    handle: BinaryIO = (folder / LOCK).open("ab")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
+    handle = locked(folder / LOCK)
+    if handle is None:
         raise Unavailable(
             f"Another process records into {folder}: stop it, or give another --data."
-        ) from error
+        )
     return handle
 
 
