@@ -150,11 +150,16 @@ def test_what_is_typed_to_log_in_is_text(gateway: FakeGateway, watched: Page) ->
     assert set(FIELDS["parts/LoginPage"]) - typed(page, send=True) == set()
 
 
-def test_what_is_written_as_sql_is_text(gateway: FakeGateway, watched: Page) -> None:
-    page = watched
+def ready(gateway: FakeGateway, page: Page) -> None:
+    """Open the page on a gateway that answers whatever is asked."""
     prepare(gateway)
     answered(gateway)
     opened(gateway, page)
+
+
+def test_what_is_written_as_sql_is_text(gateway: FakeGateway, watched: Page) -> None:
+    page = watched
+    ready(gateway, page)
     add(page, "Scan editor")
     page.get_by_test_id("editor").locator(".cm-content").click()
     for text in STRINGS:
@@ -165,9 +170,7 @@ def test_what_is_written_as_sql_is_text(gateway: FakeGateway, watched: Page) -> 
 
 def test_lists_may_have_any_name(gateway: FakeGateway, watched: Page) -> None:
     page = watched
-    prepare(gateway)
-    answered(gateway)
-    opened(gateway, page)
+    ready(gateway, page)
     add(page, "Watchlist")
     for name in ("constructor", "__proto__", STRINGS[0]):
         gateway.answers[f"/api/watchlists/{name}"] = {}
@@ -178,9 +181,7 @@ def test_lists_may_have_any_name(gateway: FakeGateway, watched: Page) -> None:
 
 def test_what_a_provider_sends_is_text(gateway: FakeGateway, watched: Page) -> None:
     page = watched
-    prepare(gateway)
-    answered(gateway)
-    opened(gateway, page)
+    ready(gateway, page)
     columns = [*COLUMNS, {"name": "headline", "unit": "", "doc": "The newest headline."}]
     tape = page.get_by_test_id("tape")
     for begin in range(0, len(STRINGS), BATCH):
