@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from feeds.kite_service import Market
 from tapelight.errors import ConfigError
+from tapelight.feeds import _lines
 from tapelight.feeds import ccxt as module
 from tapelight.feeds._lines import Life, open_lines
 from tapelight.feeds._prints import Prints
@@ -162,6 +164,48 @@ async def test_a_spent_child_is_replaced_after_the_new_one_has_spoken() -> None:
     # Each child counts from 0; the old one goes on until the new one has begun.
     assert found.count(0) == 3
     assert found[: found.index(0, 1)] == list(range(found.index(0, 1)))
+
+
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + CHATTER
+
+
+async def test_leaving_while_a_child_is_replaced_leaves_no_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_lines, "STOP_S", 0.1)
+    async with asyncio.timeout(60), open_lines(("-c", STUBBORN), Life(seconds=0.5)) as lines:
+        while lines.renewed < 1:
+            await lines.take()
+        replaced = {child._process for child in lines._children}
+        assert len(replaced) == 2
+    assert {process.returncode for process in replaced} == {-signal.SIGKILL}
+
+
+async def test_a_start_that_is_cancelled_leaves_no_process() -> None:
+    begun: list[asyncio.subprocess.Process] = []
+
+    class Noted(_lines.Lines):
+        async def _process(self) -> asyncio.subprocess.Process:
+            begun.append(await super()._process())
+            return begun[-1]
+
+    start = asyncio.create_task(Noted(("-c", CHATTER), Life()).begin())
+    await asyncio.sleep(0)
+    start.cancel()
+    await asyncio.wait({start})
+    assert start.cancelled()
+    assert [process.returncode for process in begun] == [-signal.SIGTERM]
+
+
+async def test_days_that_nobody_waits_for_are_not_fetched_on(package: Path) -> None:
+    venue = module.Ccxt(module.Config("calm", ("BTC/USD",)))
+    async with httpx.AsyncClient() as client:
+        asked = asyncio.create_task(venue.days(client, "BTC-USD.CALM"))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait({asked})
+    assert venue._days is not None
+    assert venue._days.cancelled()
 
 
 TURNS = """

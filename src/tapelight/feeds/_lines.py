@@ -120,6 +120,8 @@ class Lines:
         self._woken = False
         self._end = ""
         self._child: Child | None = None
+        self._children: set[Child] = set()
+        """All that have not been waited for: a renewal may be cancelled while it ends one."""
         self.renewed = 0
 
     async def begin(self) -> None:
@@ -176,9 +178,9 @@ class Lines:
                 await asyncio.sleep(min(AGAIN_S, self._life.seconds))
 
     async def close(self) -> None:
-        """End the child."""
-        if self._child is not None:
-            await self._child.stop()
+        """End the child, and those that a renewal was about to end."""
+        for child in list(self._children):
+            await self._stop(child)
 
     async def _replaced(self, old: Child) -> bool:
         """Replace a child by one that speaks and goes on; tell whether there is one."""
@@ -191,7 +193,7 @@ class Lines:
             sound = await new.is_sound(self._life)
         finally:
             if not sound:
-                await new.stop()
+                await self._stop(new)
                 self._early = []
         if sound:
             self._child, self.renewed = new, self.renewed + 1
@@ -199,15 +201,31 @@ class Lines:
             self._early = []
             self._news.set()
             self._room.set()
-            await old.stop()
+            await self._stop(old)
         return sound
 
+    async def _stop(self, child: Child) -> None:
+        await child.stop()
+        self._children.discard(child)
+
     async def _spawn(self) -> Child:
-        process = await asyncio.create_subprocess_exec(
+        """Start a child; asyncio forgets a process whose start is cancelled half-way."""
+        starting = asyncio.create_task(self._process(), name="start a child")
+        try:
+            await asyncio.wait({starting})
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                await Child(await starting, self).stop()
+            raise
+        child = Child(starting.result(), self)
+        self._children.add(child)
+        return child
+
+    async def _process(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
             sys.executable, *self._arguments, stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=LINE_BYTES,
         )  # fmt: skip
-        return Child(process, self)
 
 
 @contextlib.asynccontextmanager

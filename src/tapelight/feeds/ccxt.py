@@ -58,6 +58,7 @@ class Ccxt:
         self._seen = {symbol: deque[str](maxlen=REMEMBERED) for symbol in config.symbols}
         self._known = {symbol: set[str]() for symbol in config.symbols}
         self._days: asyncio.Task[dict[str, list[Day]]] | None = None
+        self._asking = 0
         self._message = msgspec.json.Decoder(Message).decode
         self._trade = msgspec.json.Decoder(tuple[str, int, float, float, str | None]).decode
 
@@ -81,7 +82,13 @@ class Ccxt:
         """Return a symbol's daily bars; one child fetches those of all symbols."""
         if self._days is None or self._days.done():
             self._days = asyncio.create_task(self._all_days(), name="ccxt days")
-        return (await asyncio.shield(self._days)).get(symbol, [])
+        days, self._asking = self._days, self._asking + 1
+        try:
+            return (await asyncio.shield(days)).get(symbol, [])
+        finally:
+            self._asking -= 1
+            if not self._asking and days.cancel():  # nobody is left to be told
+                await asyncio.wait({days})
 
     def _print(self, raw: msgspec.Raw, prints: Prints) -> None:
         symbol, ms, price, amount, number = self._trade(raw)
