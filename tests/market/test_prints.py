@@ -270,7 +270,7 @@ def test_a_print_that_others_overtook_is_volume_and_a_high_but_no_last() -> None
 def test_what_is_older_than_the_numbers_that_are_kept_is_a_repeat() -> None:
     tape = Tape()
     numbers = [2 * k for k in range(1, 41)]
-    for seq in [*numbers, *numbers, 2 * 40 - 2 * NUMBERS - 1, 2 * 40 - 1]:
+    for seq in [*numbers, *numbers, 2 * 40 - 2 * NUMBERS + 1, 2 * 40 - 1]:
         tape.trade("09:30:01", 10.0, 100.0, seq=seq)
     assert tape("vol") == 41 * 100.0
     assert tape.table.counters[2] == 41

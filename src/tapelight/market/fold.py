@@ -262,29 +262,26 @@ def fold_trade(
 def is_repeat(row, r, seq, numbers):
     """Tell whether a print's number was heard before; note it where it was not.
 
-    The numbers stand in rising order from the one that goes next. What is older than they are
-    counts as heard: it comes when a provider sends again what it has sent.
+    The newest numbers stand in rising order from the one that goes next. What is older than they
+    are counts as heard: it comes when a provider sends again what it has sent.
     """
     first = row.heard % NUMBERS
-    oldest = numbers[first, r]
-    if seq > row.seq:
+    if seq > row.seq:  # nearly always: a store alone, so that nothing waits for the ring
         row.seq = seq
         row.heard += 1
-        row.seq_floor = max(row.seq_floor, oldest)
         numbers[first, r] = seq
         return False
-    repeat = seq <= row.seq_floor
+    repeat = seq <= numbers[first, r]
     for k in range(NUMBERS):
         repeat = repeat or numbers[k, r] == seq
     if not repeat:
-        insert_number(row, r, seq, first, numbers)
+        insert_number(r, seq, first, numbers)
     return repeat
 
 
 @step
-def insert_number(row, r, seq, first, numbers):
+def insert_number(r, seq, first, numbers):
     """Let a number stand among the newer ones, in place of the oldest."""
-    row.seq_floor = max(row.seq_floor, min(seq, numbers[first, r]))
     at = first
     for k in range(1, NUMBERS):
         after = (first + k) % NUMBERS
@@ -292,7 +289,7 @@ def insert_number(row, r, seq, first, numbers):
             break
         numbers[at, r] = numbers[after, r]
         at = after
-    numbers[at, r] = max(seq, numbers[first, r]) if at == first else seq
+    numbers[at, r] = seq
 
 
 @step

@@ -40,7 +40,7 @@ _EACH_SECOND = [(n, "f8") for n in "last bid ask luld_up luld_dn".split()] + [
 _EACH_PRINT = (
     [
         (n, "i8")
-        for n in "last_ns print_ns quote_ns snap_ns seq seq_floor heard trades bar_min bar_n".split()
+        for n in "last_ns print_ns quote_ns snap_ns seq heard trades bar_min bar_n".split()
     ]
     + [(n, "f8") for n in "hod lod high low close_rth prev_close".split()]
     + [(n, "f8") for n in "vol vol_rth dollar_vol bar_o bar_h bar_l bar_c bar_v bar_pv".split()]
