@@ -38,10 +38,7 @@ _EACH_SECOND = [(n, "f8") for n in "last bid ask luld_up luld_dn".split()] + [
     ("v300", "f8"),
 ]
 _EACH_PRINT = (
-    [
-        (n, "i8")
-        for n in "last_ns print_ns quote_ns snap_ns seq heard trades bar_min bar_n".split()
-    ]
+    [(n, "i8") for n in "last_ns print_ns quote_ns snap_ns seq heard trades bar_min bar_n".split()]
     + [(n, "f8") for n in "hod lod high low close_rth prev_close".split()]
     + [(n, "f8") for n in "vol vol_rth dollar_vol bar_o bar_h bar_l bar_c bar_v bar_pv".split()]
     + [(n, "f8") for n in "pv v pv_pm v_pm vw_mean vw_m2".split()]

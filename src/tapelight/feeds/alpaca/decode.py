@@ -171,7 +171,7 @@ class Decoder:
             take(event, lists, found)
         except (ValueError, OverflowError) as error:
             kind = "time ahead" if "ahead" in str(error) else str(event.__struct_config__.tag)
-            found.rejected.append((kind, ascii(event)[:SAMPLE_CHARS]))
+            found.rejected.append((kind, _shown(event)))
 
     def _time(self, time: Any) -> int:
         ns = self._ns(time)
@@ -249,7 +249,7 @@ class Decoder:
             self.counts.corrections += 1
         except (ValueError, OverflowError):
             tag = str(event.__struct_config__.tag)
-            found.rejected.append((tag, ascii(event)[:SAMPLE_CHARS]))
+            found.rejected.append((tag, _shown(event)))
 
     def _correction(self, event: Any, place: int, at_ns: int) -> Correction:
         memory = self.memory
@@ -297,3 +297,16 @@ def _taken(quotes: Quotes, keep: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -
 def _code(text: str) -> str:
     """Return a halt's code, empty for what can be none."""
     return text if HALT_CODE.fullmatch(text) else ""
+
+
+def _shown(event: msgspec.Struct) -> str:
+    """Return an event's fields as a sample.
+
+    An Ext is shown by its bytes: its own repr enters a name into the interpreter's table of
+    names at each call, and that table grows by them.
+    """
+    fields = {
+        name: bytes(value.data) if isinstance(value, msgspec.msgpack.Ext) else value
+        for name, value in msgspec.structs.asdict(event).items()
+    }
+    return ascii(fields)[:SAMPLE_CHARS]
