@@ -165,6 +165,19 @@ def test_a_picture_of_before_the_open_is_of_the_day_of_its_last_trade() -> None:
     assert [p[:2] for p in prints] == [(91.0, 15.0)]
 
 
+@pytest.mark.parametrize(("volume", "close"), [(1_000, np.nan), (0, 98.0)])
+def test_figures_of_the_day_before_are_not_todays(volume: int, close: float) -> None:
+    samples = Samples()
+    samples.follow({INFY: 0})
+    day = {"open": 99.5, "high": 101.0, "low": 99.0, "average": 99.8, "prev_close": 98.0}
+    samples.picture(Tick(INFY, 100.0, volume, traded_ns=YESTERDAY_NS, **day), TEN_NS)
+    _, picture = samples.records(TEN_NS)
+    assert picture is not None
+    shown = [picture.last, picture.volume, picture.open, picture.high, picture.low, picture.vwap]
+    np.testing.assert_array_equal(np.concatenate(shown), [np.nan, 0.0, *[np.nan] * 4])
+    np.testing.assert_array_equal(picture.prev_close, [close])
+
+
 def test_samples_of_less_volume_than_the_picture_are_older_than_it() -> None:
     held = [Tick(INFY, 90.0 + k, volume, bid=80.0) for k, volume in enumerate((900, 950, 1_000))]
     samples, prints = sampled(*held, Tick(INFY, 101.0, 1_030))

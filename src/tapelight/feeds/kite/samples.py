@@ -158,9 +158,21 @@ _NONE: tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...], tuple[float, .
 _NONE = (), (), (), ()
 
 
+def of_today(tick: Tick, now_ns: int) -> Tick:
+    """Return a sample as of today's session; what is of an earlier day is unknown.
+
+    Until the exchange resets them before the open, all figures are those of the day before, the
+    previous close too; of what has not traded today after it, the previous close alone holds.
+    """
+    if not tick.traded_ns or _day(tick.traded_ns) >= _day(now_ns):
+        return tick
+    close = NAN if tick.volume > 0 else tick.prev_close
+    return Tick(tick.token, NAN, min(tick.volume, 0), prev_close=close, stamped_ns=tick.stamped_ns)
+
+
 def snapshot_of(pictures: list[tuple[int, int, Tick]], now_ns: int) -> Snapshot:
     """Return (row, time, sample) as the picture of the day so far."""
-    ticks = [t for _, _, t in pictures]
+    ticks = [of_today(t, now_ns) for _, _, t in pictures]
 
     def column(*names: str) -> list[np.ndarray]:
         return [np.array([getattr(t, name) for t in ticks], np.float64) for name in names]
