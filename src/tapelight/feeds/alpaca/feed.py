@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._following import follow
+from tapelight.feeds._minutes import minute_columns, most_active
 from tapelight.feeds._standing import BEFORE_NS, DELAY_NS, Standing, traded_since
 from tapelight.feeds._tasks import beside
 from tapelight.feeds._timing import Timing
@@ -21,8 +22,7 @@ from tapelight.feeds.alpaca.picture import (
     Day,
     day_of,
     early_risers,
-    minute_columns,
-    most_active,
+    minutes_of,
     snapshot_of,
     volume_of,
 )
@@ -260,7 +260,9 @@ class AlpacaFeed:
             self._sink.reject("history", f"{len(symbols)} symbols: {error}")
             return
         for symbol, bars in found.items():
-            columns = minute_columns(bars, self._sink.universe.add(symbol), session, now_ns)
+            columns = minute_columns(
+                minutes_of(bars), self._sink.universe.add(symbol), session.start_ns, now_ns
+            )
             if columns is not None:
                 self._sink.put(History(self._sink.clock.now_ns(), columns))
                 await asyncio.sleep(0)

@@ -1,21 +1,19 @@
 """Turn snapshots and bars of REST into records; what cannot be is left out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from tapelight.feeds._minutes import Minute
 from tapelight.feeds._sip import mask_of_letters
 from tapelight.feeds.alpaca.moments import text_ns
 from tapelight.feeds.alpaca.payloads import LatestQuote, PastBar, PastTrade, StockSnapshot
-from tapelight.model.batch import Bars
 from tapelight.model.conditions import US_RULES
 from tapelight.model.records import Snapshot
-from tapelight.model.session import MINUTE_NS, NEW_YORK, REGULAR, Session, local_date
+from tapelight.model.session import NEW_YORK, REGULAR, Session, local_date
 
 NAN = float("nan")
-MAX_TRADES = 1e9
-"""Of one bar."""
 _QUOTE = LatestQuote()
 Lookup = Callable[[str], int]
 
@@ -99,35 +97,10 @@ def _line(day: Day, volume: float) -> tuple[float, ...]:
     )  # fmt: skip
 
 
-def most_active(snapshot: Snapshot, count: int) -> list[int]:
-    """Return the rows of the `count` highest by volume x price."""
-    known = np.isfinite(snapshot.last) & (snapshot.volume > 0)
-    dollars = np.where(known, snapshot.volume * snapshot.last, 0.0)
-    order = np.argsort(-dollars, kind="stable")[:count]
-    return [int(snapshot.row[i]) for i in order if known[i]]
-
-
-def minute_columns(
-    bars: Sequence[PastBar], row: int, session: Session, until_ns: int
-) -> Bars | None:
-    """Return the sound bars that lie wholly in [session start, until)."""
-    kept = []
-    for bar in bars:
-        start = _start_ns(bar)
-        within = session.start_ns <= start <= until_ns - MINUTE_NS
-        if within and bar.h >= bar.l > 0 and bar.v >= 0 and not bar.n > MAX_TRADES:
-            kept.append((start, bar.o, bar.h, bar.l, bar.c, bar.v, bar.vw or NAN, bar.n))
-    if not kept:
-        return None
-    count = len(kept)
-    open_, high, low, close, volume, vwap, trades = (
-        np.array([k[i] for k in kept], np.float64) for i in range(1, 8)
-    )
-    return Bars(
-        np.full(count, row, np.int32), np.array([k[0] for k in kept], np.int64),
-        np.full(count, 60, np.int32), open_, high, low, close, volume, vwap, trades,
-        np.full(count, NAN), np.full(count, NAN),
-    )  # fmt: skip
+def minutes_of(bars: Iterable[PastBar]) -> list[Minute]:
+    """Return minute bars as lines; one whose time cannot be is left out."""
+    starts = ((_start_ns(bar), bar) for bar in bars)
+    return [(at, b.o, b.h, b.l, b.c, b.v, b.vw or 0.0, b.n) for at, b in starts if at]
 
 
 def _start_ns(bar: PastBar) -> int:

@@ -1,18 +1,17 @@
 """Bring today's minute bars that the stream did not: for active symbols, and on demand."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-
-import numpy as np
+from collections.abc import Iterable, Iterator
 
 from tapelight.errors import Rejected, Unavailable
+from tapelight.feeds._minutes import Minute, minute_columns
 from tapelight.feeds.massive.library import Library
 from tapelight.feeds.massive.payloads import Details, MinuteBar
-from tapelight.model.batch import Bars
 from tapelight.model.records import History
-from tapelight.model.session import MINUTE_NS, Session
+from tapelight.model.session import Session
 from tapelight.ports import Sink
 
+MS = 1_000_000
 AT_ONCE = 8
 PACE_S = 0.25
 """What each of them rests between two symbols: some 30 symbols a second, beside the stream."""
@@ -51,7 +50,7 @@ class Backfill:
                 self._sink.reject("history", f"{symbol}: {error}")
                 return
         row = self._sink.universe.add(symbol)
-        columns = minute_columns(bars, row, self._session.start_ns, now_ns)
+        columns = minute_columns(_lines(bars), row, self._session.start_ns, now_ns)
         if columns is not None:
             self._sink.put(History(self._sink.clock.now_ns(), columns))
 
@@ -72,28 +71,5 @@ class Backfill:
             self.details[symbol] = page
 
 
-def minute_columns(bars: Sequence[MinuteBar], row: int, from_ns: int, until_ns: int) -> Bars | None:
-    """Return the columns of the sound bars that lie wholly in [from_ns, until_ns)."""
-    kept = [
-        b
-        for b in bars
-        if from_ns <= b.t * 1_000_000 <= until_ns - MINUTE_NS and b.h >= b.l > 0 and b.v >= 0
-    ]
-    if not kept:
-        return None
-    numbers = np.array([(b.o, b.h, b.l, b.c, b.v, b.vw or np.nan, b.n) for b in kept], np.float64)
-    open_, high, low, close, volume, vwap, trades = (np.ascontiguousarray(c) for c in numbers.T)
-    return Bars(
-        np.full(len(kept), row, np.int32),
-        np.array([b.t * 1_000_000 for b in kept], np.int64),
-        np.full(len(kept), 60, np.int32),
-        open_,
-        high,
-        low,
-        close,
-        volume,
-        vwap,
-        trades,
-        day_volume=np.full(len(kept), np.nan),
-        day_open=np.full(len(kept), np.nan),
-    )
+def _lines(bars: Iterable[MinuteBar]) -> Iterator[Minute]:
+    return ((b.t * MS, b.o, b.h, b.l, b.c, b.v, b.vw or 0.0, b.n) for b in bars)

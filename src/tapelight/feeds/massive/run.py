@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from tapelight.errors import Unavailable
 from tapelight.feeds._following import follow
+from tapelight.feeds._minutes import most_active
 from tapelight.feeds._standing import BEFORE_NS, DELAY_NS, Standing, traded_since
 from tapelight.feeds._timing import Timing
 from tapelight.feeds._websocket import Backoff, Silent, Stream, open_stream
@@ -20,7 +21,7 @@ from tapelight.feeds.massive.missed import Missed
 from tapelight.feeds.massive.newsroom import Newsroom
 from tapelight.feeds.massive.payloads import TickerSnapshot
 from tapelight.feeds.massive.rest import Rest
-from tapelight.feeds.massive.snapshot import Lines, lines_of, most_active, snapshot_of
+from tapelight.feeds.massive.snapshot import Lines, lines_of, snapshot_of
 from tapelight.model.records import Snapshot
 from tapelight.model.session import REGULAR, Session, calendar, latest_session, session_at
 from tapelight.ports import Cold, Sink

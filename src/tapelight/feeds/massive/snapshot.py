@@ -19,7 +19,6 @@ from tapelight.model.session import REGULAR, Session
 
 NAN = float("nan")
 _DAY, _MINUTE, _TRADE, _QUOTE = DayPart(), MinutePart(), LastTrade(), LastQuote()
-GAPPERS = 50
 
 
 Lines = tuple[Floats, Int64s]
@@ -52,17 +51,6 @@ def snapshot_of(
     placed = rows >= 0
     columns = [np.ascontiguousarray(c) for c in numbers[placed].T]
     return Snapshot(ts_recv_ns, rows[placed], updated_ns[placed], *columns)
-
-
-def most_active(snapshot: Snapshot, count: int) -> list[int]:
-    """Return the rows of the `count` highest by volume x price, then of the top gappers."""
-    known = np.isfinite(snapshot.last) & (snapshot.volume > 0)
-    dollars = np.where(known, snapshot.volume * snapshot.last, 0.0)
-    by_dollars = np.argsort(-dollars, kind="stable")[:count]
-    gap = np.abs(snapshot.last / snapshot.prev_close - 1.0)
-    by_gap = np.argsort(-np.where(known & np.isfinite(gap), gap, 0.0), kind="stable")[:GAPPERS]
-    chosen = [int(i) for i in (*by_dollars, *(by_gap if count else ())) if known[i]]
-    return [int(snapshot.row[i]) for i in dict.fromkeys(chosen)]
 
 
 def _line(

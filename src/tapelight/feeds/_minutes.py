@@ -1,0 +1,48 @@
+"""Minute bars of the day so far: whose are fetched first, and what they are as columns."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tapelight.model.batch import Bars
+from tapelight.model.records import Snapshot
+from tapelight.model.session import MINUTE_NS
+
+MAX_TRADES = 1e9
+"""A minute of more trades than this cannot be."""
+GAPPERS = 50
+Minute = tuple[int, float, float, float, float, float, float, float]
+"""Start ns, open, high, low, close, shares, VWAP (0 = unknown), trades."""
+
+
+def most_active(snapshot: Snapshot, count: int) -> list[int]:
+    """Return the rows of the `count` highest by volume x price, then of the top gappers."""
+    known = np.isfinite(snapshot.last) & (snapshot.volume > 0)
+    dollars = np.where(known, snapshot.volume * snapshot.last, 0.0)
+    by_dollars = np.argsort(-dollars, kind="stable")[:count]
+    gap = np.abs(snapshot.last / snapshot.prev_close - 1.0)
+    by_gap = np.argsort(-np.where(known & np.isfinite(gap), gap, 0.0), kind="stable")[:GAPPERS]
+    chosen = [int(i) for i in (*by_dollars, *(by_gap if count else ())) if known[i]]
+    return [int(snapshot.row[i]) for i in dict.fromkeys(chosen)]
+
+
+def minute_columns(minutes: Iterable[Minute], row: int, from_ns: int, until_ns: int) -> Bars | None:
+    """Return the sound bars that lie wholly in [from_ns, until_ns), None where there is none."""
+    kept = [
+        (start, o, h, low, c, v, vw or np.nan, n)
+        for start, o, h, low, c, v, vw, n in minutes
+        if from_ns <= start <= until_ns - MINUTE_NS and h >= low > 0 and v >= 0 and n <= MAX_TRADES
+    ]
+    if not kept:
+        return None
+    count = len(kept)
+    open_, high, low, close, volume, vwap, trades = (
+        np.array([k[i] for k in kept], np.float64) for i in range(1, 8)
+    )
+    return Bars(
+        np.full(count, row, np.int32),
+        np.array([k[0] for k in kept], np.int64),
+        np.full(count, 60, np.int32),
+        open_, high, low, close, volume, vwap, trades,
+        day_volume=np.full(count, np.nan), day_open=np.full(count, np.nan),
+    )  # fmt: skip
