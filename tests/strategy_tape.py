@@ -16,6 +16,7 @@ import numpy as np
 
 from market.tape import Tape
 from tapelight.app.frozen import freeze, thaw
+from tapelight.app.reasons import Looker
 from tapelight.market.view import View
 from tapelight.model.batch import Batch, quotes_of, trades_of
 from tapelight.model.records import Mark, Pin, Reference, Strategies
@@ -132,6 +133,14 @@ class StrategyTape(Tape):
         """Return (kind, reason) of what became of signals after they fired, in order."""
         later = [s for s in self.signals if s.state not in ("fired", "armed") or s.of]
         return [(s.state if s.kind == "entry" else "exit", s.reason) for s in later]
+
+    def missing(self, time: str, price: float, size: float = 100.0) -> list[str]:
+        """Print once, ask at the mark 50 ms on, and return the leaves that `why` says failed there."""
+        begin, looker = self.ns(time), Looker("A", self.strategy)
+        self.prints("A", [begin], [price], [size])
+        with looker.beside(self.engine):
+            self.beat(begin + CYCLE_NS)
+        return [leaf.name for leaf in looker.found[-1].failed]
 
     def failing(self, symbol: str = "A") -> list[str]:
         """Return the names of the leaves that do not hold now."""

@@ -109,6 +109,9 @@ class Engine:
         """Gives the course since before a hole, reckoned anew up to now; None where it can't."""
         self.on_step: Callable[[str, str], None] = _unwatched
         """Called when a mark begins, and after each board, scan or other part of it, by kind and name."""
+        self.on_ask: Callable[[Engine], None] | None = None
+        """Called at each mark before the strategies are asked, while they remember what they will be
+        asked with; it may read, and change nothing."""
         self.on_look: Callable[[Engine], None] | None = None
         """Called at each mark while what happened since the last one (a new high) still stands; it
         may read, and change nothing."""
@@ -254,6 +257,8 @@ class Engine:
         changed = np.zeros(table.n, np.bool_)
         changed[table.changed()] = True
         found = self.owed.tell(table) + self._scan(everything, changed)
+        if self.on_ask is not None:
+            self.on_ask(self)
         found += self._follow(mark.ts_ns, changed)
         self.on_step("part", "strategies")
         course = self.course

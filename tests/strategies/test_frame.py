@@ -346,6 +346,12 @@ def test_one_that_fails_is_off_and_harms_nothing(body: str, fault: str) -> None:
     assert tape.fork().rule.fault == tape.rule.fault
 
 
+def test_one_that_fails_while_it_is_explained_goes_on() -> None:
+    tape = StrategyTape("wrong", source=WRONG.format(body="if last[0] > 11: last[5]"))
+    tape.prints("A", [tape.ns("10:01:00")], [11.5], [100.0])
+    assert (tape.failing(), tape.rule.fault) == (["strategy is on"], "")
+
+
 def test_a_record_disables_and_other_parameters_enable() -> None:
     tape = own()
     tape.engine.apply(Disabled(tape.ns("10:00:59"), "own", "took 80 ms"))

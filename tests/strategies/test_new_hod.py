@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from strategy_tape import CYCLE_NS, StrategyTape
+from tapelight.app.reasons import Looker
 from tapelight.model.records import Correction, Print
 from tapelight.model.signals import Signal
 
@@ -82,20 +83,34 @@ def flat(*bars: float) -> Any:
 )
 def test_a_near_miss_does_not_fire(leaf: str, how: dict[str, Any], at: str) -> None:
     tape = base(**how)
-    begin = tape.ns(at)
-    tape.prints("A", [begin], [11.01], [100.0])
-    missed = tape.failing()
-    tape.beat(begin + 50_000_000)
+    assert tape.missing(at, 11.01) == [leaf]
     assert tape.fired() == []
-    assert missed == [leaf]
+
+
+def test_why_says_what_it_was_asked_with_and_not_what_it_remembers_since(
+    based: StrategyTape,
+) -> None:
+    tape, looker = based.fork(), Looker("A", "new_hod")
+    with looker.beside(tape.engine):
+        (fired,) = tape.print("09:58:05", 11.01)
+        tape.at("09:58:05.1")
+    told, later = looker.found
+    assert (told.failed, told.state, told.since_ns) == ((), "fired", fired.mark)
+    assert tuple(leaf.name for leaf in told.leaves[: len(fired.why)]) == tuple(
+        leaf.name for leaf in fired.why
+    )
+    assert [leaf.value for leaf in told.leaves if leaf.name == "secs_since_high"] == [
+        leaf.value for leaf in fired.why if leaf.name == "secs_since_high"
+    ]
+    assert {"new high", "live signal"} <= {leaf.name for leaf in later.failed}
+    # Of the two marks of that second, the one at which it fired.
+    assert looker.nearest(tape.rule.pulsing) is told
 
 
 def test_below_its_vwap_it_does_not_fire(based: StrategyTape) -> None:
     tape = based.fork()
     tape.trade("09:57:50", 11.5, 400_000, 37)
-    tape.prints("A", [tape.ns("09:58:05")], [11.01], [100.0])
-    assert tape.failing() == ["last over vwap"]
-    tape.at("09:58:05.05")
+    assert tape.missing("09:58:05", 11.01) == ["last over vwap"]
     assert tape.fired() == []
 
 

@@ -99,11 +99,8 @@ def test_it_rests_until_a_quarter_of_an_hour_below(back: StrategyTape) -> None:
 def test_a_near_miss_does_not_fire(leaf: str, how: dict[str, Any]) -> None:
     tape = morning(**how)
     tape.at("09:52:01")
-    tape.prints("A", [tape.ns("09:52:05")], [10.83], [100.0])
-    missed = tape.failing()
-    tape.at("09:52:05.05")
+    assert tape.missing("09:52:05", 10.83) == [leaf]
     assert tape.signals == []
-    assert missed == [leaf]
 
 
 def test_too_late_or_not_over_the_high_it_does_not_fire(back: StrategyTape) -> None:

@@ -1,7 +1,8 @@
 """Why and why not, from an engine: live, at any recorded second, and from the signal log."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from tapelight.engine import Engine
 from tapelight.errors import Missing
 from tapelight.market.view import View
 from tapelight.model.session import iso
-from tapelight.model.signals import Signal
+from tapelight.model.signals import Leaf, Signal
 from tapelight.ports import Json, Wanted
 from tapelight.scan.board import Board
 from tapelight.scan.explain import Explanation, explain, explain_rule, near_misses
@@ -70,22 +71,50 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" There are {', '.join(names[:NAMES_SHOWN])}{more}."
 
 
-def explained(engine: Engine, symbol: str, name: str) -> Explanation:
-    """Explain how a board, scan or strategy stands for a symbol, as the table is; raises Missing."""
+def explained(
+    engine: Engine, symbol: str, name: str, asked: tuple[Leaf, ...] | None = None
+) -> Explanation:
+    """Explain how a board, scan or strategy stands for a symbol, as the table is; raises Missing.
+
+    `asked` are the leaves that a strategy was asked with at this mark.
+    """
     asker = asker_of(engine, name)
-    view = View(engine.table, np.array([row_of(engine, symbol)], np.intp))
+    view = _row_view(engine, symbol)
     if isinstance(asker, StrategyRule):
-        return explain_rule(asker, view, 0)
+        return explain_rule(asker, view, 0, asked)
     return explain(asker.question, view, 0, asker)
+
+
+def _row_view(engine: Engine, symbol: str) -> View:
+    return View(engine.table, np.array([row_of(engine, symbol)], np.intp))
 
 
 @dataclass(slots=True)
 class Looker:
-    """Explain at each mark that an engine passes, while a new high of the mark still stands."""
+    """Explain at each mark that an engine passes, while a new high of the mark still stands.
+
+    A strategy is explained with what it was asked with: once asked, it has moved its memory on.
+    """
 
     symbol: str
     name: str
     found: list[Explanation] = field(default_factory=list)
+    _asked: tuple[Leaf, ...] | None = None
+
+    @contextmanager
+    def beside(self, engine: Engine) -> Iterator[None]:
+        """Look at each mark that the engine makes meanwhile."""
+        engine.on_ask, engine.on_look = self.ask, self.look
+        try:
+            yield
+        finally:
+            engine.on_ask = engine.on_look = None
+
+    def ask(self, engine: Engine) -> None:
+        """Note what a strategy is about to be asked with."""
+        rule = engine.strategies.get(self.name)
+        if rule is not None and self.symbol in engine.table.universe.rows:
+            self._asked = rule.explain(_row_view(engine, self.symbol), 0, due=True)
 
     def look(self, engine: Engine) -> None:
         """Explain the mark at which the engine stands, where symbol and question are known there.
@@ -93,7 +122,8 @@ class Looker:
         An edit within the second may have taken the question away.
         """
         if self.symbol in engine.table.universe.rows and self.name in askers(engine):
-            self.found.append(explained(engine, self.symbol, self.name))
+            self.found.append(explained(engine, self.symbol, self.name, self._asked))
+        self._asked = None
 
     def nearest(self, pulsing: bool) -> Explanation | None:
         """Return the last explanation; of a pulse (a new high), the one with the fewest failures."""
@@ -107,17 +137,15 @@ def why_then(
 ) -> dict[str, Json]:
     """Explain a past second, and say what the scan did next.
 
-    `then` stands a second before `at_ns`. A scan of pulses is explained at the mark of that second
-    at which the fewest leaves failed, any other at the last mark. Raises Missing.
+    `then` stands a second before `at_ns`. A scan of pulses, or a strategy that remembers what moves
+    at each mark, is explained at the mark of that second at which the fewest leaves failed, any
+    other at the last mark. Raises Missing.
     """
     engine = then.engine
     asker = asker_of(engine, name)
     looker = Looker(symbol, name)
-    engine.on_look = looker.look
-    try:
+    with looker.beside(engine):
         then.cursor.go_to(at_ns, then.check)
-    finally:
-        engine.on_look = None
     told = looker.nearest(getattr(asker, "pulsing", False))
     told = told if told is not None else explained(engine, symbol, name)
     newest = _newest(then.boards.newest, symbol, name)

@@ -147,9 +147,14 @@ def explain(
     return msgspec.structs.replace(made, text=sentence(made))
 
 
-def explain_rule(rule: StrategyRule, view: View, row: int) -> Explanation:
-    """Explain how a strategy stands for the view's place `row`, its frame's conditions included."""
-    found = rule.explain(view, row)
+def explain_rule(
+    rule: StrategyRule, view: View, row: int, asked: tuple[Leaf, ...] | None = None
+) -> Explanation:
+    """Explain how a strategy stands for the view's place `row`, its frame's conditions included.
+
+    `asked` are the leaves that it was asked with; without them, those that stand.
+    """
+    found = rule.explain(view, row) if asked is None else asked
     index = row if view.index is None else int(view.index[row])
     course = rule.course[index]
     state = _COURSES.get(int(course["state"]), "")

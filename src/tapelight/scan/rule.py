@@ -1,5 +1,6 @@
 """A strategy at work: gates, one live signal a symbol, re-arm, and the course of each signal."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any
@@ -47,8 +48,6 @@ FAULTS = (
 class StrategyRule:
     """Ask one strategy, remember its signals, and tell what becomes of them."""
 
-    pulsing = False
-
     def __init__(self, name: str, strategy: Strategy, version: str) -> None:
         self.name = name
         self.strategy = strategy
@@ -71,6 +70,11 @@ class StrategyRule:
     def asks(self) -> frozenset[Any]:
         """Return the indicators that it looks at."""
         return frozenset(self.strategy.indicators())
+
+    @property
+    def pulsing(self) -> bool:
+        """Tell whether it remembers what moves at each mark: a new high of it stands for one alone."""
+        return bool(self.strategy.memory) and not self.strategy.by_bars
 
     @property
     def in_play_only(self) -> bool:
@@ -161,16 +165,25 @@ class StrategyRule:
         self._followed[rows] = followed(course)
         return signals
 
-    def explain(self, view: View, at: int) -> tuple[Leaf, ...]:
-        """Return every leaf of the view's row `at` as it stands, those of the frame included."""
+    def explain(self, view: View, at: int, *, due: bool = False) -> tuple[Leaf, ...]:
+        """Return every leaf of the view's row `at` as it stands, those of the frame included.
+
+        Where it is `due` to be asked, they are those it will be asked with: what the mark ends of
+        an earlier signal is over by then. Nothing changes, not even where the strategy fails.
+        """
         rows = np.arange(view.table.n) if view.index is None else view.index
         self._resize(view.table.n)
         course = picked(self.course, rows)
         look = self.look(view, course)
-        entries = None if self.fault else self._entries(look)
+        try:
+            entries = None if self.fault else self._asked(look)
+        except FAULTS:
+            entries = None
         if entries is None:
             return (Leaf("strategy is on", False, "is", True, False),)
         answers = self._answers(view, look, course, entries)
+        if due:
+            deque(answers.follow(), maxlen=0)
         asked = [*answers.conditions, *answers.turns]
         return tuple(leaf(condition, at) for condition in asked)
 
@@ -196,12 +209,16 @@ class StrategyRule:
     def _entries(self, look: Look) -> Entries | None:
         """Return the strategy's answer; one that fails or is malformed switches it off."""
         try:
-            with np.errstate(all="ignore"):
-                entries = self.strategy.signals(look)
-            check_entries(entries, len(look), self.memory)
+            return self._asked(look)
         except FAULTS as error:
             self._fail(error)
             return None
+
+    def _asked(self, look: Look) -> Entries:
+        """Return the strategy's answer, checked; raises what its code raises."""
+        with np.errstate(all="ignore"):
+            entries = self.strategy.signals(look)
+        check_entries(entries, len(look), self.memory)
         return entries
 
     def _fail(self, error: BaseException) -> None:
