@@ -653,10 +653,12 @@ class Broker(Protocol):
     """Where orders go. Each method is one question to the venue; no retries, no memory of its own.
 
     `idempotent` says that the venue refuses a client order id that it has seen: an order of
-    unknown outcome may then be sent again. `live` says that the money is real.
+    unknown outcome may then be sent again. `live` says that the money is real, `host` where it
+    answers: empty for one in this process.
     """
 
     name: str
+    host: str
     live: bool
     idempotent: bool
 

@@ -33,6 +33,7 @@ class DirectBroker:
     """Reach the venue at once; `mute` loses every answer, `cut` every request."""
 
     name = "direct"
+    host = ""
     live = False
 
     def __init__(self, venue: Venue) -> None:

@@ -16,10 +16,13 @@ import msgspec
 from tapelight.app import run
 from tapelight.app.feeds import open_feed
 from tapelight.app.tradechild import TradeChild
+from tapelight.brokers.paper import Paper
 from tapelight.config import Config
 from tapelight.engine import Cycle
 from tapelight.errors import Unavailable
+from tapelight.orders.binding import refuse_another
 from tapelight.ports import Feed
+from tapelight.stores.orders import bound
 
 NS = 1_000_000_000
 START_S = 30.0
@@ -48,6 +51,9 @@ async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
     """Run the demo; return the scanner's status at its end."""
     with tempfile.TemporaryDirectory(prefix="tapelight-demo-") as scratch:
         data = options.data or Path(scratch)
+        refuse_another(
+            bound(data), Paper.name, Paper.host
+        )  # the demo's trader sends to the paper broker
         web = msgspec.structs.replace(config.web, port=options.port)
         port = free_port()
         config = msgspec.structs.replace(

@@ -38,12 +38,13 @@ from tapelight.model.orders import Approved, OrderRequest, Picture
 from tapelight.model.session import calendar, session_at
 from tapelight.model.signals import Signal
 from tapelight.model.trading import DRY, MAIN, TraderReport
+from tapelight.orders.binding import refuse_another
 from tapelight.orders.desk import Desk, World
 from tapelight.orders.entries import routes
 from tapelight.ports import Broker
 from tapelight.stores.commands import Command, Commands
 from tapelight.stores.killswitch import KillFile
-from tapelight.stores.orders import FILE, SqliteOrderLog
+from tapelight.stores.orders import FILE, SqliteOrderLog, bound
 from tapelight.stores.signalqueue import SignalQueue
 from tapelight.stores.traderstate import tell, told
 
@@ -179,8 +180,11 @@ class Trader:
     def _desk(
         self, folder: Path, broker: Broker, trade: Trade, own: BrokerQuotes | None = None
     ) -> Desk:
+        orders = SqliteOrderLog(folder)
+        # Before the desk begins: it would fence off the one who trades there.
+        refuse_another(bound(folder), broker.name, broker.host)
         world = World(
-            log=SqliteOrderLog(folder),
+            log=orders,
             broker=broker,
             prices=SharedPrices(self.prices, self._watched, own),
             switch=KillFile(folder),

@@ -33,6 +33,8 @@ from tapelight.model.orders import (
 )
 
 PAPER_HOST: Final = "paper-api.alpaca.markets"
+PAPER_NUMBERS: Final = "PA"
+"""How the numbers of accounts of play money begin, the simulator's too."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 A_MINUTE = 190
 """Requests; Alpaca answers 429 above 200."""
@@ -78,6 +80,7 @@ class _Order(msgspec.Struct, kw_only=True):
 
 
 class _Account(msgspec.Struct, kw_only=True):
+    account_number: str
     status: str
     equity: Decimal
     last_equity: Decimal
@@ -134,7 +137,7 @@ class Alpaca:
 
     def __init__(self, config: Config) -> None:
         host = urlsplit(config.url).hostname or ""
-        self.config = config
+        self.config, self.host = config, host
         self.live = host != PAPER_HOST and host not in LOOPBACK
         self._near = host in LOOPBACK
         self._asked: deque[float] = deque(maxlen=A_MINUTE)
@@ -190,6 +193,7 @@ class Alpaca:
             if ended is not None:
                 found.append(ended)
         account = await self._get("/v2/account", _Account)
+        self._expect_play_money(account)
         held = await self._get("/v2/positions", list[_Position])
         now_ns = time.time_ns()
         return Statement(
@@ -240,6 +244,15 @@ class Alpaca:
             parent = self._parents.get(order.id, order.client_order_id)
             return await self._known(parent) if parent.startswith(ID_PREFIX) else None
         return self._report(order, update.execution_id, update.timestamp)
+
+    def _expect_play_money(self, account: _Account) -> None:
+        """Raise ConfigError where a tunnel on this machine leads to real money."""
+        if self._near and not account.account_number.startswith(PAPER_NUMBERS):
+            raise ConfigError(
+                f"[broker.alpaca] leads through {self.config.url} to the account "
+                f"{account.account_number}, and that is none of play money: nothing was sent. "
+                "Name https://api.alpaca.markets itself, with `live = true` and the flag --live."
+            )
 
     # --- REST ------------------------------------------------------------------------------------
 
@@ -334,6 +347,7 @@ def _account(account: _Account, now_ns: int) -> Account:
         ts_ns=now_ns,
         blocked=next((why for why, holds in blocks.items() if holds), ""),
         may_short=account.shorting_enabled,
+        number=account.account_number,
         day_trades_left=max(FREE_DAY_TRADES - account.daytrade_count, 0) if small else None,
     )
 

@@ -100,6 +100,7 @@ class Paper:
     """Be a broker of play money. `show` brings the market; without it nothing fills."""
 
     name = "paper"
+    host = ""
     live = False
     idempotent = True
 
@@ -291,6 +292,7 @@ class Paper:
             last_equity=self._day.equity,
             ts_ns=now_ns,
             may_short=True,
+            number=self.name,
         )
 
     def _worth(self, holding: Holding) -> Decimal:

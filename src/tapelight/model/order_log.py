@@ -14,6 +14,17 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     epoch: int
 
 
+class Bound(msgspec.Struct, frozen=True, tag="bound"):
+    """Say whose orders the log holds, from the first answer on: no other account's are ever in it."""
+
+    ts_ns: int
+    broker: str
+    host: str
+    """Where the broker answers; empty = in this process."""
+    account: str
+    """The broker's number of it; empty = it gives none."""
+
+
 class Intended(msgspec.Struct, frozen=True, tag="intended"):
     """Hold an intent and what risk said of it. Nothing is sent that no such record is durable of."""
 
@@ -128,6 +139,6 @@ class ReadTo(msgspec.Struct, frozen=True, tag="read"):
 
 
 OrderRecord = (
-    Started | Intended | Decided | Sent | CancelAsked | Reported | Adopted | Split | Valued
+    Started | Bound | Intended | Decided | Sent | CancelAsked | Reported | Adopted | Split | Valued
     | Killed | Armed | Leaving | Voided | ReadTo
 )  # fmt: skip

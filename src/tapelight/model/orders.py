@@ -247,6 +247,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     may_short: bool = False
     day_trades_left: int | None = None
     """How many day trades the broker still allows; None = no such rule holds."""
+    number: str = ""
+    """By which the broker names the account; empty = it gives none."""
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from tapelight.errors import Bug
 from tapelight.model.order_log import (
     Adopted,
     Armed,
+    Bound,
     CancelAsked,
     Decided,
     Intended,
@@ -70,8 +71,10 @@ class Book:
         self.adopted = 0
         self.cursor = 0
         self.epoch = 0
+        self.bound: Bound | None = None
+        """Whose orders these are; None before the first answer."""
         self._how: dict[type, Callable[[Any], None]] = {
-            Started: self._started, Intended: self._intended, Decided: self._decided,
+            Started: self._started, Bound: self._bound, Intended: self._intended, Decided: self._decided,
             Sent: self._sent, CancelAsked: self._cancel_asked, Reported: self._reported,
             Adopted: self._adopted, Split: self._split, Valued: self._valued,
             Killed: self._killed, Armed: self._armed, Leaving: self._leaving,
@@ -150,6 +153,9 @@ class Book:
 
     def _started(self, record: Started) -> None:
         self.epoch = record.epoch
+
+    def _bound(self, record: Bound) -> None:
+        self.bound = record
 
     def _intended(self, record: Intended) -> None:
         request, verdict = record.request, record.verdict

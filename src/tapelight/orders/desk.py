@@ -166,12 +166,13 @@ class Desk:
         self.step()
 
     def step(self) -> None:
-        """Do what is due now."""
+        """Do what is due now; nothing is sent before the account is known to be the log's."""
         book = self.book
         for action in due(Scene(book, self.trade, self._moment(), self.world.prices.picture)):
             match action:
                 case Submit(request):
-                    self._intend(request, 0)
+                    if self.inquiry.met:
+                        self._intend(request, 0)
                 case Cancel(order, why):
                     self._ask_cancel(order.id, why)
                 case Killed():

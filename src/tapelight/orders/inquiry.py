@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from tapelight.errors import Unavailable
 from tapelight.model.limits import Trade
-from tapelight.model.order_log import Valued
+from tapelight.model.order_log import Bound, Valued
 from tapelight.model.orders import Report, Statement
 from tapelight.orders import reconcile
+from tapelight.orders.binding import refuse_another
 from tapelight.orders.case import NS, Moment
 from tapelight.orders.ledger import Ledger
 from tapelight.ports import Broker
@@ -33,6 +34,8 @@ class Inquiry:
         self.ledger, self.broker, self.trade, self._resend = ledger, broker, trade, resend
         self.reconciled = False
         """Whether book and venue agreed at the last look, and its stream has held since."""
+        self.met = False
+        """Whether this process has heard from the venue that its account is the log's."""
         self.strangers: tuple[Report, ...] = ()
         """Open orders of the account that the book does not know, at the last look."""
         self._asking = False
@@ -86,6 +89,8 @@ class Inquiry:
     def _learn(
         self, statement: Statement, asked: Sequence[str], begun_ns: int, moment: Moment
     ) -> None:
+        if not self._meet(statement.account.number):
+            return
         found = reconcile.compare(self.ledger.book, statement, asked)
         self.strangers = found.strangers
         booked = all(self.ledger.hear(report) for report in found.reports)
@@ -97,6 +102,14 @@ class Inquiry:
         booked = self._value(statement, moment) and booked
         # What the disk refused is not known after all: nothing goes before it was asked again.
         self.reconciled = self.reconciled and booked
+
+    def _meet(self, number: str) -> bool:
+        """Bind a new log to the account that answers; raises ConfigError where it is another's."""
+        ledger, broker = self.ledger, self.broker
+        refuse_another(ledger.book.bound, broker.name, broker.host, number)
+        new = Bound(ledger.now_ns(), broker.name, broker.host, number)
+        self.met = ledger.book.bound is not None or ledger.write([new])
+        return self.met
 
     def _value(self, statement: Statement, moment: Moment) -> bool:
         """Take the account's value in; tell whether what the log needs of it is in the log."""

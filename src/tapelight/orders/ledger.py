@@ -21,11 +21,11 @@ class Ledger:
         """Why the log can't be written; empty = it can."""
         self.filled_ns: dict[str, int] = {}
         """When this process last booked a fill, by symbol."""
-        self._now_ns, self._told = now_ns, told
+        self.now_ns, self._told = now_ns, told
 
     def begin(self) -> None:
         """Fence off every earlier writer, then read what they left; raises Unavailable."""
-        self.log.begin(self._now_ns())
+        self.log.begin(self.now_ns())
         self.book = Book(self.log.records())
 
     def write(self, records: Sequence[OrderRecord]) -> bool:
@@ -44,15 +44,15 @@ class Ledger:
     def probe(self) -> None:
         """Try the log again after a fault: nothing else may be due."""
         if self.fault:
-            self.write([ReadTo(self._now_ns(), self.book.cursor)])
+            self.write([ReadTo(self.now_ns(), self.book.cursor)])
 
     def hear(self, report: Report) -> bool:
         """Book the venue's word on an order, if it says anything new; False where it can't be."""
         if not self.book.told(report):
             return True
         fill = self.book.fill_of(report)
-        if not self.write([Reported(self._now_ns(), report, fill)]):
+        if not self.write([Reported(self.now_ns(), report, fill)]):
             return False
         if fill is not None:
-            self.filled_ns[fill.symbol] = self._now_ns()
+            self.filled_ns[fill.symbol] = self.now_ns()
         return True

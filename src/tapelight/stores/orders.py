@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from tapelight.errors import ConfigError, Conflict, Unavailable
-from tapelight.model.order_log import OrderRecord, Started
+from tapelight.model.order_log import Bound, OrderRecord, Started
 from tapelight.stores.database import Database, reason
 
 T = TypeVar("T")
@@ -24,6 +24,8 @@ FILE = "orders.db"
 FIRST_HASH = ""
 """What the first row is chained to."""
 BATCH = 1_000
+BOUND = '{"type":"bound"'
+"""How the row begins that says whose orders a log holds; it is among the first."""
 
 _metadata = sa.MetaData()
 ORDERS = sa.Table(
@@ -149,20 +151,33 @@ class OrderReader:
 
     def read(self, after: int = 0) -> list[tuple[int, OrderRecord]]:
         """Return (sequence, record) after a row; raises Unavailable."""
-        if self._engine is None:
-            if not self.there():
-                return []
-            self._engine = _reading(self.path)
-        try:
-            with self._engine.connect() as connection:
-                return [(row.seq, _decoder.decode(row.payload)) for row in _all(connection, after)]
-        except SQLAlchemyError as error:
-            raise Unavailable(f"{self.path} can't be read: {reason(error)}.") from error
+        if not self.there():
+            return []
+        return self._ask(
+            lambda connection: [
+                (r.seq, _decoder.decode(r.payload)) for r in _all(connection, after)
+            ]
+        )
+
+    def bound(self) -> Bound | None:
+        """Return whose orders the log holds; None = nobody's yet. Raises Unavailable."""
+        asked = sa.select(ORDERS.c.payload).where(ORDERS.c.payload.like(f"{BOUND}%")).limit(1)
+        found = self._ask(lambda c: c.execute(asked).scalar()) if self.there() else None
+        return msgspec.json.decode(found, type=Bound) if found is not None else None
 
     def close(self) -> None:
         """Close the file."""
         if self._engine is not None:
             self._engine.dispose()
+
+    def _ask(self, act: Callable[[sa.Connection], T]) -> T:
+        if self._engine is None:
+            self._engine = _reading(self.path)
+        try:
+            with self._engine.connect() as connection:
+                return act(connection)
+        except SQLAlchemyError as error:
+            raise Unavailable(f"{self.path} can't be read: {reason(error)}.") from error
 
 
 def read(folder: Path, name: str = FILE, after: int = 0) -> list[tuple[int, OrderRecord]]:
@@ -175,6 +190,15 @@ def read(folder: Path, name: str = FILE, after: int = 0) -> list[tuple[int, Orde
         raise ConfigError(f"{folder} holds no {name}: no trader has run there yet.")
     try:
         return reader.read(after)
+    finally:
+        reader.close()
+
+
+def bound(folder: Path) -> Bound | None:
+    """Return whose orders a folder's log holds; None = nobody's yet. Raises Unavailable."""
+    reader = OrderReader(folder)
+    try:
+        return reader.bound()
     finally:
         reader.close()
 

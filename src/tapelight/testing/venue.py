@@ -77,6 +77,8 @@ class Venue:
         self.cash = ZERO
         """What fills brought and cost, fees included, $."""
         self.equity = self.last_equity = equity
+        self.number = "fake-1"
+        """Of the account."""
         self.part_share = 0.5
         """Share of fills that are a part of what is left."""
         self.reject_share = 0.0
@@ -130,6 +132,7 @@ class Venue:
             last_equity=self.last_equity,
             ts_ns=self._now_ns(),
             may_short=True,
+            number=self.number,
         )
         return Statement(account=account, orders=orders, holdings=held, ts_ns=self._now_ns())
 

@@ -63,6 +63,7 @@ class RemoteBroker:
     """Reach the fake venue."""
 
     name = "remote"
+    host = ""
     live = False
 
     def __init__(self, settings: Config) -> None:

@@ -117,6 +117,7 @@ class SimBroker:
     """Be the broker of one process."""
 
     name = "simulated"
+    host = ""
     live = False
 
     def __init__(self, network: Network, life: Life, witness: Witness) -> None:
