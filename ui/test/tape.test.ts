@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { addSignals, leafLines, planText, TAPE_ROWS } from '../src/model/tape';
+import { addSignals, leafLines, planText, sentence, TAPE_ROWS } from '../src/model/tape';
 import type { Signal } from '../src/wire';
 
 function signal(id: string, ts: number, state = 'fired'): Signal {
@@ -45,4 +45,10 @@ describe('the reasons of a signal', () => {
       'long 10.26, stop 10.02 (−2.34%), for people alone',
     );
   });
+});
+
+it('an alert names its symbol once', () => {
+  expect(sentence({ symbol: 'NVDA', text: 'NVDA is at or above 1' })).toBe('NVDA is at or above 1');
+  expect(sentence({ symbol: 'NVDA', text: 'new high' })).toBe('NVDA new high');
+  expect(sentence({ symbol: '', text: 'this is a test' })).toBe('this is a test');
 });

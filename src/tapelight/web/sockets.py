@@ -116,7 +116,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     async def send(self, message: "ASGISendEvent") -> None:
         """Send one ASGI message; waits while the client is behind, except for a close."""
         text = message.get("text")
-        if isinstance(text, str) and self.handshake_complete and not self.close_sent:
+        if isinstance(text, str) and self.handshake_complete:
             await self._send_text(text)
             return
         if message["type"] == "websocket.close":

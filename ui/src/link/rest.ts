@@ -28,6 +28,8 @@ interface Wish {
 }
 
 const LIMIT_MS = 15_000;
+/** What changes something is waited for longer: who is told of no answer would do it twice. */
+const CHANGE_LIMIT_MS = 60_000;
 
 let proof = '';
 
@@ -61,7 +63,7 @@ export async function tagged<T>(
 }
 
 async function reached(url: string, wish: Wish): Promise<Response> {
-  const limit = AbortSignal.timeout(wish.limitMs ?? LIMIT_MS);
+  const limit = AbortSignal.timeout(wish.limitMs ?? (wish.method === undefined ? LIMIT_MS : CHANGE_LIMIT_MS));
   const signal = wish.signal === undefined ? limit : AbortSignal.any([wish.signal, limit]);
   const headers: Record<string, string> = {
     ...(wish.body === undefined ? {} : JSON_BODY),

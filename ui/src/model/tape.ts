@@ -87,3 +87,8 @@ function cell(value: Cell): string {
   if (size >= 1e6) return value.toLocaleString('en-US', { maximumFractionDigits: 0 });
   return Number(value.toPrecision(6)).toString().replace('-', '\u2212');
 }
+
+/** What an alert says, with its symbol named once. */
+export function sentence({ symbol, text }: { readonly symbol: string; readonly text: string }): string {
+  return symbol === '' || text.split(' ', 1)[0] === symbol ? text : `${symbol} ${text}`;
+}

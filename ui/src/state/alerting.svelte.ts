@@ -45,8 +45,7 @@ export interface Delivery {
   readonly state: string;
   readonly attempts: number;
   readonly answer: string;
-  readonly created_ns: number;
-  readonly alert: { readonly text: string; readonly symbol: string; readonly rule: string };
+  readonly alert: { readonly ts_ns: number; readonly kind: string; readonly text: string; readonly symbol: string; readonly rule: string };
 }
 
 /** What each kind of a user's own channels asks for. */
@@ -89,6 +88,11 @@ export class Alerting {
   async receipts(): Promise<void> {
     await this.#attempt(async () => {
       this.deliveries = await ask<readonly Delivery[]>('/api/deliveries', { limit: 50 });
+      // A level that was told of has been reached: it is read again until it says so.
+      const reached = new Set(this.deliveries.filter(({ alert }) => alert.kind === 'level').map(({ alert }) => alert.rule));
+      if (this.levels.some(({ name, body }) => !body.reached_ns && reached.has(name))) {
+        this.levels = await documents<Level>('levels');
+      }
     });
   }
 

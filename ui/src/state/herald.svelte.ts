@@ -1,6 +1,7 @@
 /** Signals that reach who looks away: a sound of its own per scan, speech, the browser's notice. */
 
 import { pitches } from '../model/sounds';
+import { sentence } from '../model/tape';
 import type { Alert, Signal } from '../wire';
 import type { Gateway } from './gateway.svelte';
 import { preferences } from './preferences.svelte';
@@ -62,7 +63,7 @@ export class Herald {
   }
 
   #alarm(alert: Alert): void {
-    this.#gateway.say(`${alert.symbol} ${alert.text}`);
+    this.#gateway.say(sentence(alert));
     this.#play(alert.sound || alert.rule);
     if (alert.speak) speak(alert);
     if (document.hidden) notice(alert);
