@@ -5,6 +5,9 @@ import numpy.typing as npt
 
 from tapelight.model.batch import Int32s, Quotes, Trades
 
+NARROW = 1 << 16
+"""Rows below it are sorted as 16 bits, for which NumPy has a radix sort: a tenth of the time."""
+
 
 def seen(quotes: Quotes, trades: Trades | None) -> npt.NDArray[np.bool_]:
     """Return a mask of the quotes that have an effect, shape (len(quotes.row),).
@@ -12,7 +15,8 @@ def seen(quotes: Quotes, trades: Trades | None) -> npt.NDArray[np.bool_]:
     A quote has none when a later quote of its row arrives before any trade of that row.
     """
     rows, positions = _merged(quotes, trades)
-    order = np.argsort(rows, kind="stable")
+    narrow = rows.max(initial=0) < NARROW
+    order = np.argsort(rows.astype(np.uint16) if narrow else rows, kind="stable")
     is_quote = np.zeros(len(rows), np.bool_)
     is_quote[positions] = True
     is_quote, rows = is_quote[order], rows[order]

@@ -5,6 +5,7 @@ call refuses is read again event by event (see `salvage`), so a bad event costs 
 """
 
 from dataclasses import dataclass, fields, replace
+from itertools import compress
 from typing import Any, TypeVar
 
 import msgspec
@@ -123,13 +124,12 @@ class Decoder:
 
     def _batch(self, events: Events, ts_recv_ns: int) -> tuple[Batch | None, list[StatusEvent]]:
         """Return the batch and the statuses; raises as the functions of `columns` do."""
-        by_kind = _by_kind(events)
+        by_kind, before = _by_kind(events)
         dropped, latest_ns = self.rows.dropped, ts_recv_ns + MAX_AHEAD_NS
         trades = quotes = bars = bands = None
         if found := by_kind.get(TradeEvent):
             trades = trade_columns(found, self._row, self._mask, latest_ns)
         if found := by_kind.get(QuoteEvent):
-            before = _trades_before(events, len(found))
             quotes = quote_columns(found, self._row, before, latest_ns)
         if found := by_kind.get(SecondEvent, []) + by_kind.get(MinuteEvent, []):
             bars = bar_columns(found, self._row, latest_ns)
@@ -173,15 +173,32 @@ class Decoder:
             counts.bands += 0 if batch.bands is None else len(batch.bands.row)
 
 
-_READ = (TradeEvent, QuoteEvent, SecondEvent, MinuteEvent, BandEvent, StatusEvent)
+_READ: tuple[type, ...] = (TradeEvent, QuoteEvent, SecondEvent, MinuteEvent, BandEvent, StatusEvent)
 
 
-def _by_kind(events: Events) -> dict[type, Events]:
-    """Return the events of each type, in arrival order."""
-    kinds = set(map(type, events))
-    if len(kinds) == 1:
-        return {kinds.pop(): events}
-    return {kind: [e for e in events if type(e) is kind] for kind in kinds}
+class _Codes(dict[type, int]):
+    """Number the types that are read, from 1; all others are 0."""
+
+    def __missing__(self, kind: type) -> int:
+        return 0
+
+
+_CODE = _Codes({kind: code for code, kind in enumerate(_READ, 1)}).__getitem__
+
+
+def _by_kind(events: Events) -> tuple[dict[type, Events], Int32s]:
+    """Return the events of each type that is read, in arrival order; and the trades before each quote."""
+    codes = np.frombuffer(bytes(map(_CODE, map(type, events))), np.uint8)
+    counts = np.bincount(codes, minlength=len(_READ) + 1)[1:]
+    if counts.max() == len(events):
+        return {_READ[int(counts.argmax())]: events}, np.zeros(len(events), np.int32)
+    by_kind = {
+        kind: list(compress(events, (codes == code).tolist()))
+        for code, kind in enumerate(_READ, 1)
+        if counts[code - 1]
+    }
+    before: Int32s = np.cumsum(codes == _CODE(TradeEvent), dtype=np.int32)
+    return by_kind, before[codes == _CODE(QuoteEvent)]
 
 
 def _sifted(events: Events, latest_ns: int) -> tuple[Events, list[Reject]]:
@@ -196,18 +213,6 @@ def _sifted(events: Events, latest_ns: int) -> tuple[Events, list[Reject]]:
         else:
             kept.append(event)
     return kept, rejected
-
-
-def _trades_before(events: Events, quotes: int) -> Int32s:
-    """Return for each quote how many trades arrived before it."""
-    if quotes == len(events):
-        return np.zeros(quotes, np.int32)
-    codes = np.array([_CODES.get(type(e), 0) for e in events], np.int8)
-    before: Int32s = np.cumsum(codes == 1, dtype=np.int32)[codes == 2]
-    return before
-
-
-_CODES: dict[type, int] = {TradeEvent: 1, QuoteEvent: 2}
 
 
 def _placed_quotes(quotes: Quotes | None, trades: Trades | None) -> Quotes | None:
