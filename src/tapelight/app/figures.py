@@ -32,7 +32,8 @@ class LagHistogram:
 
     def add_prints(self, lags_ns: npt.NDArray[np.int64]) -> None:
         """Count the lag of each print of a batch."""
-        self._bins += np.bincount(np.clip(lags_ns // 1_000_000, 0, BINS), minlength=BINS + 1)
+        counts = np.bincount(np.clip(lags_ns // 1_000_000, 0, BINS))
+        self._bins[: len(counts)] += counts
 
     def seconds(self) -> Histogram:
         """Return the same in a histogram's buckets; the sum takes each lag for its bin's middle."""
