@@ -31,9 +31,9 @@ from tapelight.model.session import MINUTE_NS
 from tapelight.model.signals import Signal, witness
 from tapelight.scan.board import Board, Ranking
 from tapelight.scan.compile import Names
+from tapelight.scan.edits import edited, kept, same
 from tapelight.scan.lifecycle import Flags
 from tapelight.scan.owed import Owed
-from tapelight.scan.question import Question
 from tapelight.scan.questions import read_set
 from tapelight.scan.roster import Roster
 from tapelight.scan.rule import StrategyRule
@@ -204,16 +204,23 @@ class Engine:
             self.owed.add(one.retract(self.table, row, wrong.ts_ns, reason))
 
     def _ask(self, questions: Questions) -> None:
-        """Take the set of boards and scans; those whose text is unchanged keep their memory."""
+        """Take the set of boards and scans; those that ask what they asked keep their memory."""
         found = read_set(questions.texts)
         read, self.names, self.questions = found.questions, found.names, questions
-        boards, scans = self.boards, self.scans
-        self.boards = {q.name: _kept(boards.get(q.name), q, Board) for q in read if _is_board(q)}
-        self.scans = {q.name: _kept(scans.get(q.name), q, Scan) for q in read if not _is_board(q)}
-        left = [old for name, old in scans.items() if self.scans.get(name) is not old]
+        boards = [question for question in read if question.header.kind == "board"]
+        scans = [question for question in read if question.header.kind != "board"]
+        self.boards = {q.name: kept(self.boards.get(q.name), q, Board) for q in boards}
+        old, begun = self.scans, self._begun()
+        self.scans = {q.name: edited(old.get(q.name), q, begun) for q in scans}
+        left = [scan for name, scan in old.items() if not same(scan, self.scans.get(name))]
         self.owed.add(end for scan in left for end in scan.give_up(self.table))
         self._want()
-        self.table.memory.want(kept for q in read for query in q.queries() for kept in query.kept)
+        self.table.memory.want(past for q in read for query in q.queries() for past in query.kept)
+
+    def _begun(self) -> bool:
+        """Tell whether a mark of the session has been made: what is asked from now on is new in it."""
+        session = self.table.session
+        return session is not None and self.last_mark_ns >= session.start_ns
 
     def _want(self) -> None:
         """Let the indicators be reckoned that questions and strategies ask for, and no others."""
@@ -322,7 +329,7 @@ class Engine:
                 looked_at[news[name]] = True
             if whole or scan.pulsing:
                 looked_at |= scan.held_rows(n)
-            if whole and scan.everywhere:
+            if scan.fresh or (whole and scan.everywhere):
                 looked_at[:] = True
         rows = np.flatnonzero(looked_at)
         if not len(rows):
@@ -370,7 +377,7 @@ class Engine:
 
 def _asked(scan: Scan, changed: Flags, new: Rows, whole: bool) -> Flags:
     """Return which of the table's rows a scan is asked of; indicators of it are `new` in some."""
-    if whole and scan.everywhere:
+    if scan.fresh or (whole and scan.everywhere):
         return np.ones(len(changed), np.bool_)
     if len(new):
         changed = changed.copy()
@@ -382,11 +389,3 @@ def _asked(scan: Scan, changed: Flags, new: Rows, whole: bool) -> Flags:
 
 def _unwatched(_kind: str, _name: str) -> None:
     """Let nobody look at the steps."""
-
-
-def _is_board(question: Question) -> bool:
-    return question.header.kind == "board"
-
-
-def _kept(old: Any, question: Question, make: Any) -> Any:
-    return old if old is not None and old.question.version == question.version else make(question)

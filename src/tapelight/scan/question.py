@@ -14,6 +14,7 @@ import msgspec
 from tapelight.errors import ConfigError
 from tapelight.model.session import PHASES
 from tapelight.scan.compile import Names
+from tapelight.scan.parse import ScanSql
 from tapelight.scan.sql import Query, compile_query
 
 DEFAULT_GATE = (
@@ -24,6 +25,8 @@ NO_GATE = "none"
 ASIDES = ("armed", "confirm", "invalid")
 """Conditions of the header: what comes before a signal and after it."""
 SPANS = ("cooldown_s", "rearm_pct", "burst_s", "expires_s")
+SHOWN = ("title", "doc", "text", "sound", "number")
+"""What is shown with the answers, and changes none of them."""
 OF_EVENTS = (*ASIDES, "expires_s", "burst_s", "hysteresis")
 
 
@@ -69,7 +72,7 @@ class Question(msgspec.Struct, frozen=True):
     header: Header
     query: Query
     version: str
-    """Hash of the file's text."""
+    """Hash of what it asks: comments, and what is shown alone, are no part of it."""
     armed: Query | None = None
     confirm: Query | None = None
     invalid: Query | None = None
@@ -98,8 +101,14 @@ def read_question(name: str, text: str, names: Names | None = None) -> Question:
         raise ConfigError(f"{name}.sql: {error}") from error
     if not header.title:
         header = msgspec.structs.replace(header, title=name.replace("_", " ").capitalize())
-    version = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    return Question(name, header, query, version, **asides)
+    return Question(name, header, query, _version(header, text), **asides)
+
+
+def _version(header: Header, text: str) -> str:
+    keys = [key for key in Header.__struct_fields__ if key not in SHOWN]
+    words = [(token.token_type.name, token.text) for token in ScanSql().tokenize(_sql(text))]
+    told = repr(([(key, getattr(header, key)) for key in keys], words))
+    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
 
 def written_parts(text: str) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.market.memory import CROSS
 from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.session import PHASES
@@ -36,6 +37,8 @@ class Scan:
         self.held: Flags = np.zeros(0, np.bool_)
         self.fired_ns: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.fired_price: npt.NDArray[np.float64] = np.zeros(0)
+        self.fresh = 0
+        """At how many marks to come what holds is noted and does not fire: the question is new."""
         self.life = Life()
         self.teller = Teller(question)
         self._lifecycle = Lifecycle(self.teller, self.life)
@@ -44,6 +47,25 @@ class Scan:
     def name(self) -> str:
         """Return the file's name."""
         return self.question.name
+
+    def begin(self, old: "Scan | None", begun: bool) -> None:
+        """Take the place of `old`, the scan of the same name that asked otherwise, if there was one.
+
+        What held, holds; what fired, has. Where the session has `begun` and the condition is
+        another, what is true already becomes no signal: ranks are known a second later than the rest.
+        """
+        if begun and (old is None or _condition(old) != _condition(self)):
+            self.fresh = 2 if self._ranks else 1
+        if old is None:
+            return
+        self.held, self.fired_ns, self.fired_price = old.held, old.fired_ns, old.fired_price
+        if self.question.header.hysteresis:
+            self.life.spent = dict(old.life.spent)
+
+    @property
+    def _ranks(self) -> bool:
+        """Tell whether it asks for what is of the second before."""
+        return any(kept.kind == CROSS for query in self.question.queries() for kept in query.kept)
 
     def held_rows(self, n: int) -> Flags:
         """Tell for each of the table's `n` rows whether it is to be asked at whole seconds again.
@@ -72,6 +94,7 @@ class Scan:
         became true in a hole is told when it closes, what was told is not told again.
         """
         self._resize(view.table.n)
+        fresh = self._noted(view)
         query, header = self.question.query, self.question.header
         phase = PHASES[view.moment.phase]
         sound = view.once("sound", _sound)
@@ -82,8 +105,8 @@ class Scan:
             return [] if self.life.idle else self._lifecycle.step(view, rows, asked, sound)
         may = sound & asked
         true = query.where.rows(view)
-        true = true[may[true]]
-        edges = true[~self.held[rows[true]]]
+        true = true[(asked if fresh else may)[true]]
+        edges = true[:0] if fresh else true[~self.held[rows[true]]]
         self._hold(rows, may, rows[true])
         told = [] if self.life.idle else self._lifecycle.step(view, rows, asked, sound)
         if len(edges):
@@ -93,6 +116,13 @@ class Scan:
             holds[true] = True
             told += self._arm(self.question.armed, view, rows, may, holds)
         return told
+
+    def _noted(self, view: View) -> bool:
+        """Tell whether what holds at this mark is noted alone, and count the mark."""
+        fresh = self.fresh > 0
+        if fresh and (view.moment.now_ns % NS == 0 or not self._ranks):
+            self.fresh -= 1
+        return fresh
 
     def _hold(self, rows: Rows, may: Flags, true: Rows) -> None:
         """Note that of `rows` that `may` change, the table's rows `true` hold and no others."""
@@ -213,13 +243,14 @@ class Scan:
             "held": self.held.copy(),
             "fired_ns": self.fired_ns.copy(),
             "fired_price": self.fired_price.copy(),
+            "fresh": np.array([self.fresh]),
             **self.life.freeze(),
         }
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Take back what `freeze` gave."""
         self.held, self.fired_ns = state["held"], state["fired_ns"]
-        self.fired_price = state["fired_price"]
+        self.fired_price, self.fresh = state["fired_price"], int(state["fresh"][0])
         self.life.thaw(state)
 
     def clear(self) -> None:
@@ -227,7 +258,14 @@ class Scan:
         self.held[:] = False
         self.fired_ns[:] = NEVER
         self.fired_price[:] = np.nan
+        self.fresh = 0
         self.life.end_session()
+
+
+def _condition(scan: Scan) -> tuple[str, ...]:
+    """Return what a scan's condition and gate ask, in words that any text of the same has."""
+    where = scan.question.query.where
+    return tuple(test.key for test in where.tests) if where is not None else ()
 
 
 def _sound(view: View) -> Flags:
