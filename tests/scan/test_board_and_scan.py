@@ -77,6 +77,30 @@ def test_a_bound_is_let_out_by_a_fifth(
         assert order_at(tape, "10:02:01") == found, price
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "chg_pct >= CASE WHEN last < 10.4 THEN 10 ELSE 3 END",
+        "(chg_pct >= 6) IS NOT TRUE AND last > 1",
+    ],
+)
+def test_a_row_whose_condition_holds_stays_though_its_bounds_let_out_fail(where: str) -> None:
+    tape = board(where)
+    tape.trade("10:00:00", 10.5)
+    tape.mark("10:00:01")
+    assert [order_at(tape, f"10:00:{second:02}") for second in range(2, 20)] == [["A"]] * 18
+
+
+def test_a_scan_whose_condition_holds_is_not_let_go_though_its_bounds_let_out_fail() -> None:
+    where = "chg_pct >= CASE WHEN last < 10.4 THEN 10 ELSE 3 END AND symbol IN ('A')"
+    tape = Tape("A")
+    tape.ask(s=f"{EVENTS}-- hysteresis = true\nSELECT symbol FROM market WHERE {where}")
+    tape.trade("10:00:00", 10.5)
+    assert len(tape.mark("10:00:00.05").signals) == 1
+    tape.mark("10:00:01")
+    assert list(tape.engine.scans["s"].life.spent) == [0]
+
+
 def test_equality_and_text_are_not_let_out() -> None:
     tape = board("symbol = 'A' AND vol = 100")
     tape.trade("10:00:00", 10.0)

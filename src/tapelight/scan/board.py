@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tapelight.market.view import View
 from tapelight.model.session import PHASES
-from tapelight.scan.filter import Filter, Positions
+from tapelight.scan.filter import Filter, Positions, let_go
 from tapelight.scan.question import Question
 from tapelight.scan.sql import cells
 from tapelight.scan.top import Top
@@ -40,8 +40,8 @@ class Ranking:
 class Board:
     """Keep who is on a ranked list.
 
-    A row enters when its condition has held for 500 ms, and leaves when the condition with its
-    bounds let out by a fifth fails, 15 s after it entered at the earliest.
+    A row enters when its condition has held for 500 ms, and leaves when the condition fails as it is
+    and with its bounds let out by a fifth, 15 s after it entered at the earliest.
     """
 
     def __init__(self, question: Question, rows: int = 0) -> None:
@@ -70,7 +70,7 @@ class Board:
             self.entered[:] = np.where(self.entered == NEVER, now, self.entered)
         else:
             self._enter(query.where.rows(view), now)
-            self._leave(query.leave, view, now)
+            self._leave(query.where, query.leave, view, now)
         return self.rank(view)
 
     def _enter(self, true: Positions, now: int) -> None:
@@ -89,12 +89,12 @@ class Board:
         since[holds & (since == NEVER)] = now
         entered[holds & (entered == NEVER) & (since <= now - ENTER_NS)] = now
 
-    def _leave(self, leave: Filter, view: View, now: int) -> None:
-        """Let members go whose time is over and of which the condition let out fails."""
+    def _leave(self, where: Filter, leave: Filter, view: View, now: int) -> None:
+        """Let members go whose time is over and of which the condition, also let out, fails."""
         entered = self.entered
         free = ((entered != NEVER) & (entered <= now - HOLD_NS)).nonzero()[0]
         if len(free):
-            entered[free[~leave.among(view, free)]] = NEVER
+            entered[let_go(where, leave, view, free)] = NEVER
 
     def rank(self, view: View) -> Ranking:
         """Return the present members in order, with the view's values."""

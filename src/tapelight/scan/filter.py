@@ -54,6 +54,16 @@ class Filter:
         return passes
 
 
+def let_go(where: Filter, leave: Filter, view: View, at: Positions) -> Positions:
+    """Return those of the positions `at`, ascending, at which neither condition holds.
+
+    `leave` is `where` with its bounds let out, which a bound inside CASE or under IS NOT TRUE makes
+    narrower: what holds has not been let go.
+    """
+    at = at[~leave.among(view, at)]
+    return at[~where.among(view, at)]
+
+
 def _remaining(tests: tuple[Expr, ...], view: View, at: Positions) -> Positions:
     """Return those of the positions `at`, ascending, that pass the tests."""
     for test in tests:

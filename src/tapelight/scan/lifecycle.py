@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.signals import Signal
+from tapelight.scan.filter import let_go
 from tapelight.scan.life import Life, Live, places
 from tapelight.scan.sql import Query
 from tapelight.scan.telling import Rows, Teller, changed
@@ -85,11 +86,11 @@ class Lifecycle:
         return Ending(state, holds, lambda place: self.teller.sentence(query, view, place), query)
 
     def _let_go(self, view: View, rows: Rows, asked: Flags) -> None:
-        """Let spent rows fire again once the condition, its bounds let out, is false."""
-        leave = self.teller.question.query.leave
+        """Let spent rows fire again once the condition, also with its bounds let out, is false."""
+        query = self.teller.question.query
         at = places(rows, asked, self.life.spent)
-        if len(at) and leave is not None:
-            for row in rows[at[~leave.among(view, at)]].tolist():
+        if len(at) and query.where is not None and query.leave is not None:
+            for row in rows[let_go(query.where, query.leave, view, at)].tolist():
                 del self.life.spent[row]
 
     def _close_session(self, view: View, rows: Rows, asked: Flags) -> list[Signal]:

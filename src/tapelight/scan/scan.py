@@ -10,6 +10,7 @@ from tapelight.market.table import Table
 from tapelight.market.view import View
 from tapelight.model.session import PHASES
 from tapelight.model.signals import Signal
+from tapelight.scan.filter import let_go
 from tapelight.scan.life import Burst, Life, Live, places
 from tapelight.scan.lifecycle import Flags, Lifecycle
 from tapelight.scan.question import Question
@@ -197,7 +198,8 @@ class Scan:
         life, armed = self.life, self.life.armed
         known = places(rows, may, armed)
         if len(known):
-            for row in rows[known[~query.leave.among(view, known) | true[known]]].tolist():
+            away = let_go(query.where, query.leave, view, known)
+            for row in rows[np.union1d(away, known[true[known]])].tolist():
                 del armed[row]
         near = query.where.rows(view)
         near = near[may[near] & ~true[near]]
