@@ -212,3 +212,18 @@ def test_undo_puts_the_text_before_back(desk: Desk) -> None:
     desk.write("fresh.sql", BOARD.format("1"))
     nothing = desk.scan("undo", "fresh")
     assert (nothing.code, "nothing to undo" in nothing.err) == (1, True)
+
+
+def test_a_broken_file_hinders_no_other_command(desk: Desk) -> None:
+    desk.write("mine.sql", BOARD.format(1))
+    desk.write("messy.sql", BOARD.format("lst"))
+    listed = desk.scan("list")
+    assert listed.code == 0
+    assert "mine " in listed.out
+    assert "refused: messy.sql: Unknown column 'lst', did you mean last?" in listed.err
+    told = {row["name"]: row for row in desk.scan("list", "--json").rows}
+    assert "Unknown column 'lst'" in told["messy"]["fault"]
+    assert desk.scan("lint", "mine").code == 0
+    everything = desk.scan("lint")
+    assert (everything.code, "messy:- refused: messy.sql" in everything.out) == (1, True)
+    assert "Unknown column 'lst'" in desk.scan("lint", "messy").err

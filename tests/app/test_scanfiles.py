@@ -72,11 +72,49 @@ def test_a_file_whose_name_is_no_name_is_refused_with_the_remedy(own: Path, name
     assert files.poll()
     assert files.faults[name].startswith(f"{own / name}.sql must be renamed: '{name}' is no name")
     assert name not in files.questions.texts
-    with pytest.raises(ConfigError, match="a letter, then letters, digits and _, all small"):
-        QuestionFiles(own)
+    again = QuestionFiles(own)
+    assert "a letter, then letters, digits and _, all small" in again.faults[name]
+    assert again.questions.texts["mine"] == GOOD.format(1), "at the start too it is alone"
     change(own / f"{name}.sql", None)
     assert files.poll()
     assert files.faults == {}
+
+
+def test_a_bad_file_hinders_no_start(own: Path) -> None:
+    change(own / "broken.sql", GOOD.format("lst"))
+    change(own / "gainers.sql", "SELECT nothing")
+    files = QuestionFiles(own)
+    assert sorted(files.faults) == ["broken", "gainers"]
+    assert "Unknown column 'lst', did you mean last?" in files.faults["broken"]
+    assert "broken" not in files.questions.texts
+    assert files.questions.texts["mine"] == GOOD.format(1)
+    assert files.questions.texts["gainers"] == shipped()["gainers"]
+    assert not files.poll()
+    change(own / "broken.sql", GOOD.format(2))
+    assert files.poll()
+    assert (sorted(files.faults), files.questions.texts["broken"]) == (["gainers"], GOOD.format(2))
+
+
+def test_what_waited_for_a_bad_file_runs_when_that_is_mended(own: Path) -> None:
+    change(own / "broken.sql", "SELECT symbol, lst * 2 AS twice FROM market")
+    change(own / "user.sql", GOOD.format(3).replace("last > 3", "broken.twice > 3"))
+    files = QuestionFiles(own)
+    assert sorted(files.faults) == ["broken", "user"]
+    change(own / "broken.sql", "SELECT symbol, last * 2 AS twice FROM market")
+    assert files.poll()
+    assert files.faults == {}
+    assert "user" in files.questions.texts
+
+
+def test_a_change_that_breaks_an_unchanged_file_takes_no_other_with_it(own: Path) -> None:
+    change(own / "mine.sql", "SELECT symbol, last * 2 AS twice FROM market ORDER BY last LIMIT 5")
+    change(own / "other.sql", GOOD.format(3).replace("last > 3", "mine.twice > 3"))
+    files = QuestionFiles(own)
+    change(own / "mine.sql", GOOD.format(1))
+    change(own / "third.sql", GOOD.format(4))
+    assert files.poll()
+    assert list(files.faults) == ["mine"]
+    assert files.questions.texts["third"] == GOOD.format(4)
 
 
 def test_a_file_that_others_need_is_not_taken_away(own: Path) -> None:

@@ -60,13 +60,12 @@ def _feed(config: Config) -> Finding:
 
 
 def _questions(config: Config) -> Finding:
-    from tapelight.app.questions import read_questions
+    from tapelight.app.questions import QuestionFiles
 
-    try:
-        count = len(read_questions(Path(config.questions)).texts)
-    except TapelightError as error:
-        return _finding("boards", "fail", str(error))
-    return _finding("boards", "ok", f"{count} boards and scans compile.")
+    files = QuestionFiles(Path(config.questions))
+    if files.faults:
+        return _finding("boards", "fail", " ".join(files.faults.values()))
+    return _finding("boards", "ok", f"{len(files.questions.texts)} boards and scans compile.")
 
 
 def _disk(data: Path) -> Finding:

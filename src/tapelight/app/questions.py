@@ -1,6 +1,7 @@
 """Boards and scans from files: the shipped ones, and the user's own folder."""
 
 import re
+import sys
 import threading
 from collections.abc import Mapping
 from functools import cache
@@ -28,15 +29,13 @@ def shipped() -> Mapping[str, str]:
 
 
 def read_questions(own: Path | None) -> Questions:
-    """Return the texts of all questions; raises ConfigError for one that does not compile.
-
-    So does a file whose name is none for a question.
-    """
-    texts = dict(shipped())
-    if own is not None:
-        texts |= {path.stem: _text(path) for path in _paths(own)}
-    read_set(texts)
-    return Questions(texts)
+    """Return the texts of all questions, without the own ones that are not sound: stderr says why."""
+    if own is None:
+        return Questions(dict(shipped()))
+    files = QuestionFiles(own)
+    for fault in files.faults.values():
+        sys.stderr.write(f"tapelight: {fault} This file is left out.\n")
+    return files.questions
 
 
 def _paths(own: Path) -> list[Path]:
@@ -63,23 +62,24 @@ def _text(path: Path) -> str:
 
 
 class QuestionFiles:
-    """Follow the user's folder while the scanner runs.
+    """Read the user's folder, and follow it while the scanner runs.
 
     A file that is changed, added or deleted changes the running set when the whole set is sound
-    with it; one that is not is refused: `faults` says why, and its running version stays. May be
-    called from several threads.
+    with it; one that is not is refused: `faults` says why, and its running version stays;
+    at the start that is the shipped one of its name, or none. May be called from several threads.
     """
 
     def __init__(self, own: Path) -> None:
         self.own = own
-        self.questions = read_questions(own)
+        self.questions = Questions(dict(shipped()))
         """The running set."""
         self.faults: dict[str, str] = {}
         """name -> why its file is refused."""
         self.lock = threading.RLock()
-        self._stamps = self._look()
-        self.texts = {path.stem: _text(path) for path in _paths(own)}
+        self.texts: dict[str, str] = {}
         """What stands in the folder, sound or not."""
+        self._stamps: dict[str, Stamp] = {}
+        self.poll()
 
     def _look(self) -> dict[str, Stamp]:
         """Return the stamps of the folder's files."""
@@ -115,24 +115,46 @@ class QuestionFiles:
         return self.own / f"{name}{SUFFIX}"
 
     def take(self, changes: Mapping[str, str | None]) -> None:
-        """Take changed texts (None: deleted) into the running set, but for those that are bad."""
+        """Take changed texts (None: deleted) into the running set, but for those that are bad.
+
+        What was refused is tried again: it may have waited for these.
+        """
         for name, text in changes.items():
             self.faults.pop(name, None)
             self.texts.pop(name, None)
             if text is not None:
                 self.texts[name] = text
-        wanted = dict(changes)
+        again = {name: self.texts[name] for name in self.faults if name in self.texts}
+        wanted: dict[str, str | None] = {**again, **changes}
         while wanted:
-            texts = self.changed(wanted)
-            try:
-                read_set(texts)
-            except ConfigError as error:
-                for name in self._to_blame(str(error), wanted):
-                    self.faults[name] = str(error)
-                    del wanted[name]
-            else:
-                self.questions = Questions(texts)
+            fault = self._try(wanted)
+            if not fault:
                 return
+            named = re.match(r"([^\s/]+)\.sql:", fault)
+            if named is None or named[1] not in wanted:
+                self._take_each(wanted)
+                return
+            self.faults[named[1]] = fault
+            del wanted[named[1]]
+
+    def _take_each(self, wanted: Mapping[str, str | None]) -> None:
+        """Take changes one by one: the fault that they make together lies in an unchanged file."""
+        for name, text in wanted.items():
+            fault = self._try({name: text})
+            if fault:
+                self.faults[name] = fault
+
+    def _try(self, wanted: Mapping[str, str | None]) -> str:
+        """Take changes when the whole set is sound with them; return why not, else nothing."""
+        texts = self.changed(wanted)
+        try:
+            read_set(texts)
+        except ConfigError as error:
+            return str(error)
+        for name in wanted:
+            self.faults.pop(name, None)
+        self.questions = Questions(texts)
+        return ""
 
     def changed(self, changes: Mapping[str, str | None]) -> dict[str, str]:
         """Return the running texts with `changes`; a deleted one is the shipped one again."""
@@ -143,11 +165,6 @@ class QuestionFiles:
             if new is not None:
                 texts[name] = new
         return dict(sorted(texts.items()))
-
-    def _to_blame(self, fault: str, wanted: Mapping[str, str | None]) -> list[str]:
-        """Return the changed file that a fault names, all of them when it names another."""
-        named = re.match(r"([^\s/]+)\.sql:", fault)
-        return [named[1]] if named and named[1] in wanted else list(wanted)
 
     def written(self, name: str, text: str | None) -> None:
         """Note that the file was written (None: deleted) by this process, and take it."""

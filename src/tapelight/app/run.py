@@ -254,7 +254,9 @@ async def _follow_questions(parts: Parts) -> None:
         faults = dict(parts.questions.faults)
         for name, fault in faults.items():
             if told.get(name) != fault:
-                log.warning("a scan is refused, its running version stays", name=name, reason=fault)
+                stays = name in parts.questions.questions.texts
+                then = "its running version stays" if stays else "it does not run"
+                log.warning("a scan is refused", name=name, then=then, reason=fault)
         told = faults
 
 

@@ -46,8 +46,10 @@ def _read(name: str, config: Path | None) -> tuple[str, str, dict[str, str]]:
         if not path.is_file():
             raise ConfigError(f"{path} is not there: give a scan's name or its file.")
         text, name = path.read_text("utf-8"), path.stem
-    elif name in files.questions.texts:
-        text = files.texts.get(name, files.questions.texts[name])
+    elif name in files.faults and name not in files.texts:
+        raise ConfigError(files.faults[name])
+    elif name in files.texts or name in files.questions.texts:
+        text = files.texts[name] if name in files.texts else files.questions.texts[name]
     else:
         from difflib import get_close_matches
 
@@ -87,10 +89,11 @@ def list_(*, config: ConfigFile = None, json: bool = False) -> None:
     """
     from tapelight.app.scanfiles import ScanFiles
 
-    rows = [
-        {**s, "whose": "own" if s["own"] else "shipped"} for s in ScanFiles(_files(config)).scans()
-    ]
+    files = _files(config)
+    rows = [{**s, "whose": "own" if s["own"] else "shipped"} for s in ScanFiles(files).scans()]
     _tell(rows, json, "{name:<28} {kind:<7} {whose:<8} {title}")
+    for fault in files.faults.values():
+        sys.stderr.write(f"tapelight: refused: {fault}\n")
 
 
 @scan.command
@@ -125,7 +128,11 @@ def lint(*names: str, config: ConfigFile = None, json: bool = False) -> None:
     from tapelight.scan.lint import lint as look
 
     found: list[dict[str, Any]] = []
-    for name in names or sorted(_files(config).texts):
+    files = _files(config)
+    refused = {} if names else files.faults
+    for name, fault in refused.items():
+        found.append({"scan": name, "rule": "refused", "message": fault, "place": "-"})
+    for name in names or sorted(set(files.texts) - set(refused)):
         own, _, texts = _read(name, config)
         for finding in look(_question(own, texts)):
             place = f"{finding.line}:{finding.column}" if finding.line else "-"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tapelight.app.backtest.tapes import Asking, Journal, Tape
-from tapelight.app.questions import read_questions
+from tapelight.app.questions import QuestionFiles
 from tapelight.app.strategies import StrategyFiles
 from tapelight.errors import ConfigError
 from tapelight.model.records import Mark, Questions, Strategies, StrategyChoice
@@ -51,7 +51,10 @@ def subject(name: str | None, sql: Path | None, files: Files, tapes: Sequence[Ta
     A file given by --sql stands for itself. A name is that of a scan in the own folder or of a
     shipped one, then of a strategy, then of what the last journal asked.
     """
-    texts = dict(read_questions(files.questions).texts)
+    own = QuestionFiles(files.questions)
+    texts = dict(own.questions.texts)
+    if sql is None and name in own.faults:
+        raise ConfigError(own.faults[name])
     if sql is not None:
         name = name or sql.stem
         return _scan(name, texts | {name: _read(sql)})
