@@ -59,6 +59,11 @@ def test_the_report_of_the_dry_run_tells_the_days(data: Path) -> None:
         ("dry", "new", 1, 5), ("dry", "old", 5, 5),
     ]  # fmt: skip
     assert difference_rows(data) == []
+    own = SqliteOrderLog(data)
+    own.begin(1)
+    own.append([intended("old", DAYS[0])])
+    own.close()
+    assert strategy_rows(data, Trade())[0]["needed"] is None, "no day of this desk counts"
     assert day_of(intended("old", DAYS[4]).ts_ns) == "2026-11-20"
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from app.limits import no_file_above
 from tapelight.brokers.paper import FILE, Config, Paper
+from tapelight.errors import Unavailable
 from tapelight.model.orders import Order, OrderRequest, Picture, Statement
 from tapelight.model.session import calendar, session_at
 from tapelight.testing.brokers import Desk, check_broker
@@ -161,3 +163,18 @@ def test_a_killed_process_finds_its_orders_and_its_money_again(market: Market) -
     asyncio.run(market.broker.cancel(Order(request=order(), state="working")))
     market.start()
     assert look(market, "a").orders[0].state == "cancelled"
+
+
+def test_a_line_that_the_disk_took_half_of_is_as_if_never_written(market: Market) -> None:
+    submit(market, order("whole"))
+    path = market.folder / FILE
+    whole = path.read_bytes()
+    with no_file_above(len(whole) + 40), pytest.raises(Unavailable, match="can't be written"):
+        submit(market, order("half"))
+    assert len(path.read_bytes()) == len(whole) + 40
+    assert "can't be written" in market.broker.fault
+    assert [o.order for o in look(market, "whole", "half").orders] == ["whole"]
+    submit(market, order("next"))
+    assert market.broker.fault == ""
+    assert path.read_bytes().startswith(whole)
+    assert list(market.start().orders) == ["whole", "next"]

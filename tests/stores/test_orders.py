@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from tapelight.commands.orders import kill
 from tapelight.errors import ConfigError, Conflict, Unavailable
 from tapelight.model.order_log import Armed, Decided, Intended, Killed, ReadTo, Sent, Started
 from tapelight.model.orders import Approved, OrderRequest
@@ -164,3 +165,17 @@ def test_a_folder_that_takes_no_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with pytest.raises(Unavailable, match="KILL can't be written"):
         KillFile(tmp_path / "data").trip(Killed(1, "enough", "a person"))
+
+
+def test_a_command_switches_every_desk_of_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dry").mkdir()
+    switches = [KillFile(tmp_path), KillFile(tmp_path / "dry")]
+    kill(reason="odd data", drill=True, data=tmp_path)
+    assert [switch.read() for switch in switches] == [None, None]
+    kill(reason="odd data", data=tmp_path)
+    assert all(isinstance(switch.read(), Killed) for switch in switches)
+    kill(arm=True, data=tmp_path)
+    assert all(isinstance(switch.read(), Armed) for switch in switches)
+    assert "No entry works." in capsys.readouterr().out

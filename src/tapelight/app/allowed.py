@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tapelight.app.proving import book_of, day_of
 from tapelight.config import Config, convert
-from tapelight.errors import ConfigError
+from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.limits import Route, Trade
 from tapelight.model.trading import TradeMode
 from tapelight.orders.proving import records
@@ -50,7 +50,11 @@ def all_dry(trade: Trade) -> Trade:
 
 def proven(trade: Trade, dry: Path) -> Trade:
     """Return the rules of real money: what is not allowed it, or not long enough in dry-run, has none."""
-    found = records(book_of(dry), day_of)
+    try:
+        found = records(book_of(dry), day_of)
+    except Unavailable as error:
+        log.warning("every strategy stays in dry-run", reason=str(error))
+        found = {}
     kept = {}
     for name, route in trade.strategy.items():
         days = found[name].days if name in found else 0

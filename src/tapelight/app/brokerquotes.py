@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from tapelight.app.gatewayprices import GatewayPrices
-from tapelight.errors import Unavailable
+from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.orders import Picture
 from tapelight.ports import QuoteSource
 
@@ -36,7 +36,7 @@ class BrokerQuotes:
             try:
                 async for picture in self._source.pictures():
                     self._pictures[picture.symbol] = picture
-            except Unavailable as error:
+            except (Unavailable, ConfigError) as error:  # refused keys end no desk
                 if str(error) != told:
                     log.warning("no quotes of the broker", reason=str(error))
                 told = str(error)

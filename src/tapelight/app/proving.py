@@ -30,9 +30,13 @@ def day_of(ts_ns: int) -> str:
 
 
 def strategy_rows(folder: Path, trade: Trade) -> list[Row]:
-    """Return the record of each strategy, by desk; `needed` are the days in dry-run before real money."""
+    """Return the record of each strategy, by desk; `needed` are the days in dry-run before real money.
+
+    Only days of the paper desk beside a broker count for that: the other desk has no `needed`.
+    """
     return [
-        {"desk": desk, "strategy": one.strategy, "days": one.days, "needed": trade.dry_run_days,
+        {"desk": desk, "strategy": one.strategy, "days": one.days,
+         "needed": trade.dry_run_days if desk == DRY else None,
          "entries": one.entries, "refused": one.refused, "filled": one.filled,
          "realised": f"{one.realised:.2f}"}
         for desk, place in ((MAIN, folder), (DRY, folder / DRY))

@@ -27,11 +27,15 @@ from tapelight.orders.book import Book
 from tapelight.plugins import load
 from tapelight.stores.commands import Commands
 from tapelight.stores.orders import SqliteOrderLog
+from tapelight.stores.traderstate import stand, stands
 from tapelight.telemetry import log_to_stderr
 
 log = structlog.get_logger()
 SHORTEST_S, LONGEST_S = 0.2, 10.0
 STOP_S = 5.0
+LOOK_S = 1.0
+GONE_S = 10.0
+"""After this a trader of its own is not only being started again, or upgraded."""
 WORD = "LIVE"
 
 
@@ -86,6 +90,7 @@ class TradeChild:
     async def _keep(self) -> None:
         """Start the trader, again after each end; until cancelled."""
         wait_s = SHORTEST_S
+        await self._left_alone()
         while True:
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tapelight", *self._arguments()
@@ -102,6 +107,17 @@ class TradeChild:
             wait_s = SHORTEST_S if lived_s > LONGEST_S else min(2 * wait_s, LONGEST_S)
             log.warning("the trader has ended and starts again", code=code, in_s=wait_s)
             await asyncio.sleep(wait_s)
+
+    async def _left_alone(self) -> None:
+        """Wait while a trader runs that is nobody's child: ours would fence it off."""
+        if not stands(self.data):
+            return
+        log.info("a trader runs on its own already and is left alone", data=str(self.data))
+        gone_s = 0.0
+        while gone_s < GONE_S:
+            await asyncio.sleep(LOOK_S)
+            gone_s = 0.0 if stands(self.data) else gone_s + LOOK_S
+        log.warning("the trader that ran on its own is gone: one is started")
 
     def _arguments(self) -> list[str]:
         made = ["run", "--role", "trade", "--data", str(self.data), "--port", str(self.port)]
@@ -137,7 +153,12 @@ async def _run(config: Config, child: TradeChild) -> None:
     beside = child.data / "trader.pid.new"
     beside.write_text(f"{os.getpid()}\n", "utf-8")
     beside.replace(child.data / "trader.pid")
-    await Trader(config, options).run()
+    standing = stand(child.data)
+    try:
+        await Trader(config, options).run()
+    finally:
+        if standing is not None:
+            standing.close()
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

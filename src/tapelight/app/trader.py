@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from msgspec.structs import replace
 
 from tapelight.app.allowed import (
     PAPER,
@@ -23,6 +24,7 @@ from tapelight.app.allowed import (
     trade_of,
 )
 from tapelight.app.brokerquotes import BrokerQuotes, SharedPrices
+from tapelight.app.commanded import obey
 from tapelight.app.gatewayprices import GatewayPrices
 from tapelight.app.localkey import local_key
 from tapelight.app.measures import trader_measures
@@ -30,21 +32,21 @@ from tapelight.app.observing import Observing
 from tapelight.app.tracing import OrderTraces
 from tapelight.brokers import paper
 from tapelight.config import Config, convert
-from tapelight.errors import ConfigError, Unavailable
+from tapelight.errors import ConfigError, TapelightError, Unavailable
 from tapelight.model.clock import MarketClock
 from tapelight.model.limits import Route, Trade
 from tapelight.model.order_log import Intended, OrderRecord, ReadTo, Reported
-from tapelight.model.orders import Approved, OrderRequest, Picture
+from tapelight.model.orders import OrderRequest, Picture
 from tapelight.model.session import calendar, session_at
 from tapelight.model.signals import Signal
-from tapelight.model.trading import DRY, MAIN, TraderReport
+from tapelight.model.trading import DRY, MAIN, DeskReport, TraderReport
 from tapelight.orders.binding import refuse_another
 from tapelight.orders.desk import Desk, World
 from tapelight.orders.entries import routes
 from tapelight.ports import Broker
-from tapelight.stores.commands import Command, Commands
+from tapelight.stores.commands import Commands
 from tapelight.stores.killswitch import KillFile
-from tapelight.stores.orders import FILE, SqliteOrderLog, bound
+from tapelight.stores.orders import SqliteOrderLog, bound, last_written
 from tapelight.stores.signalqueue import SignalQueue
 from tapelight.stores.traderstate import tell, told
 
@@ -62,8 +64,8 @@ LOOK_BACK_NS = 10 * NS
 """A new log begins with the signals of the last seconds: older ones would be refused anyway."""
 REMEMBER_S = 5.0
 """Between records of how far the queue was read."""
-COMMAND_S = 60.0
-"""An older command is not carried out: nobody remembers that it was given."""
+AGAIN_S = 1.0
+"""Between tries of what the disk refuses at the start."""
 XNYS = calendar("XNYS")
 
 
@@ -85,13 +87,16 @@ class Trader:
     def __init__(self, config: Config, options: TraderOptions) -> None:
         self.config, self.options = config, options
         self.clock = MarketClock()
-        self.papers: list[paper.Paper] = []
+        self.papers: dict[str, paper.Paper] = {}
+        """Paper brokers by the name of their desk."""
         key = options.data
         self.prices = GatewayPrices(options.url, lambda: local_key(key), self.clock, self._shown)
         self.queue = SignalQueue(options.data)
         self.commands = Commands(options.data)
         self.desks: list[Desk] = []
         self.named: dict[str, Desk] = {}
+        self.away: dict[str, str] = {}
+        """Why a desk takes nothing any more, by its name: the other goes on without it."""
         self.quotes: BrokerQuotes | None = None
         self.cursor = 0
         self._remembered_s = 0.0
@@ -109,18 +114,40 @@ class Trader:
             group.create_task(self.observing.run(), name="observing")
             group.create_task(self.prices.run(), name="prices")
             await self._learn_time()
-            self.desks = self._open()
-            names = (MAIN, DRY)
-            self.named = dict(zip(names, self.desks, strict=False))
+            self._open()
+            group.create_task(self._tell(), name="state")
             if self.quotes is not None:
                 group.create_task(self.quotes.run(), name="broker's quotes")
-            for desk in self.desks:
-                group.create_task(desk.run(), name=f"desk {desk.world.broker.name}")
+            for name, desk in self.named.items():
+                work = self._trade(desk) if name == MAIN else self._beside(name, desk)
+                group.create_task(work, name=f"desk {name}")
             await self._looked()
             self.cursor = self._begin()
             group.create_task(self._signals(), name="signals")
-            group.create_task(self._commands(), name="commands")
-            await self._tell()
+            await obey(self.commands, lambda: self.desks)
+
+    async def _trade(self, desk: Desk) -> None:
+        """Run a desk; while its log can't be begun, say so and try again."""
+        while True:
+            try:
+                await desk.run()
+            except Unavailable as error:
+                if str(error) != desk.ledger.fault:
+                    log.warning("the order log can't be written", reason=str(error))
+                desk.ledger.fault = str(error)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _beside(self, name: str, desk: Desk) -> None:
+        """Run the paper desk beside the broker's: where it ends, the broker's goes on."""
+        try:
+            await self._trade(desk)
+        except* TapelightError as group:
+            self._leave_out(name, _first(group))
+
+    def _leave_out(self, name: str, error: BaseException) -> None:
+        self.away[name] = str(error)
+        self.desks = [desk for desk in self.desks if desk is not self.named.get(name)]
+        log.error("a desk is left out", desk=name, reason=str(error))
 
     def _unfit(self) -> str | None:
         """Return why no entry would be sent, if none would."""
@@ -135,46 +162,68 @@ class Trader:
 
     def _told(self, record: OrderRecord) -> None:
         self.traces.told(record)
-        _tell(record)
+        _logged(record)
 
     async def _learn_time(self) -> None:
         """Wait for the first beat; where something may be open and none comes, go by the last one.
 
         Without a beat no entry goes, but what is held is looked after and the kill switch obeyed.
         """
-        last = told(self.options.data)
-        opened = (self.options.data / FILE).exists()
+        last = self._last_time()
         try:
-            async with asyncio.timeout(BEAT_S if opened and last is not None else None):
+            async with asyncio.timeout(BEAT_S if last is not None else None):
                 await self.prices.begun.wait()
         except TimeoutError:
             assert last is not None
-            passed_ns = int(max(time.time() - last.ts_s, 0.0) * NS * last.rate)
-            self.clock.set(last.market_ns + passed_ns, last.rate)
+            then_ns, then_s, rate = last
+            self.clock.set(then_ns + int(max(time.time() - then_s, 0.0) * NS * rate), rate)
             log.warning("no beat of the scanner: no entry goes until one comes")
+
+    def _last_time(self) -> tuple[int, float, float] | None:
+        """Return a market time, the wall clock then and the rate: as last told, else as last logged.
+
+        None where no order was ever made.
+        """
+        data = self.options.data
+        logged = last_written(data)
+        if logged is None:
+            return None
+        last = told(data)
+        return (*logged, 1.0) if last is None else (last.market_ns, last.ts_s, last.rate)
 
     # --- starting --------------------------------------------------------------------------------
 
-    def _open(self) -> list[Desk]:
-        """Return the desk of the configured broker, and the paper desk beside it if one is needed."""
+    def _open(self) -> None:
+        """Open the desk of the configured broker, and the paper desk beside it if one is needed."""
         trade = trade_of(self.config, self.options.dry_run)
         data = self.options.data
         if self.config.use_broker == PAPER:
-            return [self._desk(data, self._paper(data), all_dry(trade))]
+            self._add(MAIN, self._desk(data, self._paper(MAIN, data), all_dry(trade)))
+            return
         broker, dry = open_broker(self.config, self.options.live), data / DRY
-        dry.mkdir(parents=True, exist_ok=True)
-        shadow = self._desk(dry, self._paper(dry), routes(trade, dry=True))
+        routed = routes(trade, dry=False)
         if broker.live:
-            trade = proven(trade, dry)
+            routed = routes(proven(trade, dry), dry=False)
         source = open_quotes(self.config)
         self.quotes = BrokerQuotes(source) if source is not None else None
-        return [self._desk(data, broker, routes(trade, dry=False), self.quotes), shadow]
+        self._add(MAIN, self._desk(data, broker, routed, self.quotes))
+        try:
+            dry.mkdir(parents=True, exist_ok=True)
+            shadow = self._desk(dry, self._paper(DRY, dry), routes(trade, dry=True))
+        except (ConfigError, Unavailable) as error:
+            self._leave_out(DRY, error)
+        else:
+            self._add(DRY, shadow)
 
-    def _paper(self, folder: Path) -> paper.Paper:
+    def _add(self, name: str, desk: Desk) -> None:
+        self.named[name] = desk
+        self.desks.append(desk)
+
+    def _paper(self, name: str, folder: Path) -> paper.Paper:
         table = self.config.broker.get(PAPER, {})
         settings = convert(table, paper.Config, f"[broker.{PAPER}]")
         made = paper.Paper(folder, settings, self.clock.now_ns, lambda ns: session_at(XNYS, ns))
-        self.papers.append(made)
+        self.papers[name] = made
         return made
 
     def _desk(
@@ -197,9 +246,9 @@ class Trader:
         return Desk(world, trade)
 
     async def _looked(self) -> None:
-        """Wait for the first look at the venues: before it every entry would be refused."""
+        """Wait for the logs, and some time for the first look: before it every entry is refused."""
         end_s = time.monotonic() + LOOK_S
-        while time.monotonic() < end_s:
+        while time.monotonic() < end_s or not all(desk.book.epoch for desk in self.desks):
             await asyncio.sleep(POLL_S)
             if all(desk.inquiry.reconciled for desk in self.desks):
                 return
@@ -287,56 +336,30 @@ class Trader:
             mode=mode_of(self.desks[0].world.broker),
             clock_sure=self.prices.sure(),
             approve_s=self.config.trade.approve_s,
-            desks=tuple(desk.report(name) for name, desk in self.named.items()),
+            desks=(
+                *(self._reported(name, desk) for name, desk in self.named.items()),
+                *(_absent(name, why) for name, why in self.away.items() if name not in self.named),
+            ),
         )
 
-    # --- prices and commands ---------------------------------------------------------------------
+    def _reported(self, name: str, desk: Desk) -> DeskReport:
+        told, broker = desk.report(name), self.papers.get(name)
+        fault = self.away.get(name) or told.fault or (broker.fault if broker is not None else "")
+        return replace(told, fault=fault, ready=told.ready and not fault)
+
+    # --- prices ---------------------------------------------------------------------
 
     def _shown(self, picture: Picture, volume: float) -> None:
-        for broker in self.papers:
-            broker.show(picture, volume)
-
-    async def _commands(self) -> None:
-        while True:
-            for seq, command in self.commands.waiting():
-                self.commands.answer(seq, self._obey(command))
-            await asyncio.sleep(5 * POLL_S)
-
-    def _obey(self, command: Command) -> str:
-        """Do what a person asked for, and return what came of it in a sentence."""
-        if time.time() - command.ts_s > COMMAND_S:
-            return f"It was given more than {COMMAND_S:g} s ago and is not carried out."
-        for desk in self.desks:
-            if _concerns(desk, command):
-                return _obey(desk, command)
-        if command.what == "close":
-            return f"Nothing is held of {command.subject}: `tapelight positions` lists what is."
-        return f"There is no order {command.subject}: `tapelight orders` lists them."
+        for name, broker in self.papers.items():
+            fault = broker.fault
+            try:
+                broker.show(picture, volume)
+            except Unavailable as error:
+                if str(error) != fault:
+                    log.warning("nothing fills at the paper broker", desk=name, reason=str(error))
 
 
-def _concerns(desk: Desk, command: Command) -> bool:
-    if command.what == "close":
-        return desk.book.quantity(command.subject) != 0
-    return command.subject in desk.book.orders
-
-
-def _obey(desk: Desk, command: Command) -> str:
-    try:
-        if command.what == "approve":
-            verdict = desk.approve(command.subject, command.by)
-            if isinstance(verdict, Approved):
-                return "Approved and sent."
-            return f"Refused by {verdict.rule}: {verdict.reason}"
-        if command.what == "decline":
-            desk.decline(command.subject, command.by)
-            return "Declined."
-    except ConfigError as error:
-        return str(error)
-    done = desk.close(command.subject, command.by)
-    return "The position is being closed." if done else "The order log can't be written."
-
-
-def _tell(record: OrderRecord) -> None:
+def _logged(record: OrderRecord) -> None:
     if isinstance(record, Intended):
         request = record.request
         log.info("order", signal=request.cause, order=request.id, purpose=request.purpose)
@@ -346,3 +369,18 @@ def _tell(record: OrderRecord) -> None:
             "fill", symbol=fill.symbol, side=fill.side, quantity=str(fill.quantity),
             price=f"{fill.price:.4f}", order=fill.order,
         )  # fmt: skip
+
+
+def _absent(name: str, why: str) -> DeskReport:
+    """Return what is told of a paper desk that could not be opened."""
+    return DeskReport(
+        name=name, broker=PAPER, live=False, ready=False, fault=why, killed=None, unknown=0,
+        strangers=0, adopted=0, account=None, peak=None, limits=(), strategies={},
+    )  # fmt: skip
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first error in a group of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

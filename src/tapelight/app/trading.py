@@ -28,7 +28,7 @@ from tapelight.model.trading import (
 from tapelight.orders.book import Book
 from tapelight.ports import Json, WantedOrders
 from tapelight.stores.commands import Command, Commands
-from tapelight.stores.killswitch import KillFile
+from tapelight.stores.killswitch import KillFile, desk_folders
 from tapelight.stores.orders import OrderReader
 from tapelight.stores.traderstate import told
 
@@ -196,7 +196,7 @@ class Asking:
         if self.killed() is None:
             raise Rejected("The kill switch is off: there is nothing to arm.")
         armed = Armed(time.time_ns(), by)
-        for folder in self._folders():
+        for folder in desk_folders(self._folder):
             await asyncio.to_thread(KillFile(folder).arm, armed)
 
     def close(self) -> None:
@@ -205,12 +205,8 @@ class Asking:
             self._commands.close()
 
     def _trip(self, killed: Killed) -> None:
-        for folder in self._folders():
+        for folder in desk_folders(self._folder):
             KillFile(folder).trip(killed)
-
-    def _folders(self) -> list[Path]:
-        dry = self._folder / DRY
-        return [self._folder, *([dry] if dry.is_dir() else [])]
 
     def _opened(self) -> Commands:
         if self._commands is None:

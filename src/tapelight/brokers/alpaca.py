@@ -4,6 +4,7 @@ https://docs.alpaca.markets/reference/postorder and .../docs/websocket-streaming
 again here: what was not answered clearly is Unavailable, and the desk asks by the client order id.
 """
 
+import asyncio
 import datetime as dt
 import time
 from collections import deque
@@ -90,6 +91,7 @@ class _Account(msgspec.Struct, kw_only=True):
     trade_suspended_by_user: bool = False
     shorting_enabled: bool = False
     daytrade_count: int = 0
+    pattern_day_trader: bool = False
 
 
 class _Position(msgspec.Struct):
@@ -231,7 +233,8 @@ class Alpaca:
     async def _authorize(self, stream: ClientConnection) -> None:
         keys = {"action": "auth", "key": self.config.key, "secret": self.config.secret}
         await stream.send(msgspec.json.encode(keys).decode())
-        frame = msgspec.json.decode(await stream.recv(), type=_Frame)
+        async with asyncio.timeout(OPEN_S):
+            frame = msgspec.json.decode(await stream.recv(), type=_Frame)
         if b'"authorized"' not in bytes(frame.data):
             raise ConfigError("Alpaca refuses the keys of [broker.alpaca]: check key and secret.")
         listen = {"action": "listen", "data": {"streams": ["trade_updates"]}}
@@ -340,6 +343,8 @@ def _account(account: _Account, now_ns: int) -> Account:
         f"the account is {account.status}": account.status != "ACTIVE",
     }
     small = account.equity < DAY_TRADER_EQUITY
+    # Who was once flagged has none left below the limit, however few the count of five days is.
+    left = 0 if account.pattern_day_trader else max(FREE_DAY_TRADES - account.daytrade_count, 0)
     return Account(
         equity=account.equity,
         buying_power=account.buying_power,
@@ -348,7 +353,7 @@ def _account(account: _Account, now_ns: int) -> Account:
         blocked=next((why for why, holds in blocks.items() if holds), ""),
         may_short=account.shorting_enabled,
         number=account.account_number,
-        day_trades_left=max(FREE_DAY_TRADES - account.daytrade_count, 0) if small else None,
+        day_trades_left=left if small else None,
     )
 
 

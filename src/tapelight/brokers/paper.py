@@ -7,6 +7,7 @@ that a process that is killed finds them again.
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import ROUND_FLOOR, Decimal
@@ -112,6 +113,8 @@ class Paper:
         self.orders: dict[str, Resting] = {}
         self.holdings: dict[str, Holding] = {}
         self.cash = config.cash
+        self.fault = ""
+        """Why its file can't be written; empty = it can."""
         self._now_ns, self._session_at = now_ns, session_at
         self._day = Day("", config.cash)
         self._open: dict[str, Resting] = {}
@@ -130,6 +133,7 @@ class Paper:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         except OSError as error:
             raise ConfigError(f"{path} can't be opened: {error.strerror}.") from error
+        self._size = os.fstat(self._file).st_size
 
     # --- the port --------------------------------------------------------------------------------
 
@@ -311,10 +315,16 @@ class Paper:
 
     def _write(self, line: Line) -> None:
         """Write a line, then let it be true; raises Unavailable where the disk refuses."""
+        raw = msgspec.json.encode(line) + b"\n"
         try:
-            os.write(self._file, msgspec.json.encode(line) + b"\n")
+            if self.fault:
+                os.ftruncate(self._file, self._size)  # what the disk took of the last line
+            if os.write(self._file, raw) != len(raw):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise Unavailable(f"{FILE} can't be written: {error.strerror}.") from error
+            self.fault = f"{FILE} can't be written: {error.strerror}."
+            raise Unavailable(self.fault) from error
+        self.fault, self._size = "", self._size + len(raw)
         self._apply(line)
 
     def _apply(self, line: Line) -> None:

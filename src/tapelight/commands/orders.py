@@ -133,7 +133,7 @@ def kill(
         Print one JSON object.
     """
     from tapelight.model.order_log import Armed, Killed
-    from tapelight.stores.killswitch import KillFile
+    from tapelight.stores.killswitch import KillFile, desk_folders
 
     if arm and (flatten or drill):
         raise ConfigError("--arm lets entries go again: leave --flatten and --drill out.")
@@ -142,14 +142,12 @@ def kill(
     folder = _folder(data, config)
     works = _entries(folder)
     now_ns, person = time.time_ns(), getpass.getuser()
-    if arm:
-        KillFile(folder).arm(Armed(now_ns, person))
-        state = "armed"
-    elif drill:
-        state = "drill"
-    else:
-        KillFile(folder).trip(Killed(now_ns, reason, person, flatten))
-        state = "killed"
+    state = "armed" if arm else "drill" if drill else "killed"
+    for switch in [] if drill else [KillFile(place) for place in desk_folders(folder)]:
+        if arm:
+            switch.arm(Armed(now_ns, person))
+        else:
+            switch.trip(Killed(now_ns, reason, person, flatten))
     told = {"state": state, "reason": reason, "flatten": flatten, "cancels": works}
     print(jsonlib.dumps(told) if json else _kill_line(state, works))
 

@@ -72,6 +72,8 @@ class Desk:
         self._tasks: asyncio.TaskGroup | None = None
         self._asked_ns: dict[str, int] = {}
         self._unkept: Killed | None = None
+        self._refused = ""
+        """Why the venue's stream lets nobody in by these keys, at the last try; empty = it does."""
 
     @property
     def book(self) -> Book:
@@ -183,13 +185,13 @@ class Desk:
     def report(self, name: str) -> DeskReport:
         """Return what is told of the desk to people."""
         book, moment = self.book, self._moment()
-        valued = book.valued
+        valued, fault = book.valued, self.ledger.fault or self._refused
         return DeskReport(
             name=name,
             broker=self.world.broker.name,
             live=self.world.broker.live,
-            ready=self.inquiry.reconciled and not self.ledger.fault,
-            fault=self.ledger.fault,
+            ready=self.inquiry.reconciled and not fault,
+            fault=fault,
             killed=book.killed,
             unknown=sum(order.state == "unknown" for order in book.live.values()),
             strangers=len(self.inquiry.strangers),
@@ -311,6 +313,7 @@ class Desk:
     def _moment(self) -> Moment:
         now_ns = self.world.now_ns()
         stopped = f"the log can't be written: {self.ledger.fault}" if self.ledger.fault else ""
+        stopped = stopped or self._refused
         if isinstance(self.world.switch.read(), Killed):
             stopped = "the kill switch is on"
         return Moment(
@@ -358,13 +361,18 @@ class Desk:
     async def _listen(self) -> None:
         """Hear what the venue pushes; after each break everything is asked anew."""
         while True:
+            self._refused = ""
             try:
                 async for report in self.world.broker.reports():
                     self.hear(report)
             except Unavailable:
                 pass
+            except ConfigError as error:
+                if self.book.bound is None:
+                    raise  # it never was right: whoever starts it is told
+                self._refused = str(error)
             self.inquiry.broken()
-            await asyncio.sleep(self.trade.ask_s)
+            await asyncio.sleep(self.trade.look_s if self._refused else self.trade.ask_s)
 
     async def _look(self) -> None:
         await self.inquiry.look(self._moment)

@@ -8,6 +8,7 @@ import msgspec
 
 from tapelight.errors import Unavailable
 from tapelight.model.order_log import Armed, Killed
+from tapelight.model.trading import DRY
 
 FILE = "KILL"
 _decoder: msgspec.json.Decoder[Killed | Armed] = msgspec.json.Decoder(Killed | Armed)
@@ -73,6 +74,12 @@ class KillFile:
             _sync(self.path.parent)
         except OSError as error:
             raise Unavailable(f"{self.path} can't be written: {error.strerror}.") from error
+
+
+def desk_folders(folder: Path) -> list[Path]:
+    """Return where the switches of a data folder are: the desk's, and the paper desk's beside a broker."""
+    dry = folder / DRY
+    return [folder, *([dry] if dry.is_dir() else [])]
 
 
 def _read(path: Path) -> Killed | Armed | None:

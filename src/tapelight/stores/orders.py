@@ -165,6 +165,11 @@ class OrderReader:
         found = self._ask(lambda c: c.execute(asked).scalar()) if self.there() else None
         return msgspec.json.decode(found, type=Bound) if found is not None else None
 
+    def newest(self) -> OrderRecord | None:
+        """Return the newest record; raises Unavailable."""
+        row = self._ask(_newest) if self.there() else None
+        return _decoder.decode(row.payload) if row is not None and row.seq else None
+
     def close(self) -> None:
         """Close the file."""
         if self._engine is not None:
@@ -201,6 +206,28 @@ def bound(folder: Path) -> Bound | None:
         return reader.bound()
     finally:
         reader.close()
+
+
+def last_written(folder: Path) -> tuple[int, float] | None:
+    """Return market time and wall clock, s, of a log's newest record; None = there is none to read."""
+    reader = OrderReader(folder)
+    try:
+        at_s = max(_written_s(reader.path), _written_s(Path(f"{reader.path}-wal")))
+        record = reader.newest()
+    except Unavailable:
+        return None
+    finally:
+        reader.close()
+    return (record.ts_ns, at_s) if record is not None else None
+
+
+def _written_s(path: Path) -> float:
+    """Return when a file was last written, s; 0 where it is not there, or empty: only opened."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0.0
+    return found.st_mtime if found.st_size else 0.0
 
 
 def _reading(path: Path) -> sa.Engine:
