@@ -160,6 +160,17 @@ def test_names_given_in_select_may_be_asked_for_and_ordered_by(tape: Tape) -> No
     ]
 
 
+def test_a_name_that_is_a_column_is_shown_and_ordered_by_yet_the_condition_asks_the_column(
+    tape: Tape,
+) -> None:
+    text = "SELECT symbol, coalesce(bid, 1) AS bid FROM market {} ORDER BY bid, symbol"
+    query = compile_query(text.format("WHERE bid <= 100"))
+    assert answer(query, View(tape.table)) == [{"symbol": "AA", "bid": 9.5}]
+    rows = answer(compile_query(text.format("")), View(tape.table))
+    assert [(row["symbol"], row["bid"]) for row in rows][-1] == ("AA", 9.5)
+    assert [row["bid"] for row in rows][:-1] == [1.0] * 4
+
+
 def test_order_nulls_last_ties_by_symbol(tape: Tape) -> None:
     def order(by: str) -> str:
         rows = answer(compile_query(f"SELECT symbol FROM market ORDER BY {by}"), View(tape.table))

@@ -1,6 +1,6 @@
 -- title = "Pre-market high break"
 -- kind = "events"
--- doc = "Opened at or below the pre-market high and trades above it."
+-- doc = "Opened at or below the pre-market high and has come above it within the last minute."
 -- number = 29.1
 -- phases = ["regular"]
 -- cooldown_s = 900.0
@@ -12,3 +12,4 @@
 SELECT symbol, last, pm_high, pm_vol, gap_pct, chg_pct, vol, rvol_tod, spread_pct, trade_rate
 FROM market
 WHERE last > pm_high AND open <= pm_high AND pm_vol >= 20_000 AND rvol_tod >= 2
+  AND (last / (1 + chg_1m / 100) <= pm_high * 1.000001 OR vol_rth <= vol_1m)

@@ -99,11 +99,12 @@ def compile_query(
     tree = parse(text)
     compiler = Compiler(0.0, names, kept)
     select = tuple(_select(compiler, tree))
-    _alias(compiler, select)
+    for each in select:
+        _alias(compiler, each)
     relaxed = Compiler(RELAX, names, kept)
     relaxed.aliases = compiler.aliases
     where, leave = _filter(compiler, tree, gate), _filter(relaxed, tree, gate)
-    order = tuple((compiler.value(o.this), bool(o.args.get("desc"))) for o in ordered(tree))
+    order = tuple((_by(compiler, select, o.this), bool(o.args.get("desc"))) for o in ordered(tree))
     tests = where.tests if where else ()
     asked = [*(named.expr for named in select), *tests, *(by for by, _ in order)]
     needs = _Needs(asked)
@@ -115,10 +116,21 @@ def compile_query(
     )  # fmt: skip
 
 
-def _alias(compiler: Compiler, select: tuple[Named, ...]) -> None:
-    for named in select:
-        if named.name not in columns():
-            compiler.aliases.setdefault(named.name, named.expr)
+def _alias(compiler: Compiler, named: Named) -> None:
+    """Let a name of SELECT be asked for; a column of the table keeps its own, as in SQL.
+
+    A value that is only shown otherwise (an unknown float as 0) would else change the condition.
+    """
+    if named.name not in columns():
+        compiler.aliases.setdefault(named.name, named.expr)
+
+
+def _by(compiler: Compiler, select: tuple[Named, ...], node: exp.Expr) -> Expr:
+    """Return what ORDER BY names: first of all a column of the answer."""
+    shown = {named.name: named.expr for named in select}
+    if isinstance(node, exp.Column) and not node.table and node.name in shown:
+        return shown[node.name]
+    return compiler.value(node)
 
 
 class _Needs:
@@ -175,7 +187,7 @@ def _select(compiler: Compiler, tree: exp.Select) -> list[Named]:
         named = _named(compiler, node)
         found.append(named)
         if isinstance(node, exp.Alias):
-            compiler.aliases[named.name] = named.expr
+            _alias(compiler, named)
     names = [n.name for n in found]
     twice = next((n for n in names if names.count(n) > 1), None)
     if twice:
