@@ -197,6 +197,7 @@ def test_noise_tells_the_rate_by_threshold_and_the_one_that_meets_the_wish(desk:
     kept = [r for r in price if r["per_hour"] <= 3000]
     assert meets == (kept[0]["value"] if kept else None)
     assert "at most 3000 an hour" in desk.scan("noise", "mine", "--per-hour", 3000).out
+    assert "not varied" not in desk.scan("noise", "mine", "--per-hour", 3000).out
     assert "is a board" in desk.scan("noise", "gainers", "--per-hour", 3).err
 
 

@@ -191,6 +191,8 @@ def test_width_percentile_ranks_the_last_120_widths() -> None:
 
 def test_an_ask_is_filled_in_and_checked() -> None:
     assert ask("rsi").key == "rsi(14, 1m)"
+    assert ask("sar", (0.02, 0.2)).key == "sar(0.02, 0.2, 1m)"
+    assert ask("sar", (0.02000001, 0.2)).key == "sar(0.02000001, 0.2, 1m)"
     assert ask("rsi", (14.0,)) == ask("rsi")
     assert ask("macd_hist", (5,), "5m", True).key == "macd_hist(5, 26, 9, 5m, forming)"
 

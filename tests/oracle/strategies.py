@@ -223,15 +223,16 @@ def vwap_reclaim(tape: Tape, frame: pl.DataFrame, bars: pl.DataFrame) -> Iterato
 
 
 class Held:
-    """Follow one entry of S6 until its stop, which trails once 1 R is reached."""
+    """Follow one entry of S6 for a minute, once traded until its stop, which trails after 1 R."""
 
-    def __init__(self, entry: float, stop: float) -> None:
+    def __init__(self, entry: float, stop: float, mark: int) -> None:
+        self.void = mark + MINUTE
         self.entry, self.stop, self.risk = entry, stop, entry - stop
         self.limit = entry + max(0.001 * entry, 0.03, SPREAD)
         self.filled = self.reached = False
 
     def ends(self, row: dict[str, Any]) -> bool:
-        if row["last"] <= self.stop:
+        if row["last"] <= self.stop or (not self.filled and row["mark"] >= self.void):
             return True
         if not self.filled:
             self.filled = row["printed"] and row["last"] <= self.limit
@@ -267,7 +268,7 @@ def new_hod(tape: Tape, frame: pl.DataFrame, bars: pl.DataFrame) -> Iterator[Fir
                 and 100 * (last / row["open"] - 1) >= 2 and row["ema20"] is not None
                 and row["ema9"] > row["ema20"] and sound_risk(entry, base)
             ):  # fmt: skip
-                live = Held(entry, base)
+                live = Held(entry, base, mark)
                 yield Fire(row["symbol"], mark, 1, entry, round(base, 4))
             if row["high"] > high:
                 leg = base if rested else leg

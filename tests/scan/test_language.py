@@ -11,6 +11,7 @@ from market.tape import Tape
 from tapelight.errors import ConfigError
 from tapelight.market.view import View
 from tapelight.model.records import Reference
+from tapelight.scan.leaves import tree_of
 from tapelight.scan.parse import MAX_LIMIT, MAX_TEXT
 from tapelight.scan.sql import DEFAULT_COLUMNS, answer, compile_query
 
@@ -164,11 +165,11 @@ def test_a_name_that_is_a_column_is_shown_and_ordered_by_yet_the_condition_asks_
     tape: Tape,
 ) -> None:
     text = "SELECT symbol, coalesce(bid, 1) AS bid FROM market {} ORDER BY bid, symbol"
-    query = compile_query(text.format("WHERE bid <= 100"))
-    assert answer(query, View(tape.table)) == [{"symbol": "AA", "bid": 9.5}]
+    query = compile_query(text.format("WHERE bid <= 50"))
+    rows = answer(query, View(tape.table))
+    assert [(row["symbol"], row["bid"]) for row in rows] == [("DD", 0.5), ("AA", 9.5)]
     rows = answer(compile_query(text.format("")), View(tape.table))
-    assert [(row["symbol"], row["bid"]) for row in rows][-1] == ("AA", 9.5)
-    assert [row["bid"] for row in rows][:-1] == [1.0] * 4
+    assert [row["bid"] for row in rows] == [0.5, 1.0, 1.0, 9.5, 99.0]
 
 
 def test_order_nulls_last_ties_by_symbol(tape: Tape) -> None:
@@ -263,6 +264,20 @@ def test_a_view_of_some_rows(tape: Tape) -> None:
         ("SELECT last FROM market LIMIT last", "LIMIT needs a whole number"),
         ("SELECT last FROM market LIMIT 1.5", "LIMIT needs a whole number"),
         (f"SELECT last FROM market LIMIT {MAX_LIMIT + 1}", "LIMIT is at most 20,000"),
+        ("SELECT last FROM market LIMIT 10 PERCENT", "LIMIT_OPTIONS is not part"),
+        ("SELECT last FROM market LIMIT 10%", "LIMIT_OPTIONS is not part"),
+        ("SELECT * EXCLUDE (symbol) FROM market", "EXCEPT is not part"),
+        ("SELECT * REPLACE (last * 2 AS last) FROM market", "REPLACE is not part"),
+        ("SELECT * RENAME (last AS l) FROM market", "RENAME is not part"),
+        ("SELECT symbol, last FROM market ORDER BY 2 DESC", "ORDER BY needs a column: name it"),
+        ("SELECT symbol, last FROM market ORDER BY 'last'", "ORDER BY needs a column: name it"),
+        ("SELECT last FROM market ORDER BY -1", "ORDER BY needs a column: name it"),
+        ("SELECT last FROM market WHERE last > 3 AND", "is missing after AND (line 1, column 42)."),
+        ("SELECT last FROM market WHERE AND last > 3", "something is missing before AND"),
+        ("SELECT last FROM market WHERE last >", "something is missing after >"),
+        ("SELECT last FROM market WHERE NOT", "something is missing after NOT"),
+        ("SELECT last FROM market WHERE last BETWEEN 1 AND", "something is missing after BETWEEN"),
+        ("SELECT last FROM market WHERE CHG_PCT > 3", "did you mean chg_pct?"),
     ],
 )
 def test_faults_say_what_and_where(sql: str, says: str) -> None:
@@ -279,8 +294,8 @@ def test_faults_say_what_and_where(sql: str, says: str) -> None:
         ("(" * 1_900 + "last > 1" + ")" * 1_900, "nested"),
         ("NOT " * 900 + "halted", "nested"),
         ("last > " + "-" * 1 + "(" * 150 + "1" + ")" * 150, "nested"),
-        ("last>1 OR " * 380 + "TRUE", ""),
-        (" AND ".join(f"last+{i % 10}>1" for i in range(250)), ""),
+        ("NOT (last > 1 AND " * 70 + "TRUE" + ")" * 70, "nested"),
+        (" AND ".join(f"vol+{i % 10}>1" for i in range(300)), "parts; 2,000 are allowed"),
     ],
 )
 def test_bounds(condition: str, says: str) -> None:
@@ -289,6 +304,14 @@ def test_bounds(condition: str, says: str) -> None:
         compile_query(f"SELECT last FROM market WHERE {condition}")
     assert says in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(("join", "symbols"), [(" OR ", "AA BB DD EE"), (" AND ", "EE")])
+def test_a_long_chain_is_flat(tape: Tape, join: str, symbols: str) -> None:
+    text = join.join(f"last>{i % 90}" for i in range(300))
+    assert " ".join(sorted(selected(tape, text))) == symbols
+    query = compile_query(f"SELECT last FROM market WHERE {text}")
+    assert len(list(tree_of(query).probes())) == 300
 
 
 def test_a_gate_is_a_condition_and_nothing_else() -> None:

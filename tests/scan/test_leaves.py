@@ -59,6 +59,9 @@ def seen(where: str, gate: str = "", select: str = "1") -> tuple[Leaf, ...]:
         ("symbol LIKE 'B%'", Leaf("symbol", "A", "like", "B%", False)),
         ("symbol NOT LIKE 'B%'", Leaf("symbol", "A", "not like", "B%", True)),
         ("exchange = 'XNAS'", Leaf("exchange", None, "=", "XNAS", None)),
+        ("streak_1m IN (-3, 3)", Leaf("streak_1m", 0.0, "in", "-3, 3", False)),
+        ("symbol IN ('A', 'B')", Leaf("symbol", "A", "in", "A, B", True)),
+        ("abs( last ) < 20_0", Leaf("abs(last)", 10.5, "<", 200.0, True)),
         ("TRUE", Leaf("TRUE", True, "is", True, True)),
         (
             "last >= CASE WHEN last < 1 THEN 10 ELSE 11 END",

@@ -399,6 +399,8 @@ def test_places_finds_rows_that_are_asked() -> None:
         ('-- invalid = "last"', "x.sql: invalid = 'last': A condition is needed here"),
         ("-- expires_s = -1.0", "expires_s is -1.0; give 0 or more"),
         ("-- cooldown_s = nan", "cooldown_s is nan; give 0 or more"),
+        ("-- cooldown_s = inf", "cooldown_s is inf; give 0 or more, 86,400 at most"),
+        ("-- expires_s = 1e12", "expires_s is 1000000000000.0; give 0 or more, 86,400 at most"),
         ('-- kind = "board"\n-- burst_s = 5.0', "burst_s is for scans"),
         ('-- kind = "board"\n-- armed = "last > 1"', "armed is for scans"),
     ],

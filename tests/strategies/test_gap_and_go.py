@@ -6,6 +6,7 @@ import pytest
 
 from strategy_tape import StrategyTape
 from tapelight.model.records import Article, News
+from tapelight.model.session import NS
 
 PRE = (10.45, 10.55, 10.4, 10.5)
 OPEN = (10.5, 10.58, 10.46, 10.55)
@@ -49,6 +50,16 @@ def test_it_fires_once_with_entry_stop_and_targets(opened: StrategyTape) -> None
     tape.print("09:31:06", 10.62)
     tape.print("09:31:07", 10.4)
     assert tape.exits() == [("confirmed", "entry"), ("exit", "stop")]
+
+
+def test_an_entry_that_is_not_traded_in_a_minute_is_void(opened: StrategyTape) -> None:
+    tape = opened.fork()
+    (fired,) = tape.print("09:31:05", 10.8, 500)
+    assert fired.plan is not None
+    assert fired.plan.expires_ns == fired.ts_ns + 60 * NS
+    tape.print("09:32:10", 10.8)
+    tape.print("09:33:00", 10.62)
+    assert tape.exits() == [("expired", "time")]
 
 
 def test_it_tries_twice(opened: StrategyTape) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from strategy_tape import StrategyTape
 from tapelight.model.records import Article, News
+from tapelight.model.session import NS
 
 RED = (
     (21.5, 21.6, 21.3, 21.4), (21.4, 21.45, 21.1, 21.2), (21.2, 21.3, 21.05, 21.1),
@@ -52,6 +53,16 @@ def test_it_fires_once_with_entry_stop_and_targets(faded: StrategyTape) -> None:
     tape.print("10:41:00", 20.9)
     assert len(tape.fired()) == 1
     assert tape.failing()[-1] == "signals_today"
+
+
+def test_an_entry_that_is_not_traded_in_a_minute_is_void(faded: StrategyTape) -> None:
+    tape = faded.fork()
+    (fired,) = tape.print("09:36:05", 20.8)
+    assert fired.plan is not None
+    assert fired.plan.expires_ns == fired.ts_ns + 60 * NS
+    tape.print("09:37:10", 20.8)
+    tape.print("09:38:00", 20.98)
+    assert tape.exits() == [("expired", "time")]
 
 
 def test_it_is_out_at_eleven(faded: StrategyTape) -> None:

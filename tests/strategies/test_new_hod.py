@@ -7,6 +7,7 @@ import pytest
 from strategy_tape import CYCLE_NS, StrategyTape
 from tapelight.app.reasons import Looker
 from tapelight.model.records import Correction, Print
+from tapelight.model.session import NS
 from tapelight.model.signals import Signal
 
 BASE = ((11.0, 11.0, 10.7, 10.75), (10.75, 10.85, 10.72, 10.8), (10.8, 10.9, 10.75, 10.9))
@@ -49,6 +50,18 @@ def test_it_fires_once_with_entry_stop_and_targets(based: StrategyTape) -> None:
     tape.print("10:08:05", 11.2)
     assert tape.exits()[2:] == [("exit", "stop")]
     assert len(tape.fired()) == 1
+
+
+def test_an_entry_that_is_not_traded_in_a_minute_is_void(based: StrategyTape) -> None:
+    tape = based.fork()
+    (fired,) = tape.print("09:58:05", 11.2)
+    assert fired.plan is not None
+    assert fired.plan.expires_ns == fired.ts_ns + 60 * NS
+    tape.print("09:58:50", 11.3)
+    assert tape.exits() == []
+    tape.print("09:59:10", 11.25)
+    tape.print("10:05:00", 11.03)
+    assert tape.exits() == [("expired", "time")]
 
 
 def test_each_base_is_a_new_chance(based: StrategyTape) -> None:

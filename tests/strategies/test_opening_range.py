@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from strategy_tape import StrategyTape
+from tapelight.model.session import NS
 
 UP = (
     (20.0, 20.2, 19.9, 20.1), (20.1, 20.3, 20.1, 20.2), (20.2, 20.6, 20.2, 20.5),
@@ -49,6 +50,24 @@ def test_it_fires_once_with_entry_and_stop(opened: StrategyTape) -> None:
     assert tape.exits() == [("confirmed", "entry"), ("exit", "stop")]
     assert len(tape.fired()) == 1
     assert tape.failing()[-1] == "signals_today"
+
+
+def test_an_entry_that_is_not_traded_in_a_minute_is_void(opened: StrategyTape) -> None:
+    tape = opened.fork()
+    (fired,) = tape.print("09:36:05", 20.9)
+    assert fired.plan is not None
+    assert fired.plan.expires_ns == fired.ts_ns + 60 * NS
+    tape.print("09:37:10", 20.9)
+    tape.print("09:40:00", 20.62)
+    assert tape.exits() == [("expired", "time")]
+
+
+def test_without_a_last_minute_it_trades_all_day() -> None:
+    tape = opening(parameters="end_min = 0")
+    tape.minutes("10:40", *[(*REST, 9_000.0)] * 5)
+    (fired,) = tape.print("10:45:05", 20.61)
+    assert fired.plan is not None
+    assert (fired.plan.side, fired.plan.entry) == ("long", 20.61)
 
 
 def test_it_is_out_at_the_close(opened: StrategyTape) -> None:

@@ -62,6 +62,16 @@ def state(line: str) -> str:
         (state("self.counts['x'] = 1"), "it may not change self.counts['x']"),
         (state("self.counts.append(1)"), "it may not change self.counts"),
         (state("Own.count = 1"), "it may not change Own.count"),
+        (
+            "for s in {'SPY', 'QQQ'}: pass\n" + OWN,
+            "line 1: a set has no order that a replay repeats",
+        ),
+        ("x = [s for s in set('ab')]\n" + OWN, "line 1: a set has no order"),
+        ("OF = frozenset(('SPY',))\n\nx = sum(OF)\n" + OWN, "line 3: a set has no order"),
+        ("a, b = {'x', 'y'}\n" + OWN, "line 1: a set has no order"),
+        ("x = ','.join({'x'} | {'y'})\n" + OWN, "line 1: a set has no order"),
+        ("x = {'x'}\ny = [*x]\n" + OWN, "line 2: a set has no order"),
+        ("x = {'x'}.pop()\n" + OWN, "line 1: a set has no order"),
         ("x = 1\n", "defines 0 subclasses of Strategy"),
         ("def f(:\n", "line 1"),
         ("import numpy as np\nx = np.no_such\n", "no_such"),
@@ -78,6 +88,14 @@ def test_what_is_made_at_the_beginning_and_local_may_change() -> None:
     local = state("found = []\n        found.append(1)\n        found[0] = 2")
     text = "LEVELS = (1.0, 2.0)\n" + local.replace("    def signals", f"{begun}\n    def signals")
     assert load("own", text).title == "Own"
+
+
+def test_a_set_may_be_looked_into_and_put_in_order() -> None:
+    text = (
+        "OF = {'SPY', 'QQQ'}\nIN = 'SPY' in OF\nROW = sorted(OF | {'IWM'})\n"
+        "COUNT = len(OF)\nfor s in sorted(OF): pass\n"
+    )
+    assert load("own", text + OWN).title == "Own"
 
 
 def test_every_error_of_the_language_is_a_fault_or_may_not_be_named() -> None:

@@ -1,6 +1,7 @@
 """Why and why not, from an engine: live, at any recorded second, and from the signal log."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from tapelight.app.views import EngineBoards
 from tapelight.engine import Engine
 from tapelight.errors import Missing
 from tapelight.market.view import View
-from tapelight.model.session import iso
+from tapelight.model.session import clock_zone, iso
 from tapelight.model.signals import Leaf, Signal
 from tapelight.ports import Json, Wanted
 from tapelight.scan.board import Board
@@ -150,7 +151,7 @@ def why_then(
     told = told if told is not None else explained(engine, symbol, name)
     newest = _newest(then.boards.newest, symbol, name)
     later = _later(then, symbol, asker, at_ns, go_on_s)
-    words = later.words(told)
+    words = later.words(told, clock_zone(engine.table.calendar))
     return {
         **_answer(told, newest),
         "run": then.run,
@@ -168,13 +169,15 @@ class Later(NamedTuple):
     next_ns: int
     until_ns: int
 
-    def words(self, told: Explanation) -> str:
+    def words(self, told: Explanation, zone: dt.tzinfo) -> str:
         """Return it as a part of a sentence; nothing where nothing was looked for."""
         if told.state == "listed" or not self.until_ns:
             return ""
         fired, fire = ("listed", "listed") if told.kind == "board" else ("fired", "fire")
         if self.next_ns:
-            return f"{fired} at {clock(self.next_ns)}, {_after(told.ts_ns, self.next_ns)} later"
+            return (
+                f"{fired} at {clock(self.next_ns, zone)}, {_after(told.ts_ns, self.next_ns)} later"
+            )
         did_not = "was not" if told.kind == "board" else "did not"
         return f"{did_not} {fire} in the {_after(told.ts_ns, self.until_ns)} after"
 

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from tapelight.app.scanplay import Played, Span, Watch, last_days, play
 from tapelight.errors import ConfigError
-from tapelight.scan.parse import ScanSql, parse, together
+from tapelight.scan.parse import ScanSql, parse
 from tapelight.scan.question import Question
 from tapelight.scan.refuse import written
 
@@ -59,43 +59,85 @@ def variants(text: str, question: Question) -> list[Variant]:
     """Return the scan with each numeric bound moved, one at a time; those of 0 can't be scaled."""
     header = [line for line in text.splitlines() if line.startswith("--")]
     tree = parse(question.query.text)
-    where = tree.args.get("where")
-    bounds = [n for n in together(where.this) if _number(n)] if where is not None else []
     found: list[Variant] = []
-    for bound in bounds[:MOST_BOUNDS]:
-        literal = _number(bound)
-        assert literal is not None
-        value = float(literal.name) * (-1 if isinstance(literal.parent, exp.Neg) else 1)
-        said = written(bound)
+    for bound in _bounds(tree)[:MOST_BOUNDS]:
         for factor in FACTORS:
-            moved = value * factor
-            literal.set("this", f"{abs(moved):.12g}")
+            moved = bound.value * factor
+            bound.literal.set("this", f"{abs(moved):.12g}")
             sql = tree.sql(dialect=ScanSql)
-            tight = _tightness(bound, value, factor)
-            found.append(Variant(said, moved, tight, "\n".join([*header, sql])))
-        literal.set("this", f"{abs(value):.12g}")
+            tight = factor if bound.lower == (bound.value > 0) else 1.0 / factor
+            found.append(Variant(bound.said, moved, tight, "\n".join([*header, sql])))
+        bound.literal.set("this", f"{abs(bound.value):.12g}")
     return found
 
 
-def _number(node: exp.Expr) -> exp.Literal | None:
-    """Return the number that bounds a leaf, None when there is none or it is 0."""
-    if not isinstance(node, (*_LOWER, *_UPPER)):
+def unvaried(question: Question) -> list[str]:
+    """Return the leaves that no variant moves, as written: flags and tests for null left out."""
+    tree = parse(question.query.text)
+    found = _bounds(tree)
+    moved = {id(bound.literal) for bound in found[:MOST_BOUNDS]}
+    silent = (exp.Column, exp.Is, exp.Boolean)
+    kept = [leaf for leaf in _leaves(tree) if not isinstance(_plain(leaf), silent)]
+    return [
+        written(leaf)
+        for leaf in kept
+        if not any(id(n) in moved for n in leaf.find_all(exp.Literal))
+    ]
+
+
+def _plain(leaf: exp.Expr) -> exp.Expr:
+    inner: exp.Expr = leaf.this.unnest() if isinstance(leaf, exp.Not) else leaf
+    return inner
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bound:
+    """Hold a number that bounds a leaf, and which way: `lower` bounds from below."""
+
+    said: str
+    literal: exp.Literal
+    value: float
+    lower: bool
+
+
+def _leaves(tree: exp.Select) -> list[exp.Expr]:
+    """Return the comparisons that AND and OR join, in text order."""
+    where = tree.args.get("where")
+    waiting: list[exp.Expr] = [where.this] if where is not None else []
+    found: list[exp.Expr] = []
+    while waiting:
+        node = waiting.pop().unnest()
+        if isinstance(node, exp.And | exp.Or):
+            waiting += [node.right, node.left]
+        else:
+            found.append(node)
+    return found
+
+
+def _bounds(tree: exp.Select) -> list[_Bound]:
+    """Return the numbers that bound leaves from one side, BETWEEN from two; those of 0 are none."""
+    found: list[_Bound | None] = []
+    for leaf in _leaves(tree):
+        if isinstance(leaf, exp.Between):
+            name = written(leaf.this)
+            found.append(_bound(f"{name} >= {written(leaf.args['low'])}", leaf.args["low"], True))
+            found.append(
+                _bound(f"{name} <= {written(leaf.args['high'])}", leaf.args["high"], False)
+            )
+        elif isinstance(leaf, (*_LOWER, *_UPPER)):
+            lower, said = isinstance(leaf, _LOWER), written(leaf)
+            right = _bound(said, leaf.args["expression"], lower)
+            found.append(right or _bound(said, leaf.args["this"], not lower))
+    return [bound for bound in found if bound is not None]
+
+
+def _bound(said: str, side: exp.Expr, lower: bool) -> _Bound | None:
+    negative = isinstance(side, exp.Neg)
+    literal = side.this if isinstance(side, exp.Neg) else side
+    if not isinstance(literal, exp.Literal) or literal.is_string or not float(literal.name):
         return None
-    for side in (node.args["expression"], node.args["this"]):
-        plain = side.this if isinstance(side, exp.Neg) else side
-        if isinstance(plain, exp.Literal) and not plain.is_string and float(plain.name):
-            return plain
-    return None
-
-
-def _tightness(bound: exp.Expr, value: float, factor: float) -> float:
-    """Return the factor, turned round where a smaller number is the narrower bound."""
-    literal = _number(bound)
-    on_the_right = literal is not None and literal.find_ancestor(*_LOWER, *_UPPER) is bound
-    side = bound.args["expression"]
-    plain = side.this if isinstance(side, exp.Neg) else side
-    lower = isinstance(bound, _LOWER) == (on_the_right and plain is literal)
-    return factor if lower == (value > 0) else 1.0 / factor
+    value = float(literal.name) * (-1 if negative else 1)
+    return _Bound(said, literal, value, lower)
 
 
 def noise(
@@ -108,7 +150,7 @@ def noise(
     watch: Watch,
 ) -> Iterator[dict[str, Any]]:
     """Yield signals an hour as written, and for each bound by threshold; the last row of a bound
-    names the widest threshold that meets the wish.
+    names the widest threshold that meets the wish. At the end stands what was not varied.
 
     Raises ConfigError for a board: it fires nothing.
     """  # fmt: skip
@@ -132,6 +174,8 @@ def noise(
         for variant, rate in steps:
             yield {"bound": bound, "value": variant.value, "per_hour": round(rate, 2)}
         yield {"bound": bound, "meets": _meets(bound, steps, rates[NEW], per_hour)}
+    if rest := unvaried(question):
+        yield {"unvaried": rest}
 
 
 def _meets(
@@ -151,4 +195,4 @@ def _hours(played: Played, question: Question) -> float:
     return sum(played.seconds.get(phase, 0) for phase in phases) / 3600
 
 
-__all__ = ["difference", "last_days", "noise", "variants"]
+__all__ = ["difference", "last_days", "noise", "unvaried", "variants"]

@@ -17,7 +17,7 @@ from tapelight.app.reasons import GO_ON_S, NEAR, near_then, why_then
 from tapelight.app.runs import find_run, runs_of
 from tapelight.errors import ConfigError, Missing, Unavailable
 from tapelight.model.records import CalendarChoice, Mark
-from tapelight.model.session import Calendar, calendar, iso, parse_time
+from tapelight.model.session import NEW_YORK, Calendar, calendar, clock_zone, iso, parse_time
 from tapelight.model.signals import Leaf
 from tapelight.scan.wording import clock, said
 from tapelight.stores.journal.segments import read_records
@@ -55,10 +55,12 @@ def why(options: WhyOptions) -> int:
     past = options.at is not None or options.journal is not None
     try:
         told = None if past else _running(options)
-        told = _recorded(options) if told is None else told
+        if told is None:
+            _tell(*_recorded(options), options)
+        else:
+            _tell(told, NEW_YORK, options)
     except Missing as error:
         raise ConfigError(str(error)) from error
-    _tell(told, options)
     return 0
 
 
@@ -80,18 +82,18 @@ def _running(options: WhyOptions) -> Mapping[str, Any] | None:
     raise (ConfigError if answer.is_client_error else Unavailable)(detail)
 
 
-def _recorded(options: WhyOptions) -> Mapping[str, Any]:
-    """Answer from a journal, at the time asked for or at its end."""
+def _recorded(options: WhyOptions) -> tuple[Mapping[str, Any], dt.tzinfo]:
+    """Answer from a journal, at the time asked for or at its end, and in whose time of day."""
     folder = _run_of(options)
     cal = calendar_of(folder)
     at_ns = _moment(options, folder, cal)
     as_of, asked = AsOf(options.data, cal), frozenset([options.scan])
     if options.near:
         then = as_of.at(at_ns, asked)
-        return {**near_then(then, options.scan, NEAR), "source": then.run}
+        return {**near_then(then, options.scan, NEAR), "source": then.run}, clock_zone(cal)
     then = as_of.at(min(max(at_ns - NS, begin_of(folder)), at_ns), asked)
     told = why_then(then, options.symbol, options.scan, at_ns, options.ahead_s)
-    return {**told, "source": then.run}
+    return {**told, "source": then.run}, clock_zone(cal)
 
 
 def _run_of(options: WhyOptions) -> Path:
@@ -124,7 +126,7 @@ def _moment(options: WhyOptions, folder: Path, cal: Calendar) -> int:
     session = cal.session_on(dt.date.fromisoformat(folder.parent.name))
     if session is None:
         raise ConfigError(f"{folder} is no recording of a session: give --journal DAY.")
-    return parse_time(options.at, session, cal.zone)
+    return parse_time(options.at, session, clock_zone(cal))
 
 
 def last_mark(folder: Path) -> int:
@@ -139,16 +141,16 @@ def last_mark(folder: Path) -> int:
     return last_ns
 
 
-def _tell(told: Mapping[str, Any], options: WhyOptions) -> None:
+def _tell(told: Mapping[str, Any], zone: dt.tzinfo, options: WhyOptions) -> None:
     if options.json:
         sys.stdout.write(json.dumps(told) + "\n")
         return
-    lines = _near_lines(told) if options.near else _why_lines(told)
+    lines = _near_lines(told, zone) if options.near else _why_lines(told, zone)
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
-def _why_lines(told: Mapping[str, Any]) -> Iterable[str]:
-    yield f"{told['symbol']}  {told['title']}  {iso(told['ts_ns'])}  ({told['source']})"
+def _why_lines(told: Mapping[str, Any], zone: dt.tzinfo) -> Iterable[str]:
+    yield f"{told['symbol']}  {told['title']}  {iso(told['ts_ns'], zone)}  ({told['source']})"
     for each in told["leaves"]:
         leaf = msgspec.convert(each, Leaf)
         inside = "/".join(leaf.within)
@@ -157,11 +159,11 @@ def _why_lines(told: Mapping[str, Any]) -> Iterable[str]:
     signal = told.get("signal")
     if signal:
         way = (signal.get("hops") or {}).get("text", "")
-        yield f"last fired at {clock(signal['ts_ns'])}" + (f", {way}" if way else "")
+        yield f"last fired at {clock(signal['ts_ns'], zone)}" + (f", {way}" if way else "")
 
 
-def _near_lines(told: Mapping[str, Any]) -> Iterable[str]:
-    yield f"{told['title']}  {iso(told['ts_ns'])}  ({told['source']})"
+def _near_lines(told: Mapping[str, Any], zone: dt.tzinfo) -> Iterable[str]:
+    yield f"{told['title']}  {iso(told['ts_ns'], zone)}  ({told['source']})"
     if told["armed"]:
         yield f"armed: {', '.join(told['armed'])}"
     if not told["misses"]:

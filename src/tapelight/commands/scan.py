@@ -249,6 +249,8 @@ def noise(
 def _noise_line(row: dict[str, Any], per_hour: float) -> str:
     if "hours" in row:
         return f"as written: {row['per_hour']:g} signals an hour, over {row['hours']:g} hours"
+    if "unvaried" in row:
+        return f"  not varied: {'; '.join(row['unvaried'])}"
     if "meets" not in row:
         return f"  {row['bound']:<32} at {row['value']:<10g} {row['per_hour']:>10g} an hour"
     told = "no threshold tried" if row["meets"] is None else row["meets"]

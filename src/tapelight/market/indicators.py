@@ -76,8 +76,14 @@ class Ask:
     @property
     def key(self) -> str:
         """Return it as text: rsi(14, 1m)."""
-        words = [*(f"{p:g}" for p in self.params), self.timeframe]
+        words = [*(f"{_short(p)}" for p in self.params), self.timeframe]
         return f"{self.name}({', '.join(words)}{', forming' if self.forming else ''})"
+
+
+def _short(value: float) -> str:
+    """Return a parameter as people write it, yet so that no two are written alike."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 @cache

@@ -1,5 +1,6 @@
 """Explain: why a row is, or is not, on a board or fired by a scan; and which rows come nearest."""
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from math import inf
@@ -13,7 +14,7 @@ from tapelight.market.column import columns
 from tapelight.market.some import Some
 from tapelight.market.text import Text
 from tapelight.market.view import View
-from tapelight.model.session import PHASES
+from tapelight.model.session import PHASES, clock_zone
 from tapelight.model.signals import Leaf, Value
 from tapelight.scan.board import ENTER_NS, HOLD_NS, Board
 from tapelight.scan.course import ARMED, CONFIRMED, FIRED
@@ -144,7 +145,7 @@ def explain(
         since_ns=since_ns,
         values=dict(zip(names, (c[0] for c in cells(question.query, view, at)), strict=True)),
     )
-    return msgspec.structs.replace(made, text=sentence(made))
+    return msgspec.structs.replace(made, text=sentence(made, _zone(view)))
 
 
 def explain_rule(
@@ -171,18 +172,23 @@ def explain_rule(
         state=state,
         since_ns=int(course["fired_ns" if state == "fired" else "born_ns"]) if state else 0,
     )
-    return msgspec.structs.replace(made, text=sentence(made))
+    return msgspec.structs.replace(made, text=sentence(made, _zone(view)))
 
 
 _COURSES = {ARMED: "armed", FIRED: "fired", CONFIRMED: "fired"}
 
 
-def sentence(told: Explanation) -> str:
+def _zone(view: View) -> dt.tzinfo:
+    """Return whose time of day the sentences tell."""
+    return clock_zone(view.table.calendar)
+
+
+def sentence(told: Explanation, zone: dt.tzinfo) -> str:
     """Return an explanation as a sentence: failed: float_shares unknown; rvol_tod 2.1 >= 3 false."""
     parts = []
     if told.state:
         words = {"listed": "on the board", "held": "true", "fired": "a signal is live"}
-        since = f" since {clock(told.since_ns)}" if told.since_ns else ""
+        since = f" since {clock(told.since_ns, zone)}" if told.since_ns else ""
         parts.append(f"{words.get(told.state, told.state)}{since}")
     if told.failed:
         parts.append(f"failed: {listed(told.failed)}")
@@ -216,7 +222,8 @@ def _of_memory(scan: Scan, view: View, row: int, index: int) -> Iterator[str]:
         return
     until_ns = fired_ns + int(header.cooldown_s * NS)
     if until_ns > view.moment.now_ns:
-        yield f"muted until {clock(until_ns)}: it fired at {clock(fired_ns)}"
+        zone = _zone(view)
+        yield f"muted until {clock(until_ns, zone)}: it fired at {clock(fired_ns, zone)}"
     price, last = float(scan.fired_price[index]), float(np.asarray(view["last"])[row])
     if header.rearm_pct and 100.0 * abs(last / price - 1.0) < header.rearm_pct:
         moved = number(100.0 * abs(last / price - 1.0))
@@ -244,7 +251,8 @@ def _of_membership(board: Board, view: View, index: int) -> Iterator[str]:
     if not entered and since and now - since < ENTER_NS:
         yield "enters when it has held for 500 ms"
     elif entered and not since and now - entered < HOLD_NS:
-        yield f"stays until {clock(int(entered) + HOLD_NS)} at least: a row is held for 15 s"
+        until = clock(int(entered) + HOLD_NS, _zone(view))
+        yield f"stays until {until} at least: a row is held for 15 s"
 
 
 def near_misses(question: Question, view: View, limit: int) -> list[NearMiss]:

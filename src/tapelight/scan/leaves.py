@@ -15,6 +15,7 @@ from tapelight.market.some import Some
 from tapelight.market.view import View
 from tapelight.model.signals import Leaf, Value
 from tapelight.scan.compile import Compiler, Evaluate, Test
+from tapelight.scan.refuse import written
 from tapelight.scan.sql import Query, as_cells
 
 Positions = npt.NDArray[np.intp]
@@ -128,7 +129,7 @@ class _Maker:
             case exp.EQ() | exp.NEQ() | exp.GT() | exp.GTE() | exp.LT() | exp.LTE():
                 return self._comparison(node, positive, within, test)
             case exp.In():
-                words = ", ".join(item.name for item in node.expressions)
+                words = ", ".join(_word(item) for item in node.expressions)
                 return self._against(node.this, "in" if positive else "not in", words, within, test)
             case exp.Like():
                 op = "like" if positive != bool(node.args.get("negate")) else "not like"
@@ -199,6 +200,11 @@ def _sides(node: exp.Expr) -> tuple[exp.Expr, exp.Expr]:
     return node.left, node.right
 
 
+def _word(item: exp.Expr) -> str:
+    """Return a member of an IN list: a word without its quotes, a number with its sign."""
+    return item.name if isinstance(item, exp.Literal) else written(item)
+
+
 def _literal(node: exp.Expr) -> Value:
     """Return the number or word that is written down, None for what is reckoned."""
     if isinstance(node, exp.Neg):
@@ -207,8 +213,3 @@ def _literal(node: exp.Expr) -> Value:
     if not isinstance(node, exp.Literal):
         return None
     return node.name if node.is_string else float(node.name)
-
-
-def written(node: exp.Expr) -> str:
-    """Return an expression as people write it."""
-    return node.sql(dialect="duckdb", normalize_functions="lower")

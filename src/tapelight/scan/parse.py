@@ -1,5 +1,6 @@
 """The text of a query parsed and checked against a closed list of parts."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from math import isfinite
@@ -25,6 +26,10 @@ _READ = frozenset(
     "is_string ignore_nulls safe typed query".split()
 )
 """The parts of a parsed node that the compiler looks at: any other one would be passed over."""
+_SIGNS = {
+    "GT": ">", "GTE": ">=", "LT": "<", "LTE": "<=", "EQ": "=", "NEQ": "<>", "Neg": "-",
+    "Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "Mod": "%",
+}  # fmt: skip
 
 
 class ScanSql(DuckDB):
@@ -72,10 +77,19 @@ def _first_line(error: SqlglotError) -> str:
     details = getattr(error, "errors", None)
     if details:
         first = details[0]
-        return (
-            f"{first['description'].split(': <')[0]} (line {first['line']}, column {first['col']})."
-        )
+        said = _missing(first["description"]) or first["description"].split(": <")[0]
+        return f"{said} (line {first['line']}, column {first['col']})."
     return str(error).splitlines()[0]
+
+
+def _missing(description: str) -> str:
+    """Return in our own words that an operator stands without one of its sides."""
+    found = re.match(r"Required keyword: '(\w+)' missing for <class '.*\.(\w+)'>", description)
+    if found is None:
+        return ""
+    part, name = found.groups()
+    where = "before" if part == "this" and name != "Not" else "after"
+    return f"something is missing {where} {_SIGNS.get(name, name.upper())}"
 
 
 def _check_shape(tree: exp.Select) -> None:
@@ -91,7 +105,7 @@ def _check_shape(tree: exp.Select) -> None:
         if isinstance(node, exp.Select) and node is not tree:
             raise ConfigError("A query has no query inside it.")
         unread = next((k for k, v in node.args.items() if v and k not in _READ), None)
-        if unread is not None and isinstance(node, ACCEPTED):
+        if unread is not None and isinstance(node, (*ACCEPTED, exp.Star, exp.Limit)):
             raise refuse(node, f"{unread.strip('_').upper()} is not part of the scan language")
         if isinstance(node, exp.Literal) and not node.is_string and not _is_number(node.name):
             raise refuse(node, "Write numbers like 100, 0.5 or 1e6, of at most 308 digits")
@@ -110,11 +124,22 @@ def _is_number(text: str) -> bool:
 
 
 def _depth(tree: exp.Expr) -> int:
+    """Return how deep it is nested; a chain of ANDs, or of ORs, is one level."""
     deepest, level = 0, [tree]
     while level:
         deepest += 1
-        level = [child for node in level for child in node.iter_expressions()]
+        level = [child for node in level for child in _inside(node)]
     return deepest
+
+
+def _inside(node: exp.Expr) -> Iterator[exp.Expr]:
+    chained = [node]
+    while chained:
+        for child in chained.pop().iter_expressions():
+            if isinstance(child, exp.And | exp.Or) and type(child) is type(node):
+                chained.append(child)
+            else:
+                yield child
 
 
 @lru_cache(maxsize=256)
@@ -131,7 +156,11 @@ def parse_gate(text: str) -> exp.Expr:
 def ordered(tree: exp.Select) -> list[exp.Ordered]:
     """Return what ORDER BY names."""
     order = tree.args.get("order")
-    return list(order.expressions) if order else []
+    found: list[exp.Ordered] = list(order.expressions) if order else []
+    for each in found:
+        if not any(each.this.find_all(exp.Column, exp.Anonymous)):
+            raise refuse(each, "ORDER BY needs a column: name it")
+    return found
 
 
 def limit_of(tree: exp.Select) -> int | None:

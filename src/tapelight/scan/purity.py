@@ -37,6 +37,11 @@ CHANGES = frozenset(
     "append appendleft extend insert add update setdefault pop popleft popitem remove discard "
     "clear sort reverse fill put itemset resize".split()
 )
+GIVE_SETS = frozenset("union intersection difference symmetric_difference".split())
+WHOLE = frozenset(
+    "sorted len min max any all bool set frozenset isinstance issubset issuperset isdisjoint".split()
+)
+"""What may be given a set: it answers alike whatever the order."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _KEPT = "what it remembers must be declared in memory and returned in keep"
 
@@ -47,6 +52,7 @@ def impure(tree: ast.Module) -> Iterator[str]:
         for fault in (*_import_faults(node), *_word_faults(node), *_shape_faults(node)):
             yield f"line {getattr(node, 'lineno', 0)}: {fault}"
     yield from _state_faults(tree)
+    yield from _order_faults(tree)
 
 
 def _import_faults(node: ast.AST) -> Iterator[str]:
@@ -83,7 +89,7 @@ def _no_import(name: str) -> str:
 def _word_faults(node: ast.AST) -> Iterator[str]:
     name = _named(node)
     word = name or (node.attr if isinstance(node, ast.Attribute) else "")
-    hidden = word.startswith("__") and word != "__init__"
+    hidden = word.startswith("__") and word not in ("__init__", "__post_init__")
     read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     if (read and name in NO_NAMES | ENDS) or word in NO_PARTS or hidden:
         yield f"it may not use {word}; a strategy reads its look alone."
@@ -123,6 +129,54 @@ def _state_faults(tree: ast.Module) -> Iterator[str]:
             yield from _changes(node, (shared - own) | first)
             if any(isinstance(d, ast.List | ast.Dict | ast.Set) for d in _defaults(node)):
                 yield f"line {node.lineno}: a default that can change is kept; {_KEPT}."
+
+
+def _order_faults(tree: ast.Module) -> Iterator[str]:
+    """Yield where the members of a set are taken one by one: words have another order each run."""
+    nodes = list(ast.walk(tree))
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and _is_set(
+            node.value, names
+        ):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {_last_name(target) for target in targets}
+    for node in nodes:
+        if any(_is_set(taken, names) for taken in _taken(node)):
+            at = node.iter if isinstance(node, ast.comprehension) else node
+            yield f"line {getattr(at, 'lineno', 0)}: a set has no order that a replay repeats; use sorted(...) or a tuple."
+
+
+def _is_set(node: ast.AST | None, names: set[str]) -> bool:
+    """Tell whether an expression gives a set, as far as its text and the names of sets tell."""
+    if isinstance(node, ast.Set | ast.SetComp):
+        return True
+    if isinstance(node, ast.Call):
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        return _named(node.func) in ("set", "frozenset") or method in GIVE_SETS
+    if isinstance(node, ast.BinOp):
+        return _is_set(node.left, names) or _is_set(node.right, names)
+    return isinstance(node, ast.Name | ast.Attribute) and _last_name(node) in names
+
+
+def _last_name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else _named(node)
+
+
+def _taken(node: ast.AST) -> list[ast.expr]:
+    """Return the expressions whose members a node takes one by one."""
+    if isinstance(node, ast.For | ast.comprehension):
+        return [node.iter]
+    if isinstance(node, ast.Starred):
+        return [node.value]
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple | ast.List):
+        return [node.value]
+    if not isinstance(node, ast.Call) or _last_name(node.func) in WHOLE | GIVE_SETS:
+        return []
+    taken = [*node.args, *(keyword.value for keyword in node.keywords)]
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "pop":
+        taken.append(node.func.value)
+    return taken
 
 
 def _changes(function: ast.AST, kept: set[str]) -> Iterator[str]:

@@ -24,6 +24,8 @@ DEFAULT_GATE = (
 NO_GATE = "none"
 ASIDES = ("armed", "confirm", "invalid")
 """Conditions of the header: what comes before a signal and after it."""
+LONGEST_S = 86_400
+"""The longest span of a header: a market's longest day."""
 SPANS = ("cooldown_s", "rearm_pct", "burst_s", "expires_s")
 SHOWN = ("title", "doc", "text", "sound", "number")
 """What is shown with the answers, and changes none of them."""
@@ -164,9 +166,10 @@ def _header(text: str) -> Header:
     strange = next((key for key in OF_EVENTS if getattr(header, key)), None)
     if header.kind == "board" and strange is not None:
         raise ConfigError(f'{strange} is for scans: a board fires nothing; write kind = "events".')
-    negative = next((key for key in SPANS if not getattr(header, key) >= 0), None)
-    if negative is not None:
-        raise ConfigError(f"{negative} is {getattr(header, negative)}; give 0 or more.")
+    strange = next((k for k in SPANS if not 0 <= getattr(header, k) <= LONGEST_S), None)
+    if strange is not None:
+        given = getattr(header, strange)
+        raise ConfigError(f"{strange} is {given}; give 0 or more, {LONGEST_S:,} at most.")
     unknown = next((p for p in header.phases if p not in PHASES), None)
     if unknown is not None:
         raise ConfigError(f"phases has {unknown!r}; they are {', '.join(PHASES)}.")

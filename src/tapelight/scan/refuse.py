@@ -40,10 +40,12 @@ def refuse(node: exp.Expr, why: str) -> ConfigError:
 
 def written(node: exp.Expr) -> str:
     """Return an expression as it was written, on one line."""
-    return " ".join(node.sql(normalize_functions=False, comments=False).split())
+    said = node.sql(dialect="duckdb", normalize_functions=False, comments=False)
+    return " ".join(said.split())
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
     """Return the hint that names the nearest known word."""
-    near = get_close_matches(name, list(known), 1)
-    return f"did you mean {near[0]}?" if near else otherwise
+    by_case = {word.lower(): word for word in known}
+    near = get_close_matches(name.lower(), list(by_case), 1)
+    return f"did you mean {by_case[near[0]]}?" if near else otherwise

@@ -157,7 +157,7 @@ def _params(kind: type[Strategy], text: str) -> Common:
 def _fault(kind: type[Strategy], error: BaseException) -> str:
     """Return one sentence; a value out of bounds is told with its parameter."""
     message = str(error) or type(error).__name__
-    if isinstance(error, msgspec.ValidationError):
+    if isinstance(error, msgspec.ValidationError) and " - at `$." in message:
         said, _, place = message.partition(" - at `$.")
         name = place.rstrip("`")
         bounds = next((p for p in parameters(kind) if p.name == name), None)

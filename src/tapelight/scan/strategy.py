@@ -8,13 +8,15 @@ gates, keeps one live signal a symbol, and follows what becomes of it.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isfinite
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tapelight.market.candles import Candles
+from tapelight.market.candles import WIDTH, Candles
+from tapelight.market.indicators import TIMEFRAMES
 from tapelight.market.text import Text
 from tapelight.market.view import Moment, Usual, View
 from tapelight.market.windows import PRICES
@@ -54,6 +56,30 @@ class Common(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     cooldown_s: Annotated[float, told("s", "Silence for a symbol after a signal.", ge=0)] = 0.0
     tries: Annotated[int, told("", "Most signals a symbol and day; 0 = no limit.", ge=0)] = 0
     mute_resume_s: Annotated[float, told("s", "Silence for a symbol after a resume.", ge=0)] = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what each alone may be and together never fires: raises ValueError."""
+        names = self.__struct_fields__
+        for name in names:
+            value = getattr(self, name)
+            if isinstance(value, float) and not isfinite(value):
+                raise ValueError(f"{name} is {value}: give a number that ends")
+        for least in (name for name in names if name.endswith("_min")):
+            most = f"{least.removesuffix('_min')}_max"
+            if most in names:
+                self.in_order(least, most)
+        if self.end_min:
+            self.in_order("begin_min", "end_min", apart=True)
+
+    def in_order(self, least: str, most: str, apart: bool = False) -> None:
+        """Raise ValueError where parameter `least` is above `most`, or, `apart`, not below it."""
+        low, high = getattr(self, least), getattr(self, most)
+        if low > high or (apart and low == high):
+            than = "below" if apart else "at most"
+            raise ValueError(
+                f"{least} is {low:g} and {most} {high:g}, so it would never fire: "
+                f"{least} must be {than} {most}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,12 +284,13 @@ class Look:
         """Return the last `count` closed bars, newest last: (rows, count) arrays, NaN unknown."""
         return _closed(self._view.candles(timeframe, count))
 
-    def first_bar(self, timeframe: str, count: int) -> tuple[Flags, Floats, Floats, Floats]:
-        """Return the regular session's first bar, looked for among the last `count` closed ones.
+    def first_bar(self, timeframe: str) -> tuple[Flags, Floats, Floats, Floats]:
+        """Return the regular session's first bar of a timeframe, as long as bars are kept.
 
         Whether it is there, and its open, close and volume; NaN where it is not.
         """
-        bars = self.candles(timeframe, count)
+        since_open = max(int(self.minutes // TIMEFRAMES[timeframe]), 1)
+        bars = self.candles(timeframe, min(since_open, WIDTH[timeframe]))
         first = bars.minute == self.open_minute
         there = first.any(axis=1)
         values = (np.where(first, one, 0.0) for one in (bars.open, bars.close, bars.volume))

@@ -1,8 +1,9 @@
 """Wording: leaves as sentences, and times as traders say them."""
 
+import datetime as dt
 from collections.abc import Iterable
 
-from tapelight.model.session import iso
+from tapelight.model.session import NEW_YORK, iso
 from tapelight.model.signals import Leaf, Value
 
 CLOCK = slice(11, 19)
@@ -81,9 +82,9 @@ def _as_written(leaf: Leaf) -> str:
     return f" ({leaf.against})" if leaf.against else ""
 
 
-def clock(ts_ns: int) -> str:
-    """Return the New York time of day, whole seconds: 09:41:31."""
-    return iso(ts_ns)[CLOCK]
+def clock(ts_ns: int, zone: dt.tzinfo = NEW_YORK) -> str:
+    """Return the time of day in `zone`, whole seconds: 09:41:31."""
+    return iso(ts_ns, zone)[CLOCK]
 
 
 def span(seconds: float) -> str:

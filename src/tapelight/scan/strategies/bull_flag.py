@@ -43,6 +43,11 @@ class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     valid_s: Annotated[float, told("s", "The entry is void after this.", ge=1)] = 60.0
     tries: Annotated[int, told("", "Most signals a symbol and day.", ge=0)] = 2
 
+    def __post_init__(self) -> None:
+        """Refuse a shortest pullback over the longest: raises ValueError."""
+        super().__post_init__()
+        self.in_order("flag_least", "flag_most")
+
 
 class BullFlag(Strategy):
     """Buy the first candle that trades over the one before it after a quiet pullback.

@@ -23,6 +23,8 @@ from tapelight.scan.strategy import (
     told,
 )
 
+NS = 1_000_000_000
+
 
 class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Hold the thresholds of S3."""
@@ -35,6 +37,7 @@ class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mean_bars: Annotated[int, told("bars", "The mean's bars.", ge=1, le=60)] = 5
     trail_bars: Annotated[int, told("bars", "The average that trails, 1 m.", ge=2)] = 9
     atr_bars: Annotated[int, told("bars", "The range that a stop must allow, 1 m.", ge=2)] = 14
+    valid_s: Annotated[float, told("s", "The entry is void after this.", ge=1)] = 60.0
     end_min: Annotated[float, told("min", "Last entry, after the open.", ge=0)] = 30.0
     tries: Annotated[int, told("", "Most signals a symbol and day.", ge=0)] = 2
 
@@ -86,6 +89,7 @@ class GapAndGo(Strategy):
             entry=entry,
             stop=stop,
             targets=self._targets(entry, stop),
+            expires_ns=look.now_ns + int(p.valid_s * NS),
             trail=ema,
         )
 

@@ -20,6 +20,8 @@ from tapelight.scan.strategy import (
     told,
 )
 
+NS = 1_000_000_000
+
 
 class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Hold the thresholds of S4."""
@@ -28,10 +30,20 @@ class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     news_max: Annotated[float, told("", "Most articles of the last 24 hours.", ge=0)] = 0.0
     float_min: Annotated[float, told("shares", "Least float.", ge=0)] = 20e6
     below_by_min: Annotated[float, told("min", "Below the VWAP by then, after the open.")] = 15.0
+    valid_s: Annotated[float, told("s", "The entry is void after this.", ge=1)] = 60.0
     out_min: Annotated[float, told("min", "Time stop, after the open.", ge=0)] = 90.0
     begin_min: Annotated[float, told("min", "First entry, after the open.", ge=0)] = 5.0
     end_min: Annotated[float, told("min", "Last entry, after the open.", ge=0)] = 90.0
     tries: Annotated[int, told("", "Most signals a symbol and day.", ge=0)] = 1
+
+    def __post_init__(self) -> None:
+        """Refuse entries after the time stop: raises ValueError."""
+        super().__post_init__()
+        if not 0.0 < self.end_min <= self.out_min:
+            raise ValueError(
+                f"end_min is {self.end_min:g} (0 is open end) and out_min {self.out_min:g}: an entry "
+                "after the time stop is out at once, so end_min must be at most out_min"
+            )
 
 
 class GapFade(Strategy):
@@ -56,7 +68,7 @@ class GapFade(Strategy):
     def signals(self, look: Look) -> Entries:
         """Return short entries at a break of the opening low, stops at the opening high."""
         p, last, session = self.params, look["last"], look.moment.session
-        _, opened, closed, _ = look.first_bar("5m", 18)
+        _, opened, closed, _ = look.first_bar("5m")
         begun = look.minutes >= p.begin_min
         early = begun and look.minutes <= p.below_by_min
         weak = (look.kept("weak") > 0) | (early & (last < look["vwap"]))
@@ -77,6 +89,7 @@ class GapFade(Strategy):
             entry=entry,
             stop=high,
             targets=((look["open"] + prev) / 2.0, prev),
+            expires_ns=look.now_ns + int(p.valid_s * NS),
             exit_ns=out_ns,
             keep={"weak": weak.astype(np.int64)},
         )

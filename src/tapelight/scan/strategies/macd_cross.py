@@ -54,6 +54,11 @@ class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     within_s: Annotated[float, told("s", "After the bar's close at the latest.", ge=1)] = 30.0
     valid_bars: Annotated[float, told("bars", "The entry is void after this.", ge=0)] = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse a fast average that is no faster: raises ValueError."""
+        super().__post_init__()
+        self.in_order("fast", "slow", apart=True)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Macd:

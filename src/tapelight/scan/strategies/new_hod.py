@@ -21,7 +21,7 @@ from tapelight.scan.strategy import (
     told,
 )
 
-NAN = float("nan")
+NAN, NS = float("nan"), 1_000_000_000
 
 
 class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,7 +35,13 @@ class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     chg_open_min: Annotated[float, told("%", "Least change from the open.", ge=0)] = 2.0
     ema_fast: Annotated[int, told("bars", "Fast average of closes, 1 m; it trails.", ge=2)] = 9
     ema_slow: Annotated[int, told("bars", "Slow average of closes, 1 m.", ge=2)] = 20
+    valid_s: Annotated[float, told("s", "The entry is void after this.", ge=1)] = 60.0
     last_entry_min: Annotated[float, told("min", "Last entry, before the close.", ge=0)] = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse a fast average that is no faster: raises ValueError."""
+        super().__post_init__()
+        self.in_order("ema_fast", "ema_slow", apart=True)
 
 
 class NewHod(Strategy):
@@ -85,6 +91,7 @@ class NewHod(Strategy):
             entry=entry,
             stop=low,
             targets=multiples(entry, low, 1.0, 2.0),
+            expires_ns=look.now_ns + int(p.valid_s * NS),
             trail=fast,
             keep=self._remember(look, last, secs >= p.base_s),
         )

@@ -26,7 +26,7 @@ from tapelight.scan.strategy import (
     told,
 )
 
-NAN = float("nan")
+NAN, NS = float("nan"), 1_000_000_000
 
 
 class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,6 +46,7 @@ class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     body_pct_min: Annotated[float, told("%", "Least body of the range's candle.", ge=0)] = 10.0
     range_atr_max: Annotated[float, told("atr14", "Widest range.", ge=0)] = 1.0
     rvol_5m_min: Annotated[float, told("", "Least relative volume of 5 minutes.", ge=0)] = 2.0
+    valid_s: Annotated[float, told("s", "The entry is void after this.", ge=1)] = 60.0
     last_min: Annotated[float, told("$", "Least last price.", ge=0)] = 5.0
     adv20_min: Annotated[float, told("shares", "Least usual day.", ge=0)] = 1e6
     begin_min: Annotated[float, told("min", "First entry, after the open.", ge=0)] = 5.0
@@ -71,8 +72,7 @@ class OpeningRange(Strategy):
     def signals(self, look: Look) -> Entries:
         """Return entries a tick outside the range, on the side of its candle."""
         p, atr = self.params, look["atr14"]
-        bars = int(p.end_min // p.minutes) + 1
-        begun, opened, closed, volume = look.first_bar(f"{p.minutes}m", bars)
+        begun, opened, closed, volume = look.first_bar(f"{p.minutes}m")
         high, low = look[f"or{p.minutes}_high"], look[f"or{p.minutes}_low"]
         span = high - low
         side = np.where(begun, np.sign(np.nan_to_num(closed - opened)), 0).astype(np.int8)
@@ -99,6 +99,7 @@ class OpeningRange(Strategy):
             entry=entry,
             stop=stop,
             targets=ways,
+            expires_ns=look.now_ns + int(p.valid_s * NS),
             keep={"open_rvol": keep},
         )
 

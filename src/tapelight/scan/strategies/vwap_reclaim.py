@@ -49,6 +49,11 @@ class Params(Common, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rearm_bars: Annotated[int, told("bars", "Closes below before the next.", ge=1, le=60)] = 15
     begin_min: Annotated[float, told("min", "First entry, after the open.", ge=0)] = 15.0
 
+    def __post_init__(self) -> None:
+        """Refuse more closes below than are looked at: raises ValueError."""
+        super().__post_init__()
+        self.in_order("below_min", "of_bars")
+
 
 class VwapReclaim(Strategy):
     """Buy the break of the candle that closed back above the VWAP.
