@@ -29,7 +29,7 @@ from tapelight.model.records import (
     References,
     Symbols,
 )
-from tapelight.model.session import NS, calendar, parse_time
+from tapelight.model.session import KOLKATA, NEW_YORK, NS, calendar, parse_time
 from tapelight.stores.journal.writer import Writer
 from tapelight.web.server import Gateway
 
@@ -234,3 +234,27 @@ async def test_the_running_scanner_is_asked_first(
         serving.cancel()
         await asyncio.wait({serving})
         past.close()
+
+
+@pytest.mark.parametrize(("market", "zone"), [("24x7", NEW_YORK), ("XNSE", KOLKATA)])
+def test_times_are_those_of_the_market_asked_and_answered(
+    market: str, zone: dt.tzinfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = calendar(market).session_on(DAY)
+    assert session is not None
+    begin = parse_time("10:15:00", session, zone)
+    writer = Writer(tmp_path / "journal" / str(DAY) / "0001")
+    for record in (CalendarChoice(market), Symbols(0, SYMBOLS), Questions(TEXTS)):
+        writer.append(record)
+    writer.append(References(str(DAY), [Reference(symbol="ABC", type="CS", float_shares=1e6)]))
+    for second in range(10):
+        writer.append(trade(begin + second * NS, 0, 10.0 + second / 100))
+        writer.append(Mark(begin + second * NS + 50_000_000, begin + second * NS + 50_000_000))
+    writer.close()
+    told = asked(tmp_path, capsys, at="10:15:03", ahead_s=0)
+    assert told["ts_ns"] // NS == begin // NS + 2
+    assert told["text"].endswith("muted until 10:15:06: it fired at 10:15:01")
+    assert why(WhyOptions("ABC", "hod_momo", tmp_path, NOBODY, at="10:15:03")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "T10:15:02" in lines[0]
+    assert lines[-1].startswith("last fired at 10:15:01")
