@@ -44,6 +44,8 @@ KEPT_FOR_ORDERS = 60
 OPEN_S = 5.0
 REPEATED = 40010001
 """Code of a client order id that is used already (and of other unfit requests)."""
+UNIQUE = "must be unique"
+"""What its message says then."""
 DAY_TRADER_EQUITY = Decimal(25_000)
 FREE_DAY_TRADES = 3
 ENDS: Mapping[str, State] = {
@@ -65,12 +67,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Order(msgspec.Struct, kw_only=True):
-    """Show an order as Alpaca writes it: numbers are text."""
+    """Show an order as Alpaca writes it: numbers are text.
+
+    A multi-leg one of the account's owner has neither side nor symbol.
+    """
 
     id: str
     client_order_id: str
-    symbol: str
-    side: Side
+    symbol: str | None = None
+    side: str | None = None
     qty: Decimal | None = None
     filled_qty: Decimal = ZERO
     filled_avg_price: Decimal | None = None
@@ -164,6 +169,8 @@ class Alpaca:
             known = await self._known(request.id)
             if known is not None:
                 return known
+            if UNIQUE in refusal.message:
+                raise Unavailable(f"Alpaca has {request.id}, and does not find it yet.")
         return Report(
             order=request.id,
             state="rejected",
@@ -245,7 +252,8 @@ class Alpaca:
         order = update.order
         if order.order_class == "oco":
             parent = self._parents.get(order.id, order.client_order_id)
-            return await self._known(parent) if parent.startswith(ID_PREFIX) else None
+            if parent.startswith(ID_PREFIX):
+                return await self._known(parent)
         return self._report(order, update.execution_id, update.timestamp)
 
     def _expect_play_money(self, account: _Account) -> None:
@@ -301,10 +309,14 @@ class Alpaca:
             ts_ns=_ns(at or order.updated_at),
             venue_id=order.id,
             execution=execution,
-            symbol=order.symbol,
-            side=order.side,
+            symbol=order.symbol or "",
+            side=_side(order.side),
             quantity=quantity,
         )
+
+
+def _side(side: str | None) -> Side:
+    return "sell" if side is not None and side.startswith("sell") else "buy"
 
 
 def _state(parts: Sequence[_Order], filled: Decimal, quantity: Decimal) -> State:
@@ -326,6 +338,9 @@ def _ticket(request: OrderRequest) -> dict[str, Any]:
             "stop_loss": {"stop_price": str(request.stop)},
         }  # fmt: skip
         return body
+    if request.reduces:
+        # The venue itself then refuses what would open a position: somebody may have closed it.
+        body["position_intent"] = f"{request.side}_to_close"
     if request.limit is not None:
         body["limit_price"] = str(request.limit)
     if request.stop is not None:

@@ -12,10 +12,12 @@ from tapelight.model.orders import (
 )
 from tapelight.model.session import Session
 from tapelight.orders.book import Book
+from tapelight.orders.doubts import Doubts
 
 NS = 1_000_000_000
 NS_IN_MS = 1_000_000
 HUNDRED = Decimal(100)
+SURE = Doubts(looked_ns=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Moment:
     clock_sure: bool = True
     stopped: str = ""
     """Why no entry may go though the book tells nothing: the kill file, a lost epoch."""
+    doubts: Doubts = SURE
+    """In which symbols the venue may hold less than the book says."""
 
     @property
     def day_ns(self) -> int:

@@ -163,7 +163,9 @@ class Desk:
 
     def hear(self, report: Report) -> None:
         """Take the venue's word on an order in."""
-        if not self.ledger.hear(report):
+        if report.order not in self.book.orders:
+            self.inquiry.overhear(report)
+        elif not self.ledger.hear(report):
             self.inquiry.hurry()
         self.step()
 
@@ -253,9 +255,11 @@ class Desk:
         """Send what is in the log as sent; whatever comes of it, only the venue's word counts."""
         request = self.book.orders[order].request
         why = self._stopped(request)
-        if why and self.book.orders[order].tries == 1:
-            # This process alone knows that it has not sent it; after a crash nobody would.
-            self.ledger.write([Decided(self.world.now_ns(), order, False, f"desk: {why}")])
+        if why:
+            # This process alone knows that it has not sent it; after a crash nobody would. What
+            # may have been sent once stays unknown.
+            if self.book.orders[order].tries == 1:
+                self.ledger.write([Decided(self.world.now_ns(), order, False, f"desk: {why}")])
             return
         try:
             async with asyncio.timeout(self.trade.send_s):
@@ -270,7 +274,9 @@ class Desk:
         if not self.world.log.held():
             return "another trader has begun"
         if request.reduces:
-            return ""
+            held = self.book.quantity(request.symbol)
+            sure = self.ledger.doubts.sure(request.symbol, held)
+            return "" if sure else "the venue may hold less than the book says"
         if self.book.killed is not None or isinstance(self.world.switch.read(), Killed):
             return "kill switch"
         return "" if self.world.clock_sure() else "the clock is unsure"
@@ -322,6 +328,7 @@ class Desk:
             self.inquiry.reconciled,
             self.world.clock_sure(),
             stopped,
+            self.ledger.doubts,
         )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -5,7 +5,7 @@ Whatever a crash left undone is still due after it; whatever was done is in the 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from tapelight.model.limits import Trade
 from tapelight.model.order_log import Decided, Killed, Leaving
@@ -23,7 +23,7 @@ from tapelight.model.orders import (
 from tapelight.model.session import POST, PRE, REGULAR
 from tapelight.orders.book import Book
 from tapelight.orders.case import HUNDRED, NS, Moment
-from tapelight.orders.rules import breach
+from tapelight.orders.rules import breach, closable
 
 GATHER_NS = NS // 4
 """Fills of one entry that come within this share a stop."""
@@ -151,8 +151,17 @@ def _protect(scene: Scene, symbol: str) -> Iterator[Action]:
     if gap < 0:
         yield from _uncover(right, -gap)
     plan = book.plan_of(symbol)
-    if gap > 0 and plan is not None and _quiet(scene, symbol, GATHER_NS):
-        yield Submit(_stop(scene, plan, gap))
+    size = min(gap, _free(scene, symbol))
+    if size > 0 and plan is not None and _quiet(scene, symbol, GATHER_NS):
+        yield Submit(_stop(scene, plan, size))
+
+
+def _free(scene: Scene, symbol: str) -> Decimal:
+    """Return how many shares a new order may close: whole ones, and none that are in doubt."""
+    book = scene.book
+    if not scene.moment.doubts.sure(symbol, book.quantity(symbol)):
+        return ZERO
+    return closable(book, symbol, scene.moment).to_integral_value(ROUND_FLOOR)
 
 
 def _uncover(resting: list[Order], excess: Decimal) -> Iterator[Action]:
@@ -245,8 +254,9 @@ def _leave(scene: Scene, leaving: Leaving) -> Iterator[Action]:
         if scene.now_ns - order.sent_ns >= STEP_NS and _trades(scene, symbol):
             yield from _cancel(order, "a new price")
     held = book.quantity(symbol) if leaving.whole else book.ours(symbol)
-    if held and not exits and not others and _quiet(scene, symbol, STEP_NS):
-        yield Submit(_exit(scene, leaving, held))
+    size = min(abs(held), _free(scene, symbol))
+    if size > 0 and not exits and not others and _quiet(scene, symbol, STEP_NS):
+        yield Submit(_exit(scene, leaving, size if held > 0 else -size))
 
 
 def _cause(leaving: Leaving) -> str:

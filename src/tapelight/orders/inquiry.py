@@ -58,13 +58,22 @@ class Inquiry:
     def broken(self) -> None:
         """Believe nothing before the next look: the venue's stream broke."""
         self.reconciled = False
+        self.ledger.doubts.everything(self.ledger.now_ns())
         self._breaks += 1
         self.hurry()
+
+    def overhear(self, report: Report) -> None:
+        """Doubt what is held of a symbol in which somebody else trades this account."""
+        if report.symbol in self.ledger.book.symbols():
+            self.ledger.doubts.one(report.symbol, self.ledger.now_ns())
+            self.hurry()
 
     def due(self, now_ns: int) -> bool:
         """Tell whether to look now."""
         if self._asking:
             return False
+        if not self._failed and self.ledger.doubts.due(now_ns):
+            return True
         return now_ns - self._asked_ns >= self._pause_s() * NS
 
     async def look(self, moment: Callable[[], Moment]) -> None:
@@ -94,11 +103,12 @@ class Inquiry:
         found = reconcile.compare(self.ledger.book, statement, asked)
         self.strangers = found.strangers
         booked = all(self.ledger.hear(report) for report in found.reports)
+        self._settle(statement, begun_ns, moment.now_ns)
+        self.ledger.doubts.looked(self.ledger.book, statement, found.strangers, begun_ns)
         missing = [order.id for order in found.missing]
         self._unfound = {id_: ns for id_, ns in self._unfound.items() if id_ in missing}
         for id_ in missing:
             self._not_found(id_, begun_ns)
-        self._settle(statement, begun_ns, moment.now_ns)
         booked = self._value(statement, moment) and booked
         # What the disk refused is not known after all: nothing goes before it was asked again.
         self.reconciled = self.reconciled and booked
@@ -153,8 +163,12 @@ class Inquiry:
             self.broker.idempotent
             and order.request.reduces
             and begun_ns - order.sent_ns > self.trade.send_s * NS
+            and self._sure(order.request.symbol)
         ):
             self._resend(id_)
+
+    def _sure(self, symbol: str) -> bool:
+        return self.ledger.doubts.sure(symbol, self.ledger.book.quantity(symbol))
 
     def _settle(self, statement: Statement, begun_ns: int, now_ns: int) -> None:
         """Adopt what two looks in a row have shown, with no fill of ours between them."""

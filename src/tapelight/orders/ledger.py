@@ -6,7 +6,12 @@ from tapelight.errors import Unavailable
 from tapelight.model.order_log import OrderRecord, ReadTo, Reported
 from tapelight.model.orders import Report
 from tapelight.orders.book import Book
+from tapelight.orders.doubts import Doubts
 from tapelight.ports import OrderLog
+
+HAND_NS = 1_000_000_000
+"""How long somebody who cancels our order may take to trade: until then no look is believed."""
+ENDED = ("cancelled", "rejected", "expired")
 
 
 class Ledger:
@@ -21,6 +26,7 @@ class Ledger:
         """Why the log can't be written; empty = it can."""
         self.filled_ns: dict[str, int] = {}
         """When this process last booked a fill, by symbol."""
+        self.doubts = Doubts()
         self.now_ns, self._told = now_ns, told
 
     def begin(self) -> None:
@@ -51,8 +57,16 @@ class Ledger:
         if not self.book.told(report):
             return True
         fill = self.book.fill_of(report)
+        self._doubt(report)
         if not self.write([Reported(self.now_ns(), report, fill)]):
             return False
         if fill is not None:
             self.filled_ns[fill.symbol] = self.now_ns()
         return True
+
+    def _doubt(self, report: Report) -> None:
+        """Doubt a position whose stop or exit ended and nobody here asked for it."""
+        order = self.book.orders[report.order]
+        unasked = order.request.reduces and order.open and order.cancel_ns == 0
+        if unasked and report.state in ENDED:
+            self.doubts.one(order.request.symbol, self.now_ns() + HAND_NS)

@@ -72,6 +72,8 @@ class Venue:
         self.orders: list[Resting] = []
         self.clients: dict[str, list[Resting]] = {}
         """Orders by client id: more than one is a duplicate."""
+        self.turned: list[tuple[Resting, Decimal, Decimal]] = []
+        """Orders that were to reduce and turned a position around: what was held before and after."""
         self.holdings: dict[str, Decimal] = {}
         self.averages: dict[str, Decimal] = {}
         self.cash = ZERO
@@ -139,11 +141,27 @@ class Venue:
     # --- the market goes on ------------------------------------------------------------------------
 
     def trade(self, symbol: str, side: Side, quantity: Decimal) -> None:
-        """Trade as a person does in the broker's own app, at the market."""
+        """Trade as a person does in the broker's own app, at the market; the venue tells of that."""
         quote = self._quote(symbol)
-        if quote is not None:
+        if quote is not None and quantity:
             price = quote[1] if side == BUY else quote[0]
             self._hold(symbol, quantity if side == BUY else -quantity, price)
+            self.on_report(
+                Report(order="", state="filled", filled=quantity, average=price,
+                       ts_ns=self._now_ns(), symbol=symbol, side=side, quantity=quantity)
+            )  # fmt: skip
+
+    def free(self, symbol: str) -> None:
+        """Cancel what rests on a position, as the broker's own app does before it closes one."""
+        for order in list(self._open):
+            if order.request.symbol == symbol and order.request.reduces:
+                self._end(order, "cancelled")
+
+    def close(self, symbol: str) -> None:
+        """Close a position as a person does in the broker's own app."""
+        self.free(symbol)
+        held = self.holdings.get(symbol, ZERO)
+        self.trade(symbol, "sell" if held > 0 else "buy", abs(held))
 
     def advance(self) -> None:
         """Match what works against the quotes as they stand; part of it at a time."""
@@ -183,7 +201,10 @@ class Venue:
         order.fills.append((self._now_ns(), part, price))
         self.cash -= part * FEE
         signed = part if order.request.side == BUY else -part
+        before = self.holdings.get(order.request.symbol, ZERO)
         self._hold(order.request.symbol, signed, price)
+        if order.request.reduces and before * (before + signed) <= 0 and before + signed:
+            self.turned.append((order, before, before + signed))
 
     def _hold(self, symbol: str, signed: Decimal, price: Decimal) -> None:
         before = self.holdings.get(symbol, ZERO)

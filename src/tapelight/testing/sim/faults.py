@@ -10,7 +10,7 @@ from typing import Any
 from tapelight.errors import Conflict, Unavailable
 from tapelight.model.order_log import Intended, Killed, OrderRecord, Reported, Sent
 from tapelight.model.orders import ZERO, Approved, Fill, Order, OrderRequest, Report, Statement
-from tapelight.orders import book, due, entries, inquiry, ledger, reconcile, risk, rules
+from tapelight.orders import book, doubts, due, entries, inquiry, ledger, reconcile, risk, rules
 from tapelight.orders.desk import Desk
 from tapelight.testing.sim.disk import SimLog, SimSwitch
 from tapelight.testing.sim.life import Died
@@ -257,6 +257,10 @@ def _known_left(order: Order) -> Any:
     return max(order.request.quantity - order.filled, ZERO) if order.state == "working" else ZERO
 
 
+def _undoubting(_self: doubts.Doubts, *_: Any) -> bool:
+    return True
+
+
 def _hold(_log: SimLog) -> bool:
     return True
 
@@ -326,6 +330,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("stops_stay", "stops are never cancelled", ((due, "_cancel", _stops_stay),), 12),
     Fault("never_over", "an entry works on after its time",
           ((due, "_over", _never_over),), 35),
+    Fault("undoubting", "what reduces goes on the book's word, whatever a person did in the app",
+          ((doubts.Doubts, "sure", _undoubting),)),
     Fault("unknown_fills_nothing", "an order of unknown outcome counts as none",
           ((Order, "left", property(_known_left)),), 35),
 )  # fmt: skip

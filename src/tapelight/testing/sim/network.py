@@ -24,8 +24,8 @@ class Witness(Protocol):
     def cancelling(self, order: str) -> None:
         """See a cancel on its way out."""
 
-    def stated(self, statement: Statement, life: Life) -> None:
-        """See a statement come in."""
+    def stated(self, statement: Statement, life: Life, begun_s: float) -> None:
+        """See a statement come in that was asked for at `begun_s`."""
 
 
 class Network:
@@ -143,10 +143,11 @@ class SimBroker:
     async def look(self, ids: Sequence[str]) -> Statement:
         """Read orders first, holdings later: fills may come between."""
         self.life.at("look")
+        begun_s = asyncio.get_running_loop().time()
         venue = self.network.venue
         orders = await self.network.call(self.life, lambda: venue.known(ids))
         statement = await self.network.call(self.life, lambda: venue.statement(orders))
-        self.witness.stated(statement, self.life)
+        self.witness.stated(statement, self.life, begun_s)
         return statement
 
     def reports(self) -> AsyncIterator[Report]:

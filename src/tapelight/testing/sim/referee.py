@@ -1,12 +1,13 @@
 """The referee: holds a run to the invariants, from what the world saw and not from the book."""
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 
 from tapelight.model.limits import Limits
 from tapelight.model.order_log import Adopted, Killed, OrderRecord, Reported, Split
-from tapelight.model.orders import ZERO, OrderRequest, Statement
+from tapelight.model.orders import ZERO, OrderRequest, Report, Statement
 from tapelight.orders.book import Book
 from tapelight.orders.case import HUNDRED, NS, NS_IN_MS
 from tapelight.stores.orders import records_of
@@ -14,7 +15,11 @@ from tapelight.testing.audit import Audit
 from tapelight.testing.sim.disk import Disk
 from tapelight.testing.sim.life import Life
 from tapelight.testing.sim.market import Market
+from tapelight.testing.sim.network import FLIGHT_MOST_S
 from tapelight.testing.venue import Resting, Venue
+
+NEWS_NS = int((2 * FLIGHT_MOST_S + 0.2) * NS)
+"""After this an order arrives of which the desk knew what a person had done before it."""
 
 
 class Referee:
@@ -31,6 +36,10 @@ class Referee:
         self.taken: set[str] = set()
         """Causes of which the desk said that it has them: fit for an order or for a refusal."""
         self.sent: dict[str, OrderRequest] = {}
+        self.hand_ns: dict[str, int] = {}
+        """When a person last did something to a symbol's position in the broker's own app."""
+        self._doubted_s: dict[str, float] = {}
+        """Since when the desk has known, by symbol, of the end of an order that nobody asked for."""
         self._sent_ns: deque[int] = deque()
         """When entries were sent for the first time."""
         self._cancelled: set[str] = set()
@@ -60,13 +69,16 @@ class Referee:
             self.say("I2 intent durable before send", f"{request.id} is not on the disk")
         if life.epoch != self.disk.newest_epoch():
             self.say("I7 one holder", f"epoch {life.epoch} sends, newest is another")
-        if not request.reduces:
+        if request.reduces:
+            self._reducing(request, life)
+        else:
             self._entry(request, life)
         self.sent.setdefault(request.id, request)
 
-    def stated(self, statement: Statement, life: Life) -> None:
-        """See a statement come in."""
+    def stated(self, statement: Statement, life: Life, begun_s: float) -> None:
+        """See a statement come in that was asked for at `begun_s`."""
         life.looked = True
+        self._doubted_s = {s: since for s, since in self._doubted_s.items() if since > begun_s}
         account = statement.account
         lost = (account.last_equity - account.equity) / account.last_equity * HUNDRED
         self._lost_pct[life.number] = lost
@@ -91,6 +103,12 @@ class Referee:
             waits = order.state == "working" and not order.request.reduces
             if waits and id_ not in self._cancelled:
                 self.say("I6 killed stays killed", f"{id_} works a second later, no cancel asked")
+
+    def _reducing(self, request: OrderRequest, life: Life) -> None:
+        if not life.looked:
+            self.say("I8 reconciled first", f"{request.id} is sent before the venue was asked")
+        if request.symbol in self._doubted_s:
+            self.say("I8 asked first", f"{request.id} goes, though another was ended by a hand")
 
     def _entry(self, request: OrderRequest, life: Life) -> None:
         limits, price = self.limits, request.limit or ZERO
@@ -135,6 +153,7 @@ class Referee:
     def _evidence(self, record: Reported) -> None:
         """Hold a booked word against what the venue has said: states that end never change there."""
         report = record.report
+        self._doubt(report)
         at_venue = self.venue.clients.get(report.order, [])
         if report.state == "lost":
             if at_venue:
@@ -149,6 +168,12 @@ class Referee:
             self.say("I4 positions", f"{report.order} is booked beyond what it filled")
         if report.state not in ("working", "lost"):
             self._ended.add(report.order)
+
+    def _doubt(self, report: Report) -> None:
+        request = self.sent.get(report.order)
+        by_hand = report.state == "cancelled" and report.order not in self._cancelled
+        if request is not None and request.reduces and by_hand:
+            self._doubted_s[request.symbol] = asyncio.get_running_loop().time()
 
     # --- after each crash --------------------------------------------------------------------------
 
@@ -168,7 +193,15 @@ class Referee:
         """Hold the end of a run to what must be true then."""
         for invariant, what in self._audit(book).final(self.now_ns, self.taken, self.touched):
             self.say(invariant, what)
+        self._turned()
         self._log()
+
+    def _turned(self) -> None:
+        """Let no order turn a position around, unless a person's own deed was on its way too."""
+        for order, before, after in self.venue.turned:
+            hand_ns = self.hand_ns.get(order.request.symbol, 0)
+            if order.arrived_ns > hand_ns + NEWS_NS:
+                self.say("I8 turned", f"{order.request.id} turned {before} into {after}")
 
     def _audit(self, book: Book) -> Audit:
         return Audit(book, self.venue, tuple(self.market.states))

@@ -12,7 +12,6 @@ from random import Random
 from msgspec.structs import replace
 
 from tapelight.errors import Conflict, Unavailable
-from tapelight.model.limits import Limits, Route, Trade
 from tapelight.model.order_log import Armed, Killed, OrderRecord
 from tapelight.model.session import calendar
 from tapelight.model.signals import Signal
@@ -21,8 +20,9 @@ from tapelight.orders.desk import Desk, World
 from tapelight.testing.sim import loop
 from tapelight.testing.sim.disk import Disk, SimLog, SimSwitch
 from tapelight.testing.sim.life import Died, Life
+from tapelight.testing.sim.limits import WIDE, trade_of
 from tapelight.testing.sim.market import SYMBOLS, Market, SimPrices
-from tapelight.testing.sim.network import FLIGHT_MOST_S, Network, SimBroker
+from tapelight.testing.sim.network import Network, SimBroker
 from tapelight.testing.sim.referee import Referee
 from tapelight.testing.sim.signals import fire, follow
 from tapelight.testing.venue import Venue
@@ -43,13 +43,10 @@ OVERLAP_SHARE = 0.15
 TROUBLE = (0.0, 0.1)
 PERSON_S = 0.25
 QUICK = 0.012
+HAND_S = 0.8
+"""How long a person takes from the cancel of a stop to the sale."""
 CANCEL_S = 1.0
 """How soon after the kill switch the cancel of every working entry has to be asked."""
-WIDE = Limits(
-    order_value=Decimal(1_000), orders_per_s=1_000, orders_per_min=10_000, orders_per_day=100_000,
-    reducing_per_min=100_000, repeat_s=0, repeats_per_day=100_000, open_positions=4, shorts=True,
-    symbol_pct=Decimal(100), total_pct=Decimal(200),
-)  # fmt: skip
 MORNING = calendar("XNYS").session_on(DAY)
 
 
@@ -96,7 +93,7 @@ class _Session:
         self.venue = Venue(self.rng, self.now_ns, self.market.quote, idempotent)
         self.venue.reject_share = self.rng.choice((0.0, 0.05))
         self.network = Network(self.rng, self.venue, self.rng.uniform(*TROUBLE))
-        self.trade = _trade(self.rng)
+        self.trade = trade_of(self.rng)
         self.referee = Referee(self.disk, self.venue, self.market, self.trade.limits)
         self.disk.on_sync = self._meanwhile
         self.signals: list[Signal] = []
@@ -308,9 +305,21 @@ class _Session:
             self.referee.touched.add(symbol)
             held = self.venue.holdings.get(symbol, Decimal(0))
             if held and self.rng.random() < 0.7:
-                self.venue.trade(symbol, "sell" if held > 0 else "buy", abs(held))
+                self._close_by_hand(symbol)
             else:
+                self.referee.hand_ns[symbol] = self.now_ns()
                 self.venue.trade(symbol, "buy", Decimal(self.rng.randint(1, 50)))
+
+    def _close_by_hand(self, symbol: str) -> None:
+        """Cancel what rests on a position, and a little later sell it."""
+        self.referee.hand_ns[symbol] = self.now_ns()
+        self.venue.free(symbol)
+        asyncio.get_running_loop().call_later(self.rng.uniform(0, HAND_S), self._sold, symbol)
+
+    def _sold(self, symbol: str) -> None:
+        if self.busy:
+            self.referee.hand_ns[symbol] = self.now_ns()
+            self.venue.close(symbol)
 
     def _kill(self, desk: Desk) -> None:
         if self.rng.random() < 0.6 and not self.disk.full:
@@ -371,26 +380,3 @@ class _Session:
                 self.network.hang_up()
             await asyncio.sleep(self.rng.uniform(0.05, 1.5))
             self.network.cut = self.disk.full = False
-
-
-def _trade(rng: Random) -> Trade:
-    limits = Limits(
-        orders_per_s=rng.choice((1, 2, 5)),
-        orders_per_min=rng.choice((5, 20, 60)),
-        orders_per_day=1_000,
-        reducing_per_min=600,
-        repeat_s=rng.choice((0.0, 2.0)),
-        repeats_per_day=1_000,
-        open_positions=rng.choice((1, 2, 3)),
-        shorts=rng.random() < 0.7,
-        total_pct=Decimal(100),
-    )
-    return Trade(
-        limits=limits,
-        strategy={"auto": Route(mode="auto"), "hand": Route(mode="approve")},
-        approve_s=2.0,
-        send_s=1.0,
-        ask_s=0.5,
-        lost_s=2 * FLIGHT_MOST_S,
-        look_s=5.0,
-    )
