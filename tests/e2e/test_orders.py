@@ -27,8 +27,8 @@ REFUSED = {**ORDER, "id": "tl-2", "state": "refused", "rule": "spread",
 FILL = {"ts_ns": OPEN_S * NS, "symbol": "AAPL", "side": "buy", "quantity": "100", "price": "231.5",
         "fee": "0.5", "order": "tl-1", "purpose": "entry", "strategy": "new_hod"}  # fmt: skip
 HELD = {"symbol": "AAPL", "quantity": "100", "average": "10.02", "strategy": "new_hod",
-        "stop": "9.8", "target": "10.5", "covered": "100", "leaving": "", "last": 10.4,
-        "unrealised": "38.00"}  # fmt: skip
+        "stop": "9.8", "target": "10.5", "covered": "100", "guard": "venue",
+        "leaving": "", "last": 10.4, "unrealised": "38.00"}  # fmt: skip
 PNL = {
     "rows": [
         {"symbol": "AAPL", "realised": "-1.00", "fees": "0.50", "unrealised": "38.00",

@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from tapelight.app.trading import Asking, Books
+from tapelight.app.trading import Asking, Books, guard_of
 from tapelight.model.limits import Limits, Trade
 from tapelight.model.order_log import Armed, Intended, Killed, OrderRecord, Reported, Sent, Valued
 from tapelight.model.orders import (
@@ -138,7 +139,7 @@ async def test_positions_fills_and_profit_add_up(client: httpx.AsyncClient) -> N
     (held,) = (await client.get("/api/positions")).json()
     assert (held["symbol"], held["quantity"], held["average"]) == ("AAPL", "10", "189.5")
     assert (held["last"], held["unrealised"], held["stop"]) == (190.5, "10.00", "188.00")
-    assert held["covered"] == "0"
+    assert (held["covered"], held["guard"]) == ("0", "none")
     (fill,) = (await client.get("/api/fills")).json()
     assert (fill["signal"], fill["order"], fill["price"]) == ("s1", FILLED, "189.5")
     pnl = (await client.get("/api/pnl")).json()
@@ -147,6 +148,29 @@ async def test_positions_fills_and_profit_add_up(client: httpx.AsyncClient) -> N
         "net": "9.95",
     }  # fmt: skip
     assert (pnl["account"]["equity"], pnl["account"]["peak"]) == ("99000", "100500")
+
+
+@pytest.mark.parametrize(
+    ("hours", "covered", "age_s", "guard"),
+    [
+        (1, "10", 0.0, "venue"),
+        (1, "10", 60.0, "venue"),
+        (1, "9", 0.0, "none"),
+        (-1, "10", 0.0, "desk"),
+        (-1, "10", 60.0, "none"),
+        (7, "0", 0.0, "desk"),
+        (12, "10", 0.0, "none"),
+    ],
+)
+def test_a_position_tells_what_guards_it(
+    venue: Venue, hours: float, covered: str, age_s: float, guard: str
+) -> None:
+    report = venue.asking.report()
+    assert report is not None
+    report = replace(report, market_ns=OPEN_NS + int(hours * 3_600 * NS))
+    row = {"ours": "10", "covered": covered, "stop": "188.00"}
+    assert guard_of(row, report, report.ts_s + age_s) == guard
+    assert guard_of(row, None, report.ts_s) == "none"
 
 
 async def test_what_the_trader_writes_later_is_seen(

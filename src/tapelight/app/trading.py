@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -17,6 +18,7 @@ import msgspec
 from tapelight.app.orderbook import OrderBook, Row
 from tapelight.errors import Missing, Rejected, Unavailable
 from tapelight.model.order_log import Armed, Killed
+from tapelight.model.session import POST, PRE, REGULAR, calendar, session_at
 from tapelight.model.trading import (
     DRY,
     MAIN,
@@ -37,6 +39,9 @@ ANSWER_S = 10.0
 POLL_S = 0.05
 FRESH_S = 0.2
 """How long what was read of the trader's state is shown again."""
+NS = 1_000_000_000
+XNYS = calendar("XNYS")
+Guard = Literal["venue", "desk", "none"]
 PriceOf = Callable[[str], float | None]
 
 
@@ -63,7 +68,7 @@ class Books:
         self._shelves = {
             MAIN: Shelf(OrderReader(folder)), DRY: Shelf(OrderReader(folder / DRY))
         }  # fmt: skip
-        self._price = price
+        self._folder, self._price = folder, price
         self._lock = asyncio.Lock()
 
     async def orders(self, wanted: WantedOrders) -> list[Row]:
@@ -83,14 +88,16 @@ class Books:
         return await self._ask(wanted.desk, lambda book: list(islice(rows(book), wanted.limit)))
 
     async def positions(self, desk: str) -> list[Row]:
-        """Return what is held, with the last price and what closing there would bring."""
+        """Return what is held, with the last price, what closing there would bring, and its guard."""
         prices = await self._prices(desk)
         rows, pnl = await self._ask(desk, lambda book: (book.positions(), book.pnl(prices)))
         unrealised = {row["symbol"]: row["unrealised"] for row in pnl}
+        report = await asyncio.to_thread(told, self._folder)
         return [
-            {**row, "last": prices.get(row["symbol"]), "unrealised": unrealised[row["symbol"]]}
+            {**row, "last": prices.get(row["symbol"]), "unrealised": unrealised[row["symbol"]],
+             "guard": guard_of(row, report, time.time())}
             for row in rows
-        ]
+        ]  # fmt: skip
 
     async def pnl(self, desk: str) -> Mapping[str, Json]:
         """Return profit and loss by symbol, and the account as the venue last told it."""
@@ -113,6 +120,25 @@ class Books:
         """Close the files."""
         for shelf in self._shelves.values():
             shelf.reader.close()
+
+
+def guard_of(row: Row, report: TraderReport | None, now_s: float) -> Guard:
+    """Return what would end a position at its stop now, by the time that the trader tells.
+
+    The venue's stops sleep outside regular hours. Before and after them the desk watches the stop
+    price itself: that is no protection against its own crash.
+    """
+    unheard_s = now_s - report.ts_s if report is not None else 0.0
+    if report is None:
+        return "none"
+    market_ns = report.market_ns + int(unheard_s * report.rate * NS)
+    session = session_at(XNYS, market_ns)
+    phase = session.phase(market_ns) if session is not None else 0
+    ours = abs(Decimal(row["ours"]))
+    if phase == REGULAR:
+        return "venue" if Decimal(row["covered"]) >= ours > 0 else "none"
+    watched = phase in (PRE, POST) and row["stop"] is not None and unheard_s <= UNHEARD_S
+    return "desk" if watched else "none"
 
 
 def _account(book: OrderBook) -> Row | None:

@@ -52,6 +52,8 @@ export interface Position {
   readonly stop: string | null;
   readonly target: string | null;
   readonly covered: string;
+  /** What would end it at its stop now. */
+  readonly guard: 'venue' | 'desk' | 'none';
   readonly leaving: string;
   readonly last: number | null;
   readonly unrealised: string | null;
