@@ -33,9 +33,10 @@ def made(n: int = N, r: bool = False) -> Backtest:
         "time": [f"09:{30 + i % 30}:00" for i in range(n)], "slot": ["09:30"] * n,
         "symbol": [f"S{i:03d}" for i in range(n)], "side": ["long"] * n, "entry": [10.0] * n,
         "gap_pct": draw.normal(3.0, 2.0, n), "quoted": [True] * n, **numbers, **extremes,
+        "filled": [True] * n if r else [None] * n,
         "r": [1.5 if i % 3 else -1.0 for i in range(n)] if r else [None] * n,
         "exit_reason": ["target" if i % 3 else "stop" for i in range(n)] if r else [None] * n,
-    }, schema_overrides={"r": pl.Float64, "exit_reason": pl.String})  # fmt: skip
+    }, schema_overrides={"r": pl.Float64, "exit_reason": pl.String, "filled": pl.Boolean})  # fmt: skip
     return Backtest(
         "move", "Moves <b>& more", "SELECT symbol FROM market WHERE a < 1", ["2026-11-19", "2026-11-20"],
         fires, "the same symbols", Costs(), ("gap_pct",), ("The text is another one.",),

@@ -4,12 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from backtest.made import DAY, head, tape
+from backtest.made import DAY, at, head, tape
 from replay.tape import Live, live
 from tapelight.app.backtest.asking import Files
 from tapelight.app.backtest.command import BacktestOptions, run_backtest
+from tapelight.app.backtest.export import summary_of
+from tapelight.app.backtest.follow import Costs
 from tapelight.app.backtest.html import page
 from tapelight.app.backtest.result import Backtest
+from tapelight.app.backtest.scoreboard import run_scoreboard
+from tapelight.app.backtest.tapes import Span
+from tapelight.app.backtest.tell import told
 from tapelight.errors import ConfigError
 from tapelight.model.records import Reference, References, Strategies
 from tapelight.scan.source import choose
@@ -94,11 +99,50 @@ def test_the_outcome_in_r_is_that_of_targets_and_stop(found: Backtest) -> None:
     assert one["r"] == pytest.approx(gained - spread, abs=1e-9)
     assert one["risk_pct"] == pytest.approx(100 * 0.2 / 10.5)
     assert one["gross_1m"] == pytest.approx(100 * (10.29 / 10.51 - 1))
+    assert one["entry"] == 10.51
 
 
 def test_an_entry_that_was_not_traded_has_no_r(found: Backtest) -> None:
     other = found.fires.row(1, named=True)
     assert (other["filled"], other["r"], other["entry"]) == (False, None, None)
+
+
+def test_what_ran_away_from_its_limit_is_no_return(tmp_path: Path) -> None:
+    prints = [
+        ("10:00:01", "AAA", 10.40), ("10:00:09", "AAA", 10.90),  # fires far beyond its limit
+        ("10:00:12", "AAA", 11.00), ("10:02:00", "AAA", 11.20),
+        ("10:00:01", "BBB", 10.40), ("10:00:10", "BBB", 10.90),  # comes back to it
+        ("10:03:00", "BBB", 10.51), ("10:04:05", "BBB", 10.60), ("10:05:30", "BBB", 10.40),
+    ]  # fmt: skip
+    folder = tmp_path / "journal" / DAY / "0001"
+    folder.mkdir(parents=True)
+    writer = Writer(folder)
+    facts = [Reference(symbol=s, type="CS", prev_close=10.0, adv20=1e6) for s in ("AAA", "BBB")]
+    quotes = [("10:02:59", "BBB", 10.50, 10.52)]
+    records = [
+        *head({}), References(DAY, facts), Strategies({"level": choose("level", "", SOURCE)}),
+        *tape(sorted(prints), quotes, begin="10:00:00", end="10:06:00"),
+    ]  # fmt: skip
+    live(records, writer)
+    writer.close()
+    found = backtest(tmp_path, tmp_path)
+    away, back = found.fires.row(0, named=True), found.fires.row(1, named=True)
+    assert (away["symbol"], away["filled"], away["entry"], away["gross_1m"]) == (
+        "AAA", False, None, None,
+    )  # fmt: skip
+    assert (back["symbol"], back["filled"], back["entry"]) == ("BBB", True, 10.51)
+    assert back["entry_ns"] == at("10:03:00")
+    assert back["gross_1m"] == pytest.approx(100 * (10.51 / 10.51 - 1))
+    assert back["minute"] - away["minute"] == 2, "its minute is that of the fill"
+    assert "filled 1 of 2, the others have no returns" in told(found)
+    assert summary_of(found)["filled"] == 1
+    board = run_scoreboard(tmp_path, Span(), Costs(), workers=1, quiet=True)
+    assert [(r.symbol, r.filled, r.entry) for r in board.rows] == [
+        ("AAA", False, None), ("BBB", True, 10.51),
+    ]  # fmt: skip
+    assert [(r.scan, r.fires, r.filled, r.horizons[0].n) for r in board.records] == [
+        ("level", 2, 1, 1)
+    ]
 
 
 def test_the_report_tells_the_plan(found: Backtest) -> None:

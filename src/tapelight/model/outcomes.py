@@ -14,6 +14,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     Returns are in percent of the entry price, positive where the price went the signal's way.
     The entry is the first eligible price at or after the mark that the mark did not know yet; the
     price at a horizon is the last one as of the last mark at or before it, in the same session.
+    A strategy's entry is the price at which its plan was confirmed, and its horizons begin there.
     """
 
     id: str
@@ -41,6 +42,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     mfe: float | None = None
     quoted: bool = False
     """Whether the spread at the entry is the recorded one, not the assumption."""
+    filled: bool | None = None
+    """Of a strategy: whether its entry was traded within its limit; without that no returns."""
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -75,3 +78,5 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True):
     since: str = ""
     """First session (ISO date) that counts."""
     until: str = ""
+    filled: int | None = None
+    """Of a strategy: entries that were traded within their limit; the others have no returns."""

@@ -11,6 +11,8 @@ export interface Interval {
 export interface ScanRecord {
   readonly scan: string;
   readonly fires: number;
+  /** Of a strategy: entries that were traded within their limit; null for a scan. */
+  readonly filled: number | null;
   readonly horizons: readonly {
     readonly horizon: string;
     readonly n: number;
@@ -21,6 +23,12 @@ export interface ScanRecord {
   readonly mfe_30m: number | null;
   readonly since: string;
   readonly until: string;
+}
+
+/** Return the fires, and of a strategy how many were filled: 3, or 1 of 3. */
+export function firesText(record: ScanRecord | undefined): string {
+  const fires = record?.fires ?? 0;
+  return record?.filled == null ? `${fires}` : `${record.filled} of ${fires}`;
 }
 
 /** Return a median of returns: +0.42% (−0.10 to +0.90). */

@@ -115,7 +115,7 @@ class Watch:
             self._note(fires, self._result)
         if len(fires) < len(mine):
             self._result.later += [s for s in mine if not is_fire(s) and s.state != "armed"]
-        self._follower.on_mark(cycle.mark.ts_ns, fires, table)
+        self._follower.on_mark(cycle.mark.ts_ns, mine, table)
         if job.name:
             rows = [table.universe.rows[s.symbol] for s in fires]
             held = held_rows(self._engine, job.name)

@@ -22,11 +22,13 @@ def write_exports(found: Backtest, folder: Path) -> list[Path]:
 
 def summary_of(found: Backtest) -> dict[str, Any]:
     """Return the figures of the report as plain data."""
+    planned = found.fires["filled"].drop_nulls()
     return {
         "name": found.name,
         "title": found.title,
         "sessions": found.sessions,
         "fires": len(found.fires),
+        "filled": None if planned.is_empty() else int(planned.sum()),
         "half_spread_bps": found.costs.half_bps,
         "control": found.control_kind,
         "notes": list(found.notes),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tapelight.market.row import GAP, SOURCE_MINUTE, SOURCE_TRADES
 from tapelight.market.table import Table
 from tapelight.model.outcomes import HORIZONS, HORIZONS_S, Outcome
+from tapelight.model.session import Session
 from tapelight.model.signals import Signal
 
 Floats = npt.NDArray[np.float64]
@@ -44,6 +45,8 @@ FOLLOWED = np.dtype(
         ("seen_half", "f8"),
         ("hole", "?"),  # a hole is open
         ("holed", "?"),  # one was open since the mark
+        ("planned", "?"),  # a strategy's: entered where its plan is confirmed
+        ("waits", "?"),  # planned, and not confirmed yet
         ("fresh", "?"),  # begun, or settled for a horizon, since `news` was asked
     ]
 )
@@ -99,6 +102,9 @@ class Follower:
         self._admit([s for s in signals if is_fire(s)], table)
         if not len(self._open):
             return
+        confirmed = {s.id for s in signals if s.kind == "entry" and s.state == "confirmed"}
+        if confirmed:
+            self._fill(confirmed, ts_ns, table)
         self._sample(table)
         if self._next_due_ns <= ts_ns:
             self._settle(self._open["due_ns"] <= ts_ns)
@@ -146,16 +152,31 @@ class Follower:
         fresh["ts_ns"] = ts
         fresh["known_ns"] = np.maximum(table.rows["last_ns"][fresh["row"]], ts - 1)
         fresh["fresh"] = True
+        fresh["planned"] = fresh["waits"] = [s.plan is not None for s in signals]
         fresh["due_ns"] = NEVER
         if session is not None:
             fresh["session_ns"] = session.start_ns
-            fresh["due_ns"][:, :-1] = ts[:, None] + np.array([*HORIZONS_S.values()]) * NS
-            fresh["due_ns"][:, -1] = session.close_ns
-            late = (fresh["due_ns"] <= ts[:, None]) | (fresh["due_ns"] > session.end_ns)
-            fresh["due_ns"][late] = NEVER
+            fresh["due_ns"] = _due_ns(ts, session)
             self._next_due_ns = min(self._next_due_ns, int(fresh["due_ns"].min()))
         self._signals += signals
         self._keep(fresh)
+
+    def _fill(self, confirmed: set[str], ts_ns: int, table: Table) -> None:
+        """Enter where a strategy's entry was traded within its limit: its horizons begin there."""
+        f, rows, session = self._open, table.rows, table.session
+        ids = [self._signals[i].id for i in f["at"].tolist()]
+        its = np.flatnonzero(f["waits"] & np.array([one in confirmed for one in ids]))
+        row = f["row"][its]
+        for name in ("entry", "high", "low"):
+            f[name][its] = rows["last"][row]
+        bid, ask = rows["bid"][row], rows["ask"][row]
+        f["entry_half"][its] = _half(bid, ask)
+        f["entry_ns"][its] = f["ts_ns"][its] = ts_ns
+        f["known_ns"][its] = rows["last_ns"][row]
+        f["waits"][its], f["holed"][its], f["fresh"][its] = False, False, True
+        if session is not None:
+            f["due_ns"][its] = _due_ns(np.full(len(its), ts_ns), session)
+            self._next_due_ns = int(f["due_ns"].min(initial=NEVER))
 
     def _keep(self, fresh: np.ndarray) -> None:
         """Put `fresh` behind what is open; the area doubles where it is full."""
@@ -175,13 +196,14 @@ class Follower:
         row = f["row"]
         last, last_ns, source = (rows[n][row] for n in ("last", "last_ns", "source"))
         bid, ask = rows["bid"][row], rows["ask"][row]
-        f["seen_half"] = np.where((bid > 0.0) & (ask >= bid), (ask - bid) / 2.0, np.nan)
+        f["seen_half"] = _half(bid, ask)
         f["hole"] = (rows["provisional"][row] & GAP) != 0
         f["holed"] |= f["hole"]
         first, begin_ns, high, low = _newest(f, last, last_ns, source, table)
         at_ns = np.where(source == SOURCE_TRADES, last_ns, last_ns - 1)
         opens = begin_ns >= f["ts_ns"]
         enters = np.isnan(f["entry"]) & ~np.isnan(last) & (opens | (at_ns > f["known_ns"]))
+        enters &= ~f["waits"]
         f["entry"][enters] = np.where(opens, first, last)[enters]
         f["entry_ns"][enters] = np.where(opens, begin_ns, last_ns)[enters]
         f["entry_half"][enters] = f["seen_half"][enters]
@@ -212,6 +234,19 @@ class Follower:
             going_on = f[~ended]
             self._kept[: len(going_on)] = going_on
             self._open = self._kept[: len(going_on)]
+
+
+def _half(bid: Floats, ask: Floats) -> Floats:
+    """Return half of each quoted spread in $, NaN where there is none."""
+    return np.where((bid > 0.0) & (ask >= bid), (ask - bid) / 2.0, np.nan)
+
+
+def _due_ns(ts: npt.NDArray[np.int64], session: Session) -> npt.NDArray[np.int64]:
+    """Return when each of HORIZONS from some times ends, (n, N); NEVER for one that is past."""
+    due = np.full((len(ts), N), session.close_ns, np.int64)
+    due[:, :-1] = ts[:, None] + np.array([*HORIZONS_S.values()]) * NS
+    due[(due <= ts[:, None]) | (due > session.end_ns)] = NEVER
+    return due
 
 
 def _side(signal: Signal, otherwise: int) -> int:
@@ -262,6 +297,7 @@ def outcomes(
             entry_ns=int(one["entry_ns"]), gross=tuple(map(_known, g)), net=tuple(map(_known, n)),
             mae_30m=_known(e[0]), mfe_30m=_known(e[1]), mae=_known(e[2]), mfe=_known(e[3]),
             quoted=bool(not np.isnan(one["entry_half"])),
+            filled=bool(not one["waits"]) if one["planned"] else None,
         )
         for signal, one, date, g, n, e in columns
     ]  # fmt: skip

@@ -86,7 +86,7 @@ def _tiles(found: Backtest, whole: Sequence[Line]) -> str:
     per_day = len(fires) / max(len(found.sessions), 1)
     extremes = f"{number(main.extremes['mae_30m'])} / {number(main.extremes['mfe_30m'])}"
     tiles = [
-        ("fires", f"{len(fires):,}", f"{per_day:,.1f} a session"),
+        ("fires", f"{len(fires):,}", f"{per_day:,.1f} a session{_filled(fires)}"),
         (f"median net at +{MAIN}", _percent(main.median.value), f"95 %: {between(main.median)}"),
         (f"hit rate at +{MAIN}", share(main.hit_rate.value), f"95 %: {between(main.hit_rate, 100.0, 0)}"),
         (f"edge over control at +{MAIN}", _percent(main.edge.value), f"95 %: {between(main.edge)}"),
@@ -97,6 +97,12 @@ def _tiles(found: Backtest, whole: Sequence[Line]) -> str:
         for name, value, below in tiles
     )
     return f'<div class="tiles">{cells}</div>'
+
+
+def _filled(fires: pl.DataFrame) -> str:
+    """Return how many entries of a strategy were traded; nothing for a scan."""
+    planned = fires["filled"].drop_nulls()
+    return "" if planned.is_empty() else f", {int(planned.sum()):,} filled"
 
 
 def _horizon(name: str) -> str:

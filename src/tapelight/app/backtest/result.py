@@ -104,7 +104,7 @@ def _day_table(day: DayResult, by: Sequence[str], costs: Costs, zone: dt.tzinfo)
         "symbol": [s.symbol for s in day.signals],
         "side": ["long" if side > 0 else "short" for side in followed["side"].tolist()],
         "phase": [values[0] for values in noted],
-        "ts_ns": followed["ts_ns"],
+        "ts_ns": [s.ts_ns for s in day.signals],
         "minute": -(-(followed["ts_ns"] - session.start_ns) // MINUTE_NS),
         "entry_ns": followed["entry_ns"],
         "entry": followed["entry"],
@@ -115,14 +115,17 @@ def _day_table(day: DayResult, by: Sequence[str], costs: Costs, zone: dt.tzinfo)
         **dict(zip(EXTREMES, extremes.T, strict=True)),
         **{name: [v[i] for v in noted] for i, name in enumerate(by, 1)},
         "became": [c.became or None for c in course],
-        "filled": [c.filled for c in course],
+        "filled": [
+            None if s.plan is None else c.filled for c, s in zip(course, day.signals, strict=True)
+        ],
         "r": [_in_r(c, s, h) for c, s, h in zip(course, day.signals, half.tolist(), strict=True)],
         "exit_reason": [c.reason or None for c in course],
         "id": [s.id for s in day.signals],
     }
     for name in dict.fromkeys(n for s in day.signals for n in s.values if n != "symbol"):
         columns[f"at_{name}"] = [s.values.get(name) for s in day.signals]
-    return pl.DataFrame(columns, strict=False, nan_to_null=True)
+    of_type = {"filled": pl.Boolean}
+    return pl.DataFrame(columns, schema_overrides=of_type, strict=False, nan_to_null=True)
 
 
 def _in_r(course: Course, signal: Signal, half: float) -> float | None:

@@ -125,8 +125,14 @@ def scan_record(scan: str, found: Sequence[Outcome]) -> ScanRecord:
     return ScanRecord(
         scan=scan, fires=len(found), horizons=horizons, mae_30m=median(worst).value,
         mfe_30m=median(best).value, since=dates[0] if dates else "",
-        until=dates[-1] if dates else "",
+        until=dates[-1] if dates else "", filled=_filled(found),
     )  # fmt: skip
+
+
+def _filled(found: Sequence[Outcome]) -> int | None:
+    """Return how many entries of a strategy were traded; None for a scan, which has no plan."""
+    known = [o.filled for o in found if o.filled is not None]
+    return sum(known) if known else None
 
 
 def _numbers(values: Sequence[float | None]) -> tuple[float, ...]:

@@ -22,7 +22,7 @@ def told(found: Backtest) -> str:
     span = f"{sessions[0]} to {sessions[-1]}" if len(sessions) > 1 else "".join(sessions)
     head = [
         f"{found.title}: {_counted(len(found.fires), 'fire')} in "
-        f"{_counted(len(sessions), 'session')}, {span}",
+        f"{_counted(len(sessions), 'session')}, {span}{_filled(found)}",
         *found.notes,
     ]
     out = io.StringIO()
@@ -37,6 +37,14 @@ def told(found: Backtest) -> str:
     return out.getvalue()
 
 
+def _filled(found: Backtest) -> str:
+    """Return how many of a strategy's entries were traded; nothing for a scan."""
+    planned = found.fires["filled"].drop_nulls()
+    if not len(planned):
+        return ""
+    return f"; filled {int(planned.sum()):,} of {len(planned):,}, the others have no returns"
+
+
 def _counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
@@ -45,8 +53,9 @@ def _fine_print(found: Backtest) -> str:
     if not len(found.fires):
         return f"{found.name} was not true once in these sessions."
     quoted = int(found.fires["quoted"].sum())
+    entered = found.fires["entry"].count()
     return (
-        f"Returns in % after half a spread at entry and exit; {quoted:,} of {len(found.fires):,} "
+        f"Returns in % after half a spread at entry and exit; {quoted:,} of {entered:,} "
         f"spreads are recorded quotes, the others {found.costs.half_bps:g} bp a side. "
         f"Control: {found.control_kind}."
     )
@@ -97,7 +106,7 @@ def told_scoreboard(found: Scoreboard) -> str:
     grid = Grid(
         title=f"{len(found.rows):,} fires, losing ones included; medians", title_justify="left"
     )
-    names = ("scan", "fires", *(f"+{h} %" if h != "close" else "close %" for h in SHOWN),
+    names = ("scan", "fires", "filled", *(f"+{h} %" if h != "close" else "close %" for h in SHOWN),
              "hit +5m", "95 %", "MAE 30m", "MFE 30m")  # fmt: skip
     for name in names:
         is_scan = name == "scan"
@@ -106,7 +115,8 @@ def told_scoreboard(found: Scoreboard) -> str:
         by_name = {h.horizon: h for h in record.horizons}
         main = by_name[MAIN].hit_rate
         grid.add_row(
-            record.scan, f"{record.fires:,}", *(number(by_name[h].median.value) for h in SHOWN),
+            record.scan, f"{record.fires:,}", "-" if record.filled is None else f"{record.filled:,}",
+            *(number(by_name[h].median.value) for h in SHOWN),
             share(main.value), between(main, 100.0, 0), number(record.mae_30m),
             number(record.mfe_30m),
         )  # fmt: skip
