@@ -145,6 +145,9 @@ async def test_hashed_files_are_kept_and_the_page_is_asked_again(tmp_path: Path)
         assert (index.text, index.headers["cache-control"]) == ("<p>board</p>", "no-cache")
         hashed = await client.get("/assets/index-BcD3_fGh.js")
         assert (hashed.text, hashed.headers["cache-control"]) == ("1", IMMUTABLE)
+        assert hashed.headers["content-type"].startswith("text/javascript")
+        assert (await client.get("/assets/index-BcD3_fGh.js")).text == "1"
+        assert (await client.head("/assets/index-BcD3_fGh.js")).headers["content-length"] == "1"
         plain = await client.get("/assets/plain.js")
         assert (plain.text, plain.headers["cache-control"]) == ("2", "no-cache")
         again = await client.get("/", headers={"if-none-match": index.headers["etag"]})
