@@ -240,6 +240,17 @@ class Correlations(Protocol):
         """
 
 
+class Chains(Protocol):
+    """The newest option chains."""
+
+    def chain(self, symbol: str, expiry: str) -> Mapping[str, Json]:
+        """Return {"symbol","spot","ts_ns","expirations","expiry","rows"} of one expiration.
+
+        A row has the strike, and of call and put the quote, implied volatility and Greeks. Raises
+        KeyError for a symbol that is not watched, Missing where nothing of the kind is known.
+        """
+
+
 class Past(Protocol):
     """What the gateway may ask of a past second: `at` is ISO 8601 with offset, or HH:MM:SS.
 

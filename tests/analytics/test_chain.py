@@ -10,6 +10,7 @@ from tapelight.analytics.chain import (
     DAY_NS,
     RATE,
     YEAR_NS,
+    each_contract,
     figures,
     iv30,
     iv_pctl,
@@ -141,3 +142,17 @@ def test_the_greeks_are_those_of_the_call_at_the_money() -> None:
     assert found.iv_rank == pytest.approx(100 * (found.iv30 - 0.2) / 0.2)
     assert found.put_call_vol == 1.0
     assert np.isnan(figures(empty_chain(NOW_NS, "ABC"), NOW_NS)).all()
+
+
+def test_each_contract_has_the_volatility_and_greeks_that_its_quote_implies() -> None:
+    made = chain({23.0: 0.30, 51.0: 0.40}, dividend=0.03, skew=-0.2)
+    volatility, found = each_contract(made, NOW_NS)
+    near = made.expiry_ns == made.expiry_ns.min()
+    at = np.flatnonzero(near & (made.strike == 100.0))
+    assert volatility[at] == pytest.approx([0.30, 0.30], abs=1e-3)
+    years = 23 / 365
+    fair = greeks(contracts([True, False], 100.0, 100.0, years, RATE, 0.03), 0.30)
+    assert found.delta[at] == pytest.approx(fair.delta, abs=2e-3)
+    assert found.vega[at] == pytest.approx(fair.vega, rel=5e-3)
+    unquoted = replace(made, bid=np.where(near, 0.0, made.bid))
+    assert np.isnan(each_contract(unquoted, NOW_NS)[0][at]).all()

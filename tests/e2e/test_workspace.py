@@ -33,6 +33,17 @@ RECORD = {
         "hit_rate": {"value": 0.58, "low": 0.4, "high": 0.7},
     }],
 }  # fmt: skip
+SIDE = {
+    "bid": 3.2, "ask": 3.3, "volume": 1200, "iv": 28.44, "open_interest": 50, "delta": 0.523,
+    "gamma": 0.0412, "theta": -0.0521, "vega": 0.112,
+}  # fmt: skip
+CHAIN = {
+    "symbol": "AAPL", "spot": 268.4, "ts_ns": OPEN_S * 10**9, "expiry": "2026-12-18",
+    "expirations": ["2026-12-18", "2027-01-15"], "rows": [
+        {"strike": 265.0, "call": SIDE, "put": {**SIDE, "delta": -0.477, "iv": None}},
+        {"strike": 270.0, "call": SIDE, "put": None},
+    ],
+}  # fmt: skip
 
 
 def add(page: Page, kind: str) -> None:
@@ -67,6 +78,12 @@ def answered(gateway: FakeGateway) -> None:
         "/api/levels": [],
         "/api/channels": [{"name": "browser", "kind": "browser", "own": False, "settings": {}}],
         "/api/deliveries": [],
+        "/api/options/AAPL": CHAIN,
+        "/api/correlation": {
+            "symbols": ["AAPL", "MSFT"],
+            "minutes": 60,
+            "matrix": [[1.0, -0.4], [-0.4, 1.0]],
+        },
         "/health": {"feed": {"name": "massive", "state": "live", "coverage": "SIP"}, "rows": 3},
     }
 
@@ -135,6 +152,24 @@ def test_a_panel_of_no_link_keeps_its_symbol(gateway: FakeGateway, page: Page) -
     expect(page.get_by_test_id("symbol-panel")).to_contain_text("No symbol selected")
     card.get_by_label("Link colour").select_option("blue")
     expect(page.get_by_test_id("symbol")).to_have_text("PNNY")
+
+
+def test_an_option_chain_is_shown_by_strike(gateway: FakeGateway, page: Page) -> None:
+    prepare(gateway)
+    answered(gateway)
+    pane = opened(gateway, page)
+    pane.locator('[data-symbol="AAPL"]').click()
+    add(page, "Option chain")
+    rows = page.get_by_test_id("chain").locator("tbody tr")
+    expect(rows).to_have_count(2)
+    call = ["50", "1.20K", "0.112", "\u22120.052", "0.0412", "0.52", "28.4", "3.20", "3.30"]
+    put = ["3.30", "3.20", "\u2013", "\u22120.48", "0.0412", "\u22120.052", "0.112", "1.20K", "50"]
+    expect(rows.first.locator("td, th")).to_have_text([*call, "265.00", *put])
+    expect(rows.nth(1).locator("td").last).to_have_text("")
+    expect(page.get_by_role("tab", name="Options AAPL")).to_be_visible()
+    gateway.answers["/api/options/AAPL"] = {**CHAIN, "expiry": "2027-01-15", "rows": []}
+    page.get_by_label("Expiration").select_option("2027-01-15")
+    expect(rows).to_have_count(0)
 
 
 def test_rows_are_filtered_and_columns_chosen(gateway: FakeGateway, page: Page) -> None:
@@ -305,7 +340,7 @@ def test_a_session_that_is_over_asks_for_a_log_in(gateway: FakeGateway, page: Pa
 
 PANELS = (
     "Watchlist", "Halts", "Armed", "Signal log", "Why", "Track record", "Market table", "Alerts",
-    "Feeds and data", "System", "Scan editor",
+    "Feeds and data", "System", "Scan editor", "Option chain", "Correlation",
 )  # fmt: skip
 
 

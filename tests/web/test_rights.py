@@ -30,6 +30,7 @@ RIGHTS: Mapping[str, tuple[str, str]] = {
     "GET /api/bars/{symbol}": ("guest", READ),
     "GET /api/prints/{symbol}": ("guest", READ),
     "GET /api/correlation": ("guest", READ),
+    "GET /api/options/{symbol}": ("guest", READ),
     "GET /api/why": ("guest", READ),
     "GET /api/signals": ("guest", READ),
     "GET /api/record": ("guest", READ),

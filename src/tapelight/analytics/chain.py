@@ -150,6 +150,20 @@ def at_the_money(curve: list[Expiry], rate: float = RATE) -> Greeks:
     return greeks(contracts(True, stock, near.strike, near.years, rate), near.volatility)
 
 
+def each_contract(chain: Chain, now_ns: int, rate: float = RATE) -> tuple[Floats, Greeks]:
+    """Return implied volatility and Greeks of each contract; NaN where no quote tells them.
+
+    The stock is its expiration's forward, discounted; where parity tells none, the provider's price.
+    """
+    years = np.maximum(chain.expiry_ns - now_ns, 0) / YEAR_NS
+    stock = np.full(len(chain), chain.spot)
+    for expiry in term_structure(chain, now_ns, rate):
+        stock[np.isclose(years, expiry.years)] = expiry.forward * np.exp(-rate * expiry.years)
+    of = contracts(chain.call == 1, stock, chain.strike, years, rate)
+    volatility = implied_volatility(of, _middles(chain))
+    return volatility, greeks(of, volatility)
+
+
 def _known(past: Floats) -> Floats:
     recent = past[-RANK_SESSIONS:]
     known: Floats = recent[~np.isnan(recent)]

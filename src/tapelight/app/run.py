@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from tapelight.app.asof import packed
+from tapelight.app.chains import EngineChains
 from tapelight.app.control import Control
 from tapelight.app.correlation import EngineCorrelations
 from tapelight.app.data.origin import origin_of
@@ -117,7 +118,7 @@ def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) 
         quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
         code=control.code, alerting=control.alerting, oidc=control.oidc, orders=books,
         trader=trading, prints=prints, correlations=EngineCorrelations(scanner.engine),
-        measures=observing.measures,
+        chains=EngineChains(scanner.engine), measures=observing.measures,
     )  # fmt: skip
     parts = Parts(
         scanner,

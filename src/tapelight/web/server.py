@@ -21,6 +21,7 @@ from tapelight.ports import (
     Alerting,
     Boards,
     Bus,
+    Chains,
     Correlations,
     Documents,
     Identities,
@@ -38,6 +39,7 @@ from tapelight.telemetry import Measure, Measures, counted
 from tapelight.web.auth import AuthRest, Directory
 from tapelight.web.auth_oidc import SIGN_IN, oidc_endpoints
 from tapelight.web.auth_users import UserRest
+from tapelight.web.chains import chain_endpoints
 from tapelight.web.correlation import correlation_endpoints
 from tapelight.web.files import Dashboard
 from tapelight.web.gate import Gate
@@ -106,6 +108,7 @@ class Gateway:
         trader: TradeDesk | None = None,
         prints: Prints | None = None,
         correlations: Correlations | None = None,
+        chains: Chains | None = None,
         measures: Measures = tuple,
     ) -> None:
         self._listener = listener or bind(host, port)
@@ -124,6 +127,7 @@ class Gateway:
             *trading_endpoints(orders, trader),
             *print_endpoints(prints),
             *correlation_endpoints(correlations),
+            *chain_endpoints(chains),
         )
         rest = Rest(
             boards, market, lambda: [*measures(), *self.measures()], past, scans, reasons, records,

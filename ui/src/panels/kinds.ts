@@ -8,6 +8,7 @@ import ApprovalPanel from './ApprovalPanel.svelte';
 import ArmedPanel from './ArmedPanel.svelte';
 import BoardPanel from './BoardPanel.svelte';
 import CardPanel from './CardPanel.svelte';
+import ChainPanel from './ChainPanel.svelte';
 import ChartPanel from './ChartPanel.svelte';
 import FeedPanel from './FeedPanel.svelte';
 import HaltPanel from './HaltPanel.svelte';
@@ -53,6 +54,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   records: { title: 'Track record', hint: 'What followed the signals of each scan and strategy', linked: false, load: () => RecordPanel },
   market: { title: 'Market table', hint: 'Your own question, or news, options, sectors, data quality', linked: true, load: () => MarketPanel },
   heat: { title: 'Correlation', hint: 'How the symbols of a board, or of a watchlist, move together today', linked: true, load: () => HeatPanel },
+  chain: { title: 'Option chain', hint: 'Quotes, implied volatility and Greeks of a symbol\'s options', linked: true, load: () => ChainPanel },
   editor: {
     title: 'Scan editor',
     hint: 'Write, test and save scans, in SQL or in a form',
