@@ -363,6 +363,37 @@ def test_a_record_disables_and_other_parameters_enable() -> None:
 
 
 @pytest.mark.parametrize("traded", [False, True])
+def test_what_is_open_when_the_session_ends_is_ended_by_the_first_mark_of_the_next(
+    traded: bool,
+) -> None:
+    tape = own()
+    (fired,) = tape.print("10:01:00", 20.0)
+    if traded:
+        tape.print("10:01:01", 20.01)
+        tape.halt("10:01:02", True, "T1")
+        for time in ("10:01:03", "15:55:00", "16:00:00"):
+            tape.at(time)
+    before = len(tape.signals)
+    next_ns = tape.ns("04:00:00", 3)
+    assert tape.engine.enter_session(next_ns)
+    twin = tape.fork()
+    for each in (tape, twin):
+        (end,) = each.beat(next_ns)
+        kind, of = ("exit", fired.id) if traded else ("entry", "")
+        assert (end.kind, end.of, end.reason) == (kind, of, "time")
+        assert (end.state, end.text) == (
+            "fired" if traded else "expired",
+            f"Own: {'exit' if traded else 'expired'}, the session ended",
+        )
+        assert each.beat(next_ns + NS) == []
+    assert [s.state for s in tape.signals[before - 1 :]] == [
+        "halted" if traded else "fired",
+        "fired" if traded else "expired",
+    ]
+    assert twin.engine.digest == tape.engine.digest
+
+
+@pytest.mark.parametrize("traded", [False, True])
 @pytest.mark.parametrize("how", ["changed", "removed", "disabled", "failed"])
 def test_a_strategy_that_goes_ends_its_signals(how: str, traded: bool) -> None:
     source = f"ARMS = TRAILS = False\n{OWN}".replace(

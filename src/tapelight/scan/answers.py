@@ -77,12 +77,19 @@ class Answers:
 
     def give_up(self) -> Iterator[Signal]:
         """Yield the end of every live signal: nobody follows them any more."""
+        yield from self._end("strategy", "invalid", "the strategy changed or is off")
+
+    def close(self) -> Iterator[Signal]:
+        """Yield the end of every signal that the session left open."""
+        yield from self._end("time", "time", "the session ended")
+
+    def _end(self, waited: str, held: str, why: str) -> Iterator[Signal]:
+        """Yield the ends of entries that waited and of those that were traded, for these reasons."""
         state = self.course["state"].copy()
         waiting, holding = (state > NONE) & (state < CONFIRMED), state == CONFIRMED
         self.course["state"], self.course["held"] = NONE, False
-        why = "the strategy changed or is off"
-        yield from self._steps(Step(np.flatnonzero(waiting), "expired", "entry", "strategy", why))
-        yield from self._steps(Step(np.flatnonzero(holding), "fired", "exit", "invalid", why))
+        yield from self._steps(Step(np.flatnonzero(waiting), "expired", "entry", waited, why))
+        yield from self._steps(Step(np.flatnonzero(holding), "fired", "exit", held, why))
 
     def take_back(self, why: str) -> Iterator[Signal]:
         """Yield the retraction of each row's newest signal: it never was.

@@ -77,6 +77,7 @@ class Roster:
         mine = {name: rule for name, rule in self.rules.items() if share(name)}
         if not mine:
             return signals
+        signals += [signal for rule in mine.values() for signal in rule.close(table)]
         n = table.n
         in_play = table.tiers.levels(n) >= TWO
         asked = {

@@ -15,7 +15,7 @@ from tapelight.market.view import View
 from tapelight.model.session import REGULAR
 from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.answers import Answers, all_true, leaf
-from tapelight.scan.course import COURSE, empty_course, followed, live_of, picked, put
+from tapelight.scan.course import COURSE, FIRED, empty_course, followed, live_of, picked, put
 from tapelight.scan.gates import common_gates
 from tapelight.scan.strategy import MAX_TARGETS, Entries, Flags, Look, Strategy, no_entries
 
@@ -57,6 +57,9 @@ class StrategyRule:
         """Why it is off; empty while it runs."""
         self.course = empty_course(0)
         self._followed: Flags = np.zeros(0, np.bool_)
+        self._over = self.course
+        """Courses that the session's end left open, of `_over_rows`: the next mark ends them."""
+        self._over_rows: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.memory: dict[str, npt.NDArray[Any]] = {
             name: np.zeros(0, type(first)) for name, first in strategy.memory.items()
         }
@@ -88,7 +91,7 @@ class StrategyRule:
     @property
     def live(self) -> bool:
         """Tell whether any signal lives."""
-        return bool(self._followed.any())
+        return bool(self._followed.any()) or len(self._over) > 0
 
     def held_rows(self, n: int) -> Flags:
         """Tell for each of the table's `n` rows whether it is to be asked at whole seconds."""
@@ -145,7 +148,18 @@ class StrategyRule:
     def give_up(self, table: Table) -> list[Signal]:
         """Return the ends of all live signals, where the strategy goes or is switched off."""
         self._resize(table.n)
-        return self._tell(table, np.flatnonzero(self._followed), Answers.give_up)
+        closed = self.close(table)
+        return closed + self._tell(table, np.flatnonzero(self._followed), Answers.give_up)
+
+    def close(self, table: Table) -> list[Signal]:
+        """Return the ends of the signals that were live when the session ended, halted or stale."""
+        rows, course = self._over_rows, self._over
+        if not len(rows):
+            return []
+        self._over_rows, self._over = rows[:0], course[:0]
+        view = View(table, rows)
+        answers = self._answers(view, self.look(view, course), course, no_entries(len(rows)))
+        return [*answers.close()]
 
     def retract(self, table: Table, row: int, event_ns: int, reason: str) -> list[Signal]:
         """Take back the row's newest signal if it fired on the print of `event_ns`."""
@@ -237,18 +251,23 @@ class StrategyRule:
     def freeze(self) -> dict[str, Any]:
         """Return what it remembers: (rows,) arrays, and the fault as bytes."""
         kept = {f"memory.{name}": values.copy() for name, values in self.memory.items()}
-        return {"course": self.course.copy(), "fault": self.fault.encode(), **kept}
+        over = {"over": self._over.copy(), "over_rows": self._over_rows.copy()}
+        return {"course": self.course.copy(), "fault": self.fault.encode(), **over, **kept}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Take back what `freeze` gave."""
         if state["course"].dtype != COURSE:
             raise Rejected("The snapshot is of another version.")
         self.course, self.fault = state["course"], bytes(state["fault"]).decode()
+        self._over, self._over_rows = state["over"], state["over_rows"]
         self._followed = followed(self.course)
         self.memory = {name: state[f"memory.{name}"] for name in self.memory}
 
     def clear(self) -> None:
-        """Begin a new session: no signal lives, the memory is as declared. A fault stays."""
+        """Begin a new session: what lives will end, the memory is as declared. A fault stays."""
+        left = np.flatnonzero(self.course["state"] >= FIRED)
+        self._over_rows = np.concatenate([self._over_rows, left])
+        self._over = np.concatenate([self._over, picked(self.course, left)])
         self.course = empty_course(len(self.course))
         self._followed[:] = False
         for name, first in self.strategy.memory.items():
