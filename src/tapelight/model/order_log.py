@@ -67,6 +67,13 @@ class Reported(msgspec.Struct, frozen=True, tag="reported"):
     fill: Fill | None = None
 
 
+class Missed(msgspec.Struct, frozen=True, tag="missed"):
+    """Say that the venue no longer knows an order that worked: two answers are without it."""
+
+    ts_ns: int
+    order: str
+
+
 class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
     """Book what the venue holds and no order of ours explains: a trade in the broker's own app."""
 
@@ -140,5 +147,5 @@ class ReadTo(msgspec.Struct, frozen=True, tag="read"):
 
 OrderRecord = (
     Started | Bound | Intended | Decided | Sent | CancelAsked | Reported | Adopted | Split | Valued
-    | Killed | Armed | Leaving | Voided | ReadTo
+    | Missed | Killed | Armed | Leaving | Voided | ReadTo
 )  # fmt: skip

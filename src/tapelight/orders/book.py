@@ -17,6 +17,7 @@ from tapelight.model.order_log import (
     Intended,
     Killed,
     Leaving,
+    Missed,
     OrderRecord,
     ReadTo,
     Reported,
@@ -36,11 +37,13 @@ from tapelight.model.orders import (
     Position,
     Report,
     State,
+    price_of,
 )
 from tapelight.orders import positions
 
 FINAL = frozenset(("filled", "cancelled", "rejected", "expired"))
 """What the venue can't take back; what is `lost` it may still find."""
+ONE = Decimal(1)
 PACES_KEPT = 4_096
 """Approved intents whose times are kept, for the limits of orders a second, minute and day."""
 
@@ -66,6 +69,10 @@ class Book:
         """Symbols that an order which was to reduce turned around."""
         self.newest: dict[str, str] = {}
         """The newest entry that filled something, by symbol."""
+        self.ratios: dict[str, Decimal] = {}
+        """By what a plan's prices are to be multiplied since splits, by symbol."""
+        self.split_ns: dict[str, int] = {}
+        """When a symbol was split last: what rests from before has a price of before."""
         self.made: dict[str, list[str]] = {}
         """Ids of orders that reduce, by symbol, in order."""
         self.adopted = 0
@@ -78,7 +85,7 @@ class Book:
             Sent: self._sent, CancelAsked: self._cancel_asked, Reported: self._reported,
             Adopted: self._adopted, Split: self._split, Valued: self._valued,
             Killed: self._killed, Armed: self._armed, Leaving: self._leaving,
-            Voided: self._voided, ReadTo: self._read_to,
+            Missed: self._missed, Voided: self._voided, ReadTo: self._read_to,
         }  # fmt: skip
         for record in records:
             self.apply(record)
@@ -115,7 +122,10 @@ class Book:
     def plan_of(self, symbol: str) -> OrderRequest | None:
         """Return the entry whose plan holds for what is held of a symbol."""
         newest = self.newest.get(symbol)
-        return self.orders[newest].request if newest is not None else None
+        if newest is None:
+            return None
+        request, ratio = self.orders[newest].request, self.ratios.get(symbol)
+        return request if ratio is None else _scaled(request, symbol, ratio)
 
     def fill_of(self, report: Report) -> Fill | None:
         """Return the fill by which a report goes beyond what is booked; None if it does not."""
@@ -219,6 +229,10 @@ class Book:
         if record.fill is not None:
             self._fill(record.fill, order.request)
 
+    def _missed(self, record: Missed) -> None:
+        order = self.orders[record.order]
+        self._put(replace(order, state="unknown", ts_ns=record.ts_ns))
+
     def _adopted(self, record: Adopted) -> None:
         self.adopted += 1
         self._fill(record.fill, None)
@@ -230,6 +244,7 @@ class Book:
         self.fills.append(fill)
         if request is not None and not request.reduces:
             self.newest[symbol] = request.id
+            self.ratios.pop(symbol, None)
         elif request is not None and after.ours * fill.signed > 0:
             self.reversed.add(symbol)
         if after.ours == 0:
@@ -244,7 +259,8 @@ class Book:
         if leaving is None or any(self.live_of(symbol)):
             return
         held = self.quantity(symbol) if leaving.whole else self.ours(symbol)
-        if held == 0:
+        if abs(held) < 1:
+            # Of less than one share there is no order.
             del self.leaving[symbol]
 
     def _split(self, record: Split) -> None:
@@ -255,8 +271,15 @@ class Book:
         self.positions[to] = replace(
             moved, realised=moved.realised + known.realised, fees=moved.fees + known.fees
         )
-        # A plan's prices are those before the split: nobody knows what they are worth now.
-        self.newest.pop(record.symbol, None)
+        self.split_ns[to] = record.ts_ns
+        ratio = self.ratios.pop(record.symbol, ONE) * old.quantity / record.quantity
+        if record.symbol in self.newest:
+            self.newest[to] = self.newest.pop(record.symbol)
+            self.ratios[to] = ratio
+        if to != record.symbol:
+            self.made[to] = self.made.pop(record.symbol, []) + self.made.get(to, [])
+            if record.symbol in self.leaving:
+                self.leaving[to] = replace(self.leaving.pop(record.symbol), symbol=to)
 
     def _valued(self, record: Valued) -> None:
         self.valued = record
@@ -285,6 +308,17 @@ class Book:
             self._settle(order.request.symbol)
         else:
             self.live[order.id] = order
+
+
+def _scaled(plan: OrderRequest, symbol: str, ratio: Decimal) -> OrderRequest:
+    """Return an entry's plan in the prices of after a split."""
+
+    def priced(price: Decimal | None) -> Decimal | None:
+        return None if price is None else price_of(float(price * ratio))
+
+    return replace(
+        plan, symbol=symbol, plan_stop=priced(plan.plan_stop), plan_target=priced(plan.plan_target)
+    )
 
 
 def _next(order: Order, report: Report) -> State:

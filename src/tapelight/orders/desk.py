@@ -187,7 +187,8 @@ class Desk:
     def report(self, name: str) -> DeskReport:
         """Return what is told of the desk to people."""
         book, moment = self.book, self._moment()
-        valued, fault = book.valued, self.ledger.fault or self._refused
+        silence = self.inquiry.silence(moment.now_ns)
+        valued, fault = book.valued, self.ledger.fault or self._refused or silence
         return DeskReport(
             name=name,
             broker=self.world.broker.name,
@@ -319,7 +320,7 @@ class Desk:
     def _moment(self) -> Moment:
         now_ns = self.world.now_ns()
         stopped = f"the log can't be written: {self.ledger.fault}" if self.ledger.fault else ""
-        stopped = stopped or self._refused
+        stopped = stopped or self._refused or self.inquiry.silence(now_ns)
         if isinstance(self.world.switch.read(), Killed):
             stopped = "the kill switch is on"
         return Moment(

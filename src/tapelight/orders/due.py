@@ -147,21 +147,23 @@ def _protect(scene: Scene, symbol: str) -> Iterator[Action]:
     for order in resting:
         if order not in right:
             yield from _cancel(order, "nothing is left that it would close")
+        elif order.request.made_ns < book.split_ns.get(symbol, 0):
+            yield from _cancel(order, "its price is that of before a split")
     gap = abs(ours) - sum((order.left for order in right), ZERO)
     if gap < 0:
         yield from _uncover(right, -gap)
     plan = book.plan_of(symbol)
-    size = min(gap, _free(scene, symbol))
+    size = _whole(scene, symbol, gap)
     if size > 0 and plan is not None and _quiet(scene, symbol, GATHER_NS):
         yield Submit(_stop(scene, plan, size))
 
 
-def _free(scene: Scene, symbol: str) -> Decimal:
-    """Return how many shares a new order may close: whole ones, and none that are in doubt."""
+def _whole(scene: Scene, symbol: str, shares: Decimal) -> Decimal:
+    """Return how many of some shares a new order may close: whole ones, and none in doubt."""
     book = scene.book
     if not scene.moment.doubts.sure(symbol, book.quantity(symbol)):
         return ZERO
-    return closable(book, symbol, scene.moment).to_integral_value(ROUND_FLOOR)
+    return min(shares, closable(book, symbol, scene.moment.doubts)).to_integral_value(ROUND_FLOOR)
 
 
 def _uncover(resting: list[Order], excess: Decimal) -> Iterator[Action]:
@@ -209,7 +211,7 @@ def _stop(scene: Scene, plan: OrderRequest, quantity: Decimal) -> OrderRequest:
 def _why_leave(scene: Scene, symbol: str) -> tuple[str, str]:
     """Return why a position is to be closed, and who says so."""
     book = scene.book
-    if book.ours(symbol) == 0:
+    if abs(book.ours(symbol)) < 1:
         return "", ""
     if book.killed is not None and book.killed.flatten:
         return book.killed.reason, BY_KILL
@@ -254,7 +256,7 @@ def _leave(scene: Scene, leaving: Leaving) -> Iterator[Action]:
         if scene.now_ns - order.sent_ns >= STEP_NS and _trades(scene, symbol):
             yield from _cancel(order, "a new price")
     held = book.quantity(symbol) if leaving.whole else book.ours(symbol)
-    size = min(abs(held), _free(scene, symbol))
+    size = _whole(scene, symbol, abs(held))
     if size > 0 and not exits and not others and _quiet(scene, symbol, STEP_NS):
         yield Submit(_exit(scene, leaving, size if held > 0 else -size))
 

@@ -6,16 +6,19 @@ from decimal import Decimal
 
 from tapelight.errors import Unavailable
 from tapelight.model.limits import Trade
-from tapelight.model.order_log import Bound, Valued
-from tapelight.model.orders import Report, Statement
+from tapelight.model.order_log import Bound, Missed, Valued
+from tapelight.model.orders import OrderRequest, Report, Statement
 from tapelight.orders import reconcile
 from tapelight.orders.binding import refuse_another
 from tapelight.orders.case import NS, Moment
 from tapelight.orders.ledger import Ledger
+from tapelight.orders.rules import closable
 from tapelight.ports import Broker
 
 HELD_LOOK_S = 5.0
 """Between looks while something is held or works: the day's loss is reckoned from them."""
+MISSED_LOOKS = 3
+"""Looks that may fail in a row, in time, before what the last one told counts as old."""
 FIRST_S = 0.4
 """How long the first answer after a start or a break is waited for; twice as long each next time."""
 LATE_ASKED = 50
@@ -44,8 +47,12 @@ class Inquiry:
         """When the last question ended."""
         self._breaks = 0
         self._failed = 0
+        self._trouble = ""
+        """What came of the last question that failed."""
+        self._answered_ns: int | None = None
+        """When the last answer came."""
         self._unfound: dict[str, int] = {}
-        """When an unknown order was first not found, by its id: this process's own experience."""
+        """When an order was first not found, by its id: this process's own experience."""
         self._differences: Mapping[str, Decimal] = {}
         self._compared_ns = 0
         self._kept: Valued | None = None
@@ -68,6 +75,15 @@ class Inquiry:
             self.ledger.doubts.one(report.symbol, self.ledger.now_ns())
             self.hurry()
 
+    def silence(self, now_ns: int) -> str:
+        """Return why what is known of the account is too old for an entry; empty = it is not."""
+        if self._answered_ns is None or not self._failed:
+            return ""
+        age_s, most_s = (now_ns - self._answered_ns) / NS, MISSED_LOOKS * self._regular_s()
+        if age_s <= most_s:
+            return ""
+        return f"the broker has not told what it has for {age_s:.0f} s: {self._trouble}"
+
     def due(self, now_ns: int) -> bool:
         """Tell whether to look now."""
         if self._asking:
@@ -85,10 +101,11 @@ class Inquiry:
         try:
             async with asyncio.timeout(self._patience_s()):
                 statement = await self.broker.look(asked)
-        except (Unavailable, TimeoutError):
+        except (Unavailable, TimeoutError) as error:
             self._failed += 1
+            self._trouble = str(error) or "no answer in time"
         else:
-            self._failed = 0
+            self._failed, self._answered_ns = 0, moment().now_ns
             self._learn(statement, asked, begun_ns, moment())
             # What broke while the answer was on its way may have hidden something from it.
             self.reconciled = self.reconciled and breaks == self._breaks
@@ -107,8 +124,13 @@ class Inquiry:
         self.ledger.doubts.looked(self.ledger.book, statement, found.strangers, begun_ns)
         missing = [order.id for order in found.missing]
         self._unfound = {id_: ns for id_, ns in self._unfound.items() if id_ in missing}
-        for id_ in missing:
-            self._not_found(id_, begun_ns)
+        for order in found.missing:
+            if order.state == "unknown":
+                self._not_found(order.id, begun_ns)
+            elif order.id in self._unfound:
+                self.ledger.write([Missed(self.ledger.now_ns(), order.id)])
+            elif order.ts_ns <= begun_ns:
+                self._unfound[order.id] = begun_ns
         booked = self._value(statement, moment) and booked
         # What the disk refused is not known after all: nothing goes before it was asked again.
         self.reconciled = self.reconciled and booked
@@ -150,7 +172,11 @@ class Inquiry:
         unknown = any(order.state == "unknown" for order in self.ledger.book.live.values())
         if unknown or not self.reconciled:
             return trade.ask_s
-        return min(HELD_LOOK_S, trade.look_s) if self.ledger.book.symbols() else trade.look_s
+        return self._regular_s()
+
+    def _regular_s(self) -> float:
+        held, look_s = self.ledger.book.symbols(), self.trade.look_s
+        return min(HELD_LOOK_S, look_s) if held else look_s
 
     def _not_found(self, id_: str, begun_ns: int) -> None:
         """Believe that the venue has no such order, or have it sent again where that is harmless."""
@@ -163,12 +189,16 @@ class Inquiry:
             self.broker.idempotent
             and order.request.reduces
             and begun_ns - order.sent_ns > self.trade.send_s * NS
-            and self._sure(order.request.symbol)
+            and self._closes(order.request)
         ):
             self._resend(id_)
 
-    def _sure(self, symbol: str) -> bool:
-        return self.ledger.doubts.sure(symbol, self.ledger.book.quantity(symbol))
+    def _closes(self, request: OrderRequest) -> bool:
+        """Tell whether an order that is out already would close what is held, and no more."""
+        book, doubts, symbol = self.ledger.book, self.ledger.doubts, request.symbol
+        held = book.quantity(symbol)
+        right = held * request.signed < 0 and closable(book, symbol, doubts) >= 0
+        return right and doubts.sure(symbol, held)
 
     def _settle(self, statement: Statement, begun_ns: int, now_ns: int) -> None:
         """Adopt what two looks in a row have shown, with no fill of ours between them."""

@@ -41,7 +41,7 @@ class Found:
     reports: tuple[Report, ...]
     """News of our orders."""
     missing: tuple[Order, ...]
-    """Unknown orders that were asked for and that the venue does not know."""
+    """Orders that were asked for, unknown or working, and that the venue does not know."""
     strangers: tuple[Report, ...]
     """Open orders that are not in the book; `order` is set where it bears an id like ours."""
 
@@ -49,10 +49,9 @@ class Found:
 def compare(book: Book, statement: Statement, asked: Collection[str]) -> Found:
     """Return what a statement says of orders, against the book."""
     known = {report.order for report in statement.orders}
-    unknown = [order for order in book.live.values() if order.state == "unknown"]
     return Found(
         tuple(report for report in statement.orders if book.told(report)),
-        tuple(o for o in unknown if o.id in asked and o.id not in known),
+        tuple(o for o in book.live.values() if o.open and o.id in asked and o.id not in known),
         tuple(r for r in statement.orders if r.order not in book.orders and r.state == "working"),
     )
 

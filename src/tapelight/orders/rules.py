@@ -17,7 +17,8 @@ from tapelight.model.orders import (
 )
 from tapelight.model.session import POST, PRE, REGULAR
 from tapelight.orders.book import Book
-from tapelight.orders.case import HUNDRED, NS, NS_IN_MS, Case, Moment
+from tapelight.orders.case import HUNDRED, NS, NS_IN_MS, Case
+from tapelight.orders.doubts import Doubts
 
 
 def breach(book: Book, limits: Limits) -> str:
@@ -76,7 +77,7 @@ def at_most_the_position(case: Case) -> str:
         return f"{held:f} shares are held, and a {case.request.side} would add to them"
     if not case.moment.doubts.sure(case.request.symbol, held):
         return f"the venue may hold less than {held:f} shares: it has to be asked first"
-    free = closable(case.book, case.request.symbol, case.moment)
+    free = closable(case.book, case.request.symbol, case.moment.doubts)
     if case.request.quantity > free:
         return f"{case.request.quantity:f} shares, of {abs(held):f} held {free:f} have no order yet"
     return ""
@@ -343,11 +344,11 @@ def _price(request: OrderRequest) -> Decimal:
     return request.limit or request.stop or ZERO
 
 
-def closable(book: Book, symbol: str, moment: Moment) -> Decimal:
+def closable(book: Book, symbol: str, doubts: Doubts) -> Decimal:
     """Return how many of the shares held no order would close, ours or another's."""
     held = book.quantity(symbol)
     ours = sum((order.left for order in book.reducing(symbol)), ZERO)
-    return abs(held) - ours - moment.doubts.spoken_for(symbol, held)
+    return abs(held) - ours - doubts.spoken_for(symbol, held)
 
 
 def exposed(book: Book, symbol: str) -> Decimal:

@@ -56,7 +56,7 @@ class Audit:
         for symbol in self.symbols:
             ours, resting = self.book.ours(symbol), self.book.reducing(symbol)
             covered = sum((order.left for order in resting), ZERO)
-            if covered > abs(ours) or (covered < abs(ours) and self.book.plan_of(symbol)):
+            if covered > abs(ours) or covered < abs(ours):
                 found.append(f"{ours} {symbol} are ours, {covered} are covered")
         return found
 
