@@ -11,6 +11,7 @@ import pytest
 from feeds.simulator_service import running
 from tapelight.app.brokerquotes import BrokerQuotes, SharedPrices
 from tapelight.app.gatewayprices import GatewayPrices
+from tapelight.brokers._alpaca_quotes import Event
 from tapelight.brokers.alpaca import AlpacaQuotes, Config, quotes
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.clock import MarketClock
@@ -56,6 +57,28 @@ async def test_wrong_keys_are_told() -> None:
         with pytest.raises(ConfigError, match="refuses the keys"):
             async for _ in source.pictures():
                 pass
+
+
+@pytest.mark.parametrize(
+    ("tape", "codes", "states"),
+    [
+        ("C", "HQT", ["HALTED", "HALTED", "LIVE"]),
+        ("C", "PQ", ["HALTED", "HALTED"]),
+        ("A", "253", ["HALTED", "HALTED", "LIVE"]),
+        ("B", "5H", ["LIVE", "LIVE"]),
+    ],
+)
+def test_a_halt_holds_until_trading_resumes(tape: str, codes: str, states: list[str]) -> None:
+    """Quotations that resume (Q) and price indications (5) in a halt are no end of it."""
+    source = AlpacaQuotes("ws://127.0.0.1:1", "k", "s")
+    source.follow(frozenset({"AAPL"}))
+    told = []
+    for code in codes:
+        event = Event(T="s", S="AAPL", t="2026-11-20T15:00:00Z", sc=code, z=tape)
+        picture = source._taken(event)
+        assert picture is not None
+        told.append(picture.state)
+    assert told == states
 
 
 def test_without_an_endpoint_there_are_none() -> None:

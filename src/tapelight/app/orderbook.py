@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tapelight.model.orders import ZERO, Fill, Order
+from tapelight.orders import positions
 from tapelight.orders.book import Book
 from tapelight.stores.orders import read
 
@@ -86,7 +87,7 @@ class OrderBook:
     def _pnl(self, prices: dict[str, float]) -> Iterator[Row]:
         for p in sorted(self.book.positions.values(), key=lambda p: p.symbol):
             price = prices.get(p.symbol)
-            unrealised = None if price is None else p.quantity * (Decimal(str(price)) - p.average)
+            unrealised = None if price is None else positions.unrealised(p, Decimal(str(price)))
             if not p.quantity:
                 unrealised = ZERO
             net = None if unrealised is None else p.realised + unrealised - p.fees

@@ -13,12 +13,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tapelight.errors import ConfigError, Unavailable
+from tapelight.model.halts import halted
 from tapelight.model.orders import Picture
 
 OPEN_S = 5.0
 CHANNELS = ("quotes", "trades", "statuses")
-HALTS = frozenset("HPQ2")
-"""Status codes after which it does not trade: H, P (news), Q (quotes only), 2 (UTP)."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -32,6 +31,7 @@ class Event(msgspec.Struct):
     ap: float = 0.0
     p: float = 0.0
     sc: str = ""
+    z: str = ""
     msg: str = ""
     code: int = 0
 
@@ -84,10 +84,11 @@ class AlpacaQuotes:
         raise Unavailable("Alpaca has ended the quotes.")
 
     async def _authorize(self, connection: ClientConnection) -> None:
-        await connection.recv()  # the greeting
         keys = {"action": "auth", "key": self._key, "secret": self._secret}
-        await connection.send(msgspec.json.encode(keys).decode())
-        (answer,) = _events.decode(await connection.recv())
+        async with asyncio.timeout(OPEN_S):
+            await connection.recv()  # the greeting
+            await connection.send(msgspec.json.encode(keys).decode())
+            (answer,) = _events.decode(await connection.recv())
         if answer.T == "error" and answer.code in (401, 402):
             raise ConfigError("Alpaca refuses the keys of [broker.alpaca] for its quotes.")
         if answer.T == "error":
@@ -119,8 +120,9 @@ class AlpacaQuotes:
             case "t":
                 found = replace(known, ts_ns=ts_ns, last=event.p)
             case _:
-                halted = event.sc in HALTS
-                found = replace(known, ts_ns=ts_ns, state="HALTED" if halted else "LIVE")
+                says = halted(event.sc, event.z)
+                state = known.state if says is None else "HALTED" if says else "LIVE"
+                found = replace(known, ts_ns=ts_ns, state=state)
         self._pictures[event.S] = found
         return found
 

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.responses import Response
@@ -81,7 +81,8 @@ class FillRow(msgspec.Struct):
 class PositionRow(msgspec.Struct):
     """Describe what is held: the sum of its fills. `ours` of it is what our orders hold.
 
-    `covered` shares have a stop at the venue; `leaving` says why it is being closed.
+    `covered` shares have a stop at the venue; `leaving` says why it is being closed; `guard` what
+    would end it at its stop now: the venue, or the desk, which is not crash-protected, or none.
     """
 
     symbol: str
@@ -97,6 +98,7 @@ class PositionRow(msgspec.Struct):
     leaving: str
     last: float | None
     unrealised: str | None
+    guard: Literal["venue", "desk", "none"]
 
 
 class PnlRow(msgspec.Struct):
@@ -119,6 +121,7 @@ class AccountRow(msgspec.Struct):
     blocked: str
     may_short: bool
     day_trades_left: int | None
+    number: str
     peak: str
     """The day's highest equity."""
 

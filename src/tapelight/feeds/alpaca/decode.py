@@ -27,6 +27,7 @@ from tapelight.model.batch import (
     quotes_of,
     trades_of,
 )
+from tapelight.model.halts import halted
 from tapelight.model.records import Correction, Halt, Print
 from tapelight.model.universe import Universe
 
@@ -36,9 +37,6 @@ MAX_MASKS = 4_096
 NAN = float("nan")
 HALT_CODE = re.compile(r"[A-Z0-9]{1,8}")
 """Any other text is no code: the table keeps each word that it has heard."""
-HALTED = {"C": frozenset("HP"), "": frozenset("2")}
-RESUMED = {"C": frozenset("T"), "": frozenset("3")}
-"""Status codes by tape: UTP's, and CTA's for the others. Q resumes quotations, not trading."""
 Reject = tuple[str, str]
 
 
@@ -222,11 +220,10 @@ class Decoder:
 
     def _status(self, e: Any, _: Lists, found: Decoded) -> None:
         ts_ns, row = self._time(e.t), self.rows[e.S]
-        tape = "C" if e.z == "C" else ""
-        halted, resumed = e.sc in HALTED[tape], e.sc in RESUMED[tape]
+        says = halted(e.sc, e.z)
         self.counts.statuses += row >= 0
-        if row >= 0 and (halted or resumed):
-            found.halts.append(Halt(ts_ns, e.S, halted, _code(e.rc), source="alpaca"))
+        if row >= 0 and says is not None:
+            found.halts.append(Halt(ts_ns, e.S, says, _code(e.rc), source="alpaca"))
 
     def _control(self, e: ev.Control, _: Lists, found: Decoded) -> None:
         self.counts.controls += 1
