@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from replay.tape import SYMBOLS, Live, Tape, live
+from tapelight.app.backtest.follow import is_fire
 from tapelight.app.runs import healable, open_journal
 from tapelight.engine import Engine
-from tapelight.healing import foreseen
+from tapelight.healing import Course, foreseen
 from tapelight.model.batch import Batch, Trades, trades_of
 from tapelight.model.records import (
     FeedState,
@@ -23,7 +24,9 @@ from tapelight.model.records import (
     Symbols,
 )
 from tapelight.model.signals import Signal
+from tapelight.ports import Wanted
 from tapelight.stores.journal.writer import Writer
+from tapelight.stores.signals import SignalLog
 
 NS = 1_000_000_000
 NAN = float("nan")
@@ -157,6 +160,33 @@ def test_signals_after_corrections_are_those_of_the_unbroken_day() -> None:
     assert all("told late" in s.reason for s in late)
     fired = {s.id for s in told if s.state == "fired" and s.mark <= TAPE.start_ns + BACK * NS}
     assert {s.id for s in retracted} <= fired
+
+
+def test_what_is_told_again_is_the_last_word_of_the_log_and_no_second_firing(
+    tmp_path: Path,
+) -> None:
+    begin = TAPE.start_ns
+
+    def record(state: str, second: int) -> Signal:
+        ts_ns = begin + second * NS
+        return Signal(id="a", scan="s", symbol="A", state=state, ts_ns=ts_ns, mark=ts_ns, values={})
+
+    fired, expired = record("fired", 1), record("expired", 2)
+    course, hole = (
+        Course(),
+        Healed(begin + 4 * NS, begin, begin + 3 * NS, np.zeros(0, np.int32), trades_of(*[[]] * 7)),
+    )
+    course.told.extend([fired, expired])
+    course.correct(hole, [fired])
+    (again,) = course.tell(begin + 5 * NS)
+    assert (again.state, again.mark, again.ts_ns) == ("fired", begin + 5 * NS, begin + 5 * NS)
+    assert [is_fire(one) for one in (fired, expired, again)] == [True, False, False]
+    log = SignalLog(tmp_path)
+    log.append("d/1", [fired, expired])
+    log.append("d/1", [again])
+    log.wait()
+    assert [one.state for one in log.find(Wanted(limit=1))] == ["fired"]
+    log.close()
 
 
 def test_every_row_and_window_is_that_of_the_unbroken_day() -> None:

@@ -29,6 +29,8 @@ FORESIGHT_NS = 30 * NS
 LONGEST_NS = 30 * 60 * NS
 """A longer hole is not healed."""
 MOST_TOLD = 50_000
+AGAIN = "healed: the trades missed"
+"""So begins the reason of a record that stands for what was told otherwise before."""
 NONE = b"\x90"
 
 
@@ -215,7 +217,8 @@ def corrections(told: Iterable[Signal], true: Iterable[Signal], healed: Healed) 
     """Return the records that lead from what was `told` in a hole to what is `true`.
 
     A signal that never was is retracted; one that was not told is told now, with the mark at
-    which it became true; one whose later state was wrong is told again as it stands.
+    which it became true; one whose later state was wrong is told again as it stands. What takes
+    something back has mark 0: it bears the mark that tells it.
     """
     was, right = _by_id(told), _by_id(true)
     hole = f"{iso(healed.since_ns)[11:19]} to {iso(healed.until_ns)[11:19]}"
@@ -242,14 +245,14 @@ def _by_id(signals: Iterable[Signal]) -> dict[str, dict[str, Signal]]:
 
 def _taken_back(wrong: list[Signal], right: list[Signal], hole: str) -> list[Signal]:
     """Return what replaces states that never were: the last true one, or that nothing was."""
-    reason = f"healed: the trades missed from {hole} show otherwise"
+    reason = f"{AGAIN} from {hole} show otherwise"
     if right:
-        return [msgspec.structs.replace(right[-1], reason=reason)]
+        return [msgspec.structs.replace(right[-1], mark=0, reason=reason)]
     if any(record.state == "fired" for record in wrong):
-        return [msgspec.structs.replace(wrong[-1], state="retracted", reason=reason)]
+        return [msgspec.structs.replace(wrong[-1], mark=0, state="retracted", reason=reason)]
     if all(record.state == "armed" for record in wrong):
         return []  # what is armed ends quietly
-    return [msgspec.structs.replace(wrong[-1], state="fired", reason=reason)]
+    return [msgspec.structs.replace(wrong[-1], mark=0, state="fired", reason=reason)]
 
 
 def _told_late(record: Signal, hole: str) -> Signal:
@@ -306,10 +309,7 @@ class Course:
     def tell(self, now_ns: int) -> list[Signal]:
         """Return the corrections as of a mark; each keeps the mark at which it became true."""
         late, self.late = self.late, []
-        return [
-            msgspec.structs.replace(s, ts_ns=now_ns, mark=now_ns if s.state == "retracted" else s.mark)
-            for s in late
-        ]  # fmt: skip
+        return [msgspec.structs.replace(s, ts_ns=now_ns, mark=s.mark or now_ns) for s in late]
 
     def step(
         self, table: Table, signals: list[Signal], freeze: Callable[[], dict[str, Any]]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.healing import AGAIN
 from tapelight.market.row import GAP, SOURCE_MINUTE, SOURCE_TRADES
 from tapelight.market.table import Table
 from tapelight.model.outcomes import HORIZONS, HORIZONS_S, Outcome
@@ -54,8 +55,9 @@ _UNKNOWN = [n for n in FOLLOWED.names or () if FOLLOWED[n].base == np.dtype("f8"
 
 
 def is_fire(signal: Signal) -> bool:
-    """Tell whether a signal counts: it fired, as an entry."""
-    return signal.state == "fired" and signal.kind == "entry"
+    """Tell whether a signal counts: it fired, as an entry, and this is not told of it again."""
+    again = signal.reason.startswith(AGAIN)
+    return signal.state == "fired" and signal.kind == "entry" and not again
 
 
 @dataclass(frozen=True, slots=True)
