@@ -214,6 +214,9 @@ class Book:
     def _reported(self, record: Reported) -> None:
         report, order = record.report, self.orders[record.report.order]
         ahead = report.filled > order.filled
+        if record.fill is not None:
+            # Before the order ends: what it filled is to be left too, where the symbol is being left.
+            self._fill(record.fill, order.request)
         self._put(
             replace(
                 order,
@@ -226,8 +229,6 @@ class Book:
                 ts_ns=record.ts_ns,
             )
         )
-        if record.fill is not None:
-            self._fill(record.fill, order.request)
 
     def _missed(self, record: Missed) -> None:
         order = self.orders[record.order]

@@ -227,11 +227,17 @@ class Desk:
         return True
 
     def _exit(self, signal: Signal) -> bool:
-        plan = self.book.plan_of(signal.symbol)
-        if plan is None or plan.cause != signal.of or signal.symbol in self.book.leaving:
-            return True
-        why = signal.reason or signal.text
-        return self.ledger.write([Leaving(self.world.now_ns(), signal.symbol, why, "signal")])
+        """Leave what its entry holds; an entry that may still fill is not to, and is left if it does."""
+        book, symbol, now_ns = self.book, signal.symbol, self.world.now_ns()
+        plan, why = book.plan_of(symbol), signal.reason or signal.text
+        entries = [o for o in book.live_of(symbol) if o.request.cause == signal.of]
+        records: list[OrderRecord] = []
+        if entries and signal.of not in book.voided:
+            records.append(Voided(now_ns, signal.of, why))
+        mine = entries if plan is None else plan.cause == signal.of
+        if mine and symbol not in book.leaving:
+            records.append(Leaving(now_ns, symbol, why, "signal"))
+        return not records or self.ledger.write(records)
 
     # --- writing, then doing --------------------------------------------------------------------
 

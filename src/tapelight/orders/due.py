@@ -23,7 +23,7 @@ from tapelight.model.orders import (
 from tapelight.model.session import POST, PRE, REGULAR
 from tapelight.orders.book import Book
 from tapelight.orders.case import HUNDRED, NS, Moment
-from tapelight.orders.rules import breach, closable
+from tapelight.orders.rules import breach, closable, room_to_reduce
 
 GATHER_NS = NS // 4
 """Fills of one entry that come within this share a stop."""
@@ -251,14 +251,22 @@ def _leave(scene: Scene, leaving: Leaving) -> Iterator[Action]:
     exits = [o for o in book.reducing(symbol) if o.request.cause == _cause(leaving)]
     others = [o for o in book.reducing(symbol) if o not in exits]
     for order in others:
-        yield from _cancel(order, leaving.why)
+        if _replaced(scene, order):
+            yield from _cancel(order, leaving.why)
     for order in exits:
-        if scene.now_ns - order.sent_ns >= STEP_NS and _trades(scene, symbol):
+        old = scene.now_ns - order.sent_ns >= STEP_NS and _trades(scene, symbol)
+        if old and _replaced(scene, order):
             yield from _cancel(order, "a new price")
     held = book.quantity(symbol) if leaving.whole else book.ours(symbol)
     size = _whole(scene, symbol, abs(held))
     if size > 0 and not exits and not others and _quiet(scene, symbol, STEP_NS):
         yield Submit(_exit(scene, leaving, size if held > 0 else -size))
+
+
+def _replaced(scene: Scene, order: Order) -> bool:
+    """Tell whether an order may have a successor; what has none had better stay."""
+    room = room_to_reduce(scene.book, scene.trade.limits, scene.now_ns)
+    return room or order.cancel_ns > 0
 
 
 def _cause(leaving: Leaving) -> str:

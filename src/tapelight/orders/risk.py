@@ -30,9 +30,9 @@ ENTRY: tuple[Rule, ...] = (
 STILL: tuple[Rule, ...] = (
     rules.kill_switch, rules.ready, rules.broker, rules.day_loss, rules.hours, rules.data_state,
     rules.spread, rules.collar, rules.luld, rules.short_sale, rules.one_direction, rules.repeat,
-    rules.pace,
+    rules.pace, rules.open_positions, rules.exposure, rules.buying_power,
 )  # fmt: skip
-"""What is asked again when a person lets an entry go; its size has a place in the limits already."""
+"""What is asked again when a person lets an entry go: all that may have changed since."""
 
 
 def judge(

@@ -83,6 +83,12 @@ def at_most_the_position(case: Case) -> str:
     return ""
 
 
+def room_to_reduce(book: Book, limits: Limits, now_ns: int) -> bool:
+    """Tell whether an order that reduces, cancelled now, may have a successor at once."""
+    asked = sum(o.request.reduces and o.cancel_ns > 0 for o in book.live.values())
+    return len(after(book.reduced, now_ns - 60 * NS)) + asked < limits.reducing_per_min
+
+
 def pace_of_reducing(case: Case) -> str:
     """Refuse more orders that reduce than a minute may have."""
     count = _count(case, case.book.reduced, 60 * NS)
@@ -287,7 +293,8 @@ def exposure(case: Case) -> str:
     if equity <= 0:
         return "the equity is not above 0"
     book, symbol = case.book, case.request.symbol
-    at_risk = {name: exposed(book, name) for name in sorted(book.symbols())}
+    mine = case.request.id  # one that waited for a person is in the book already
+    at_risk = {name: exposed(book, name, mine) for name in sorted(book.symbols())}
     here = at_risk.get(symbol, ZERO) + case.value
     total = sum(at_risk.values(), ZERO) + case.value
     for what, value, most in (
@@ -351,11 +358,11 @@ def closable(book: Book, symbol: str, doubts: Doubts) -> Decimal:
     return abs(held) - ours - doubts.spoken_for(symbol, held)
 
 
-def exposed(book: Book, symbol: str) -> Decimal:
-    """Return what is held of a symbol at its entry price, and what entries may add, $."""
+def exposed(book: Book, symbol: str, without: str = "") -> Decimal:
+    """Return what is held of a symbol at its entry price, and what other entries may add, $."""
     held = book.positions.get(symbol)
     value = abs(held.quantity) * held.average if held is not None else ZERO
     for order in book.live_of(symbol):
-        if not order.request.reduces:
+        if not order.request.reduces and order.id != without:
             value += _price(order.request) * (order.request.quantity - order.filled)
     return value
