@@ -53,7 +53,7 @@ def play(
 
 async def until(data: Path, name: str, holds: Callable[[DeskReport], bool]) -> DeskReport:
     """Wait until what is told of a desk holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             report = told(data)
             for desk in report.desks if report is not None else ():
@@ -146,7 +146,7 @@ def test_refused_quotes_end_nothing() -> None:
     async def main() -> None:
         quotes = BrokerQuotes(Source())
         running = asyncio.create_task(quotes.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             for _ in iter(lambda: quotes.picture("AAA"), Picture(symbol="AAA", ts_ns=1)):
                 await asyncio.sleep(0.05)
         running.cancel()
