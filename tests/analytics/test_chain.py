@@ -154,5 +154,8 @@ def test_each_contract_has_the_volatility_and_greeks_that_its_quote_implies() ->
     fair = greeks(contracts([True, False], 100.0, 100.0, years, RATE, 0.03), 0.30)
     assert found.delta[at] == pytest.approx(fair.delta, abs=2e-3)
     assert found.vega[at] == pytest.approx(fair.vega, rel=5e-3)
+    deep = np.flatnonzero(near & (made.strike == 70.0) & (made.call == 1))
+    wide = replace(made, bid=made.bid - 0.5, ask=made.ask + 0.5)
+    assert np.isnan(each_contract(wide, NOW_NS)[0][deep]).all()
     unquoted = replace(made, bid=np.where(near, 0.0, made.bid))
     assert np.isnan(each_contract(unquoted, NOW_NS)[0][at]).all()

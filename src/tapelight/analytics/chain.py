@@ -160,7 +160,9 @@ def each_contract(chain: Chain, now_ns: int, rate: float = RATE) -> tuple[Floats
     for expiry in term_structure(chain, now_ns, rate):
         stock[np.isclose(years, expiry.years)] = expiry.forward * np.exp(-rate * expiry.years)
     of = contracts(chain.call == 1, stock, chain.strike, years, rate)
-    volatility = implied_volatility(of, _middles(chain))
+    least, _ = of.bounds()
+    # A bid that pays no more than exercise does leaves the volatility open.
+    volatility = implied_volatility(of, np.where(chain.bid > least, _middles(chain), np.nan))
     return volatility, greeks(of, volatility)
 
 
