@@ -7,6 +7,7 @@ import pytest
 
 from strategy_tape import StrategyTape
 from tapelight.market.view import View
+from tapelight.model.records import Correction, Print
 
 HIGH = (10.8, 10.85, 10.75, 10.8)
 LOW = (10.65, 10.68, 10.6, 10.65)
@@ -81,6 +82,25 @@ def test_it_rests_until_a_quarter_of_an_hour_below(back: StrategyTape) -> None:
     assert tape.failing() == ["minutes below since the last signal"]
     tape.minutes("10:05", *[(*LOW, 3_000.0)] * 15, (*BACK, 12_000.0))
     assert [s.state for s in tape.print("10:21:05", 10.83)] == ["fired"]
+
+
+def test_of_two_signals_the_one_told_on_the_cancelled_print_is_taken_back(
+    back: StrategyTape,
+) -> None:
+    tape = back.fork()
+    (first,) = tape.print("09:52:06", 10.83)
+    tape.print("09:52:07", 10.5)
+    tape.minutes("09:53", *[(*LOW, 3_000.0)] * 26, (*BACK, 12_000.0))
+    (armed,) = tape.at("10:20:01")
+    assert (armed.state, armed.id != first.id, tape.rule.course["tries"][0]) == ("armed", True, 1)
+    for each in (tape.fork(), tape):
+        wrong = Print(each.ns("09:52:06"), 10.83, 100.0)
+        each.engine.apply(Correction(each.ns("10:20:02"), "A", wrong))
+        (taken,) = each.at("10:20:02.05")
+        assert (taken.state, taken.id, taken.values["entry"]) == ("retracted", first.id, None)
+        assert (each.rule.course["tries"][0], each.rule.course["rested_ns"][0]) == (0, 0)
+        (fired,) = each.print("10:20:05", 10.83)
+        assert (fired.state, fired.id) == ("fired", armed.id)
 
 
 @pytest.mark.parametrize(

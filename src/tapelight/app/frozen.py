@@ -19,7 +19,7 @@ from tapelight.model.session import latest_session, session_after
 
 State = dict[str, Any]
 """Arrays and bytes by name."""
-VERSION = 15
+VERSION = 16
 _WINDOWS = f"ring.{Rings._fields[0]}"
 
 

@@ -92,16 +92,8 @@ class Answers:
         yield from self._steps(Step(np.flatnonzero(holding), "fired", "exit", held, why))
 
     def take_back(self, why: str) -> Iterator[Signal]:
-        """Yield the retraction of each row's newest signal: it never was.
-
-        An entry that was traded is followed to its end all the same.
-        """
-        course = self.course
-        course["state"][course["state"] == FIRED] = NONE
-        never = course["state"] == NONE
-        course["rested_ns"][never], course["event_ns"] = 0, 0
-        course["tries"][never] -= 1
-        at = np.arange(len(course))
+        """Yield the retraction of each row's signal, as its course stands: it never was."""
+        at = np.arange(len(self.course))
         yield from self._steps(Step(at, "retracted", "entry", "correction", why))
 
     def enter(self) -> Iterator[Signal]:
@@ -124,7 +116,6 @@ class Answers:
         course["born_ns"][arms | (fires & (course["state"] == NONE))] = self.now_ns
         course["state"][arms], course["state"][fires] = ARMED, FIRED
         course["fired_ns"][fires] = course["rested_ns"][fires] = self.now_ns
-        course["event_ns"][fires] = self.view.field("print_ns")[fires]
         course["tries"][fires] += 1
         yield from self._entries(arms, "armed")
         yield from self._entries(fires, "fired")

@@ -18,13 +18,11 @@ COURSE = np.dtype(
     [(n, "f8") for n in "entry limit stop risk fill best".split()]
     + [("targets", "f8", (MAX_TARGETS,))]
     + [(n, "i8") for n in "born_ns fired_ns filled_ns seen_ns expires_ns exit_ns".split()]
-    + [(n, "i8") for n in "rested_ns event_ns".split()]
-    + [("tries", "i4"), ("state", "u1"), ("side", "i1"), ("hits", "u1")]
+    + [("rested_ns", "i8"), ("tries", "i4"), ("state", "u1"), ("side", "i1"), ("hits", "u1")]
     + [(n, "?") for n in "touched halted held".split()],
     align=True,
 )
-"""One row's course. `rested_ns`: when it last fired, for the cooldown; `event_ns`: on which print it
-did; `held`: whether all held."""
+"""One row's course. `rested_ns`: when it last fired, for the cooldown; `held`: whether all held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,27 @@ def empty_course(rows: int) -> np.ndarray:
     for name in ("entry", "limit", "stop", "risk", "fill", "best", "targets"):
         course[name] = np.nan
     return course
+
+
+def past_of(course: np.ndarray, born_ns: int) -> np.ndarray:
+    """Return the course of the signal that was born then: unknown where a later one took its place."""
+    past = course.copy() if int(course["born_ns"][0]) == born_ns else empty_course(1)
+    past["born_ns"] = born_ns
+    return past
+
+
+def untell(course: np.ndarray, fired_ns: int) -> None:
+    """Let one row's course be, in place, as if the signal that fired then had not been.
+
+    An entry that was traded is followed to its end all the same.
+    """
+    newest = int(course["fired_ns"][0]) == fired_ns
+    if newest and course["state"][0] == CONFIRMED:
+        return
+    course["tries"] -= 1
+    if newest:
+        course["rested_ns"] = 0
+        course["state"][course["state"] == FIRED] = NONE
 
 
 def live_of(course: np.ndarray) -> Live:

@@ -15,8 +15,19 @@ from tapelight.market.view import View
 from tapelight.model.session import REGULAR
 from tapelight.model.signals import Leaf, Signal
 from tapelight.scan.answers import Answers, all_true, leaf
-from tapelight.scan.course import COURSE, FIRED, empty_course, followed, live_of, picked, put
+from tapelight.scan.course import (
+    COURSE,
+    FIRED,
+    empty_course,
+    followed,
+    live_of,
+    past_of,
+    picked,
+    put,
+    untell,
+)
 from tapelight.scan.gates import common_gates
+from tapelight.scan.life import Live, Told
 from tapelight.scan.strategy import MAX_TARGETS, Entries, Flags, Look, Strategy, no_entries
 
 FAULTS = (
@@ -57,6 +68,7 @@ class StrategyRule:
         """Why it is off; empty while it runs."""
         self.course = empty_course(0)
         self._followed: Flags = np.zeros(0, np.bool_)
+        self.told = Told()
         self._over = self.course
         """Courses that the session's end left open, of `_over_rows`: the next mark ends them."""
         self._over_rows: npt.NDArray[np.int64] = np.zeros(0, np.int64)
@@ -141,9 +153,17 @@ class StrategyRule:
             self.memory[name][rows] = values
         answers = self._answers(view, look, course, entries)
         signals = [*answers.follow(), *answers.enter()]
+        if signals:
+            self._note(view, rows, course)
         put(self.course, rows, course)
         self._followed[rows] = followed(course)
         return signals
+
+    def _note(self, view: View, rows: npt.NDArray[np.intp], course: np.ndarray) -> None:
+        """Note what fires at this mark, and on which print of its symbol."""
+        now, prints = view.moment.now_ns, view.field("print_ns")
+        for i in np.flatnonzero(course["fired_ns"] == now).tolist():
+            self.told.add(Live(int(rows[i]), int(course["born_ns"][i]), now, int(prints[i])))
 
     def give_up(self, table: Table) -> list[Signal]:
         """Return the ends of all live signals, where the strategy goes or is switched off."""
@@ -162,11 +182,23 @@ class StrategyRule:
         return [*answers.close()]
 
     def retract(self, table: Table, row: int, event_ns: int, reason: str) -> list[Signal]:
-        """Take back the row's newest signal if it fired on the print of `event_ns`."""
+        """Take back the signals of this session that `row` gave on the print of `event_ns`."""
         self._resize(table.n)
-        if int(self.course["event_ns"][row]) != event_ns:
-            return []
-        return self._tell(table, np.array([row]), lambda answers: answers.take_back(reason))
+        gone = self.told.of_event(row, event_ns)
+        if gone:
+            self.told.forget(gone)
+        return [record for one in gone for record in self._take_back(table, one, reason)]
+
+    def _take_back(self, table: Table, gone: Live, reason: str) -> list[Signal]:
+        """Return the record of one signal's retraction; live or over, it never was."""
+        rows = np.array([gone.row], np.intp)
+        view, course = View(table, rows), picked(self.course, rows)
+        past = past_of(course, gone.born_ns)
+        answers = self._answers(view, self.look(view, past), past, no_entries(1))
+        untell(course, gone.fired_ns)
+        put(self.course, rows, course)
+        self._followed[rows] = followed(course)
+        return [*answers.take_back(reason)]
 
     def _tell(
         self, table: Table, rows: npt.NDArray[np.intp], told: Callable[[Answers], Iterable[Signal]]
@@ -252,7 +284,8 @@ class StrategyRule:
         """Return what it remembers: (rows,) arrays, and the fault as bytes."""
         kept = {f"memory.{name}": values.copy() for name, values in self.memory.items()}
         over = {"over": self._over.copy(), "over_rows": self._over_rows.copy()}
-        return {"course": self.course.copy(), "fault": self.fault.encode(), **over, **kept}
+        told = {"told": self.told.freeze(), "fault": self.fault.encode()}
+        return {"course": self.course.copy(), **told, **over, **kept}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Take back what `freeze` gave."""
@@ -260,6 +293,7 @@ class StrategyRule:
             raise Rejected("The snapshot is of another version.")
         self.course, self.fault = state["course"], bytes(state["fault"]).decode()
         self._over, self._over_rows = state["over"], state["over_rows"]
+        self.told.take(Live(*each) for each in state["told"].tolist())
         self._followed = followed(self.course)
         self.memory = {name: state[f"memory.{name}"] for name in self.memory}
 
@@ -269,6 +303,7 @@ class StrategyRule:
         self._over_rows = np.concatenate([self._over_rows, left])
         self._over = np.concatenate([self._over, picked(self.course, left)])
         self.course = empty_course(len(self.course))
+        self.told.take(())
         self._followed[:] = False
         for name, first in self.strategy.memory.items():
             self.memory[name][:] = first
