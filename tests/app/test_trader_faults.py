@@ -158,8 +158,11 @@ def test_a_full_disk_is_told_and_the_trader_goes_on_when_there_is_room(tmp_path:
     with small_disk(tmp_path, SMALL):
         logged(tmp_path)
         big = tmp_path / "big"
+        killed: list[Trader] = []
+        """Kept, so that its files stay as a kill leaves them: a clean end would make room."""
 
         async def act(trader: Trader) -> None:
+            killed.append(trader)
             await until(tmp_path, MAIN, lambda desk: desk.ready)
             await until(tmp_path, DRY, lambda desk: desk.ready)
             fill(big)
