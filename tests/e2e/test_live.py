@@ -57,7 +57,7 @@ def test_cells_are_the_apis(
     page.keyboard.press("Escape")
     expect(page.locator("[data-board] [data-symbol]").first).to_be_visible()
     cells, open_ = Comparison(demo, page, names), {}
-    end_s = time.monotonic() + 300
+    end_s = time.monotonic() + 900
     while cells.equal < CELLS or cells.waits(open_):
         cells.look()
         assert cells.late() == []
