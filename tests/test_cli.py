@@ -1,5 +1,7 @@
 """The command line's own part: exit codes and the folder for what is written."""
 
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -57,3 +59,11 @@ def test_the_folder_is_the_options_or_else_the_environments(
     monkeypatch.delenv("TAPELIGHT_DATA")
     assert named_folder(None) is None
     assert data_folder(None, "data") == Path("data")
+
+
+def test_a_reader_that_stops_is_no_fault() -> None:
+    command = f"{shlex.quote(sys.executable)} -m tapelight list columns | head -n 1"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")

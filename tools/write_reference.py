@@ -16,7 +16,7 @@ from tapelight.market.column import columns
 from tapelight.market.indicators import indicator_functions
 from tapelight.scan.functions import functions
 from tapelight.scan.questions import read_set
-from tapelight.scan.source import parameters, shipped
+from tapelight.scan.source import Parameter, parameters, shipped
 from tapelight.scan.strategy import Strategy
 
 ROOT = Path(__file__).parent.parent
@@ -128,10 +128,20 @@ def _strategies() -> Iterator[str]:
         yield ""
         yield f"{kind.doc} By default {on}."
         yield ""
-        yield from _table("parameter", "default", "unit", "what it is")
+        yield from _table("parameter", "default", "unit", "bounds", "what it is")
         for p in parameters(kind):
-            yield _row(f"`{p.name}`", str(p.default), p.unit, p.doc)
+            yield _row(f"`{p.name}`", str(p.default), p.unit, _bounds(p), p.doc)
         yield ""
+
+
+def _bounds(parameter: Parameter) -> str:
+    """Return what values a parameter may have, where that is bounded."""
+    least, most = parameter.least, parameter.most
+    if least is not None and most is not None:
+        return f"{least:g} to {most:g}"
+    if least is not None:
+        return f"{least:g} or more"
+    return f"{most:g} or less" if most is not None else ""
 
 
 def _plain(doc: str) -> str:

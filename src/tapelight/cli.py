@@ -1,6 +1,7 @@
 """The commands. Everything heavy is imported inside the command that needs it."""
 
 import json as jsonlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tapelight.commands.backtest import backtest
 from tapelight.commands.compare import compare
 from tapelight.commands.data import data as data_commands
 from tapelight.commands.doctor import doctor
+from tapelight.commands.listing import list_
 from tapelight.commands.options import (
     ConfigFile,
     Data,
@@ -46,6 +48,7 @@ app.command(pnl)
 app.command(positions)
 app.command(preflight)
 app.command(scan)
+app.command(list_, name="list")
 app.command(service)
 app.command(top)
 app.command(trace)
@@ -54,9 +57,18 @@ app.command(why)
 
 
 def main() -> None:
-    """Run a command; a fault of the user's ends in one sentence and exit code 2."""
+    """Run a command; a fault of the user's ends in one sentence and exit code 2.
+
+    Whoever reads the output may stop: `tapelight list columns | head`.
+    """
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except ConfigError as error:
         _fail(str(error), 2)
     except TapelightError as error:
@@ -375,24 +387,3 @@ def _bench_line(row: dict[str, Any]) -> str:
 def _figure(value: float, digits: int) -> str:
     """Return a number of at least so many digits, never as a power of ten."""
     return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
-
-
-@app.command(name="list")
-def list_(what: str = "boards", *, config: ConfigFile = None, json: bool = False) -> None:
-    """List columns, functions, boards, strategies, feeds, sources or scenarios.
-
-    Parameters
-    ----------
-    what
-        Columns, functions, boards, strategies, feeds, sources, scenarios.
-    json
-        One JSON object a line.
-    """
-    from tapelight.app.listing import listing
-    from tapelight.config import load
-
-    for row in listing(what, load(config)):
-        if json:
-            print(jsonlib.dumps(row))
-        else:
-            print(f"{row['name']:<20} {row.get('unit', ''):<8} {row['text']}")

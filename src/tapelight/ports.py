@@ -261,11 +261,11 @@ class Past(Protocol):
     async def board(self, name: str, at: str) -> Mapping[str, Json]:
         """Return the board as it was at the last whole second, in the form of Boards.board."""
 
-    async def query(self, sql: str, at: str) -> Sequence[Row]:
-        """Answer a SELECT over `market`; raises ConfigError that names the fault."""
+    async def query(self, sql: str, at: str) -> Mapping[str, Json]:
+        """Answer a SELECT over `market` by "run", "as_of_ns", "rows"; raises ConfigError."""
 
     async def symbol(self, symbol: str, at: str) -> Row:
-        """Return every column of one symbol; raises Missing when it was not watched."""
+        """Return every column of one symbol, "run" and "as_of_ns"; raises Missing: not watched."""
 
 
 class Scans(Protocol):

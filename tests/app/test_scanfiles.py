@@ -204,6 +204,19 @@ def test_undo_puts_the_text_before_back_and_undo_again_takes_it_away(own: Path) 
         undo(mine, files, "gainers")
 
 
+def test_what_an_editor_replaced_while_it_ran_is_undone_too(own: Path) -> None:
+    mine, files = scans(own)
+    change(own / "mine.sql", GOOD.format(2))
+    files.poll()
+    change(own / "mine.sql", GOOD.format("lst"))
+    files.poll()
+    change(own / "mine.sql", GOOD.format(3))
+    files.poll()
+    assert [p.read_text() for p in history(own, "mine")] == [GOOD.format(2), GOOD.format(1)]
+    assert undo(mine, files, "mine")["text"] == GOOD.format(2)
+    assert files.questions.texts["mine"] == GOOD.format(2)
+
+
 def test_what_was_kept_for_thirty_days_goes(own: Path) -> None:
     mine, _ = scans(own)
     mine.put("mine", GOOD.format(2), "*")

@@ -1,10 +1,12 @@
 """Which strategies run: the configuration, the user's folder, and the budget of time."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from market.tape import DAY
+from tapelight.app.listing import listing
 from tapelight.app.runs import restore
 from tapelight.app.scanner import Scanner
 from tapelight.app.strategies import Budget, StrategyFiles
@@ -58,6 +60,34 @@ def test_a_wrong_table_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=fault):
         StrategyFiles(tmp_path, tables)
+
+
+def test_a_column_that_is_not_is_told_before_it_runs(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN.format(stop='look["rvol_todd"]'))
+    files = StrategyFiles(tmp_path, {})
+    assert files.faults["own"] == (
+        "strategy own: line 9: there is no column 'rvol_todd', did you mean rvol_tod?"
+    )
+    assert "own" not in files.strategies.chosen
+
+
+def test_the_list_tells_which_run_with_what(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN.format(stop=1.0))
+    (tmp_path / "bad.py").write_text("import os")
+    (tmp_path / "still.py").write_text(OWN.format(stop=1.0))
+    tables: dict[str, dict[str, Any]] = {
+        "bull_flag": {"enabled": True}, "opening_range": {"stop": "range"},
+        "still": {"enabled": False},
+    }  # fmt: skip
+    config = Config(strategies=str(tmp_path), strategy=tables)
+    told = {row["name"]: row for row in listing("strategies", config)}
+    assert set(told) == {*shipped(), "own", "bad", "still"}
+    on = {name: (row["enabled"], row["whose"]) for name, row in told.items()}
+    assert (on["bull_flag"], on["own"]) == (("yes", "shipped"), ("yes", "own"))
+    assert (on["bad"], on["still"], on["gap_fade"][0]) == (("no", "own"), ("no", "own"), "no")
+    assert "stop=range" in told["opening_range"]["parameters"]
+    assert told["opening_range"]["text"].endswith("[stop=range]")
+    assert "own file, off: strategy bad: line 1" in told["bad"]["text"]
 
 
 def test_the_configuration_file_has_tables_for_them() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tapelight.app.localkey import write_local_key
+from tapelight.app.localkey import local_address, write_address, write_local_key
 from tapelight.app.past import Live, Past
 from tapelight.app.reasons import EngineReasons
 from tapelight.app.runs import restore
@@ -258,3 +258,10 @@ def test_times_are_those_of_the_market_asked_and_answered(
     lines = capsys.readouterr().out.splitlines()
     assert "T10:15:02" in lines[0]
     assert lines[-1].startswith("last fired at 10:15:01")
+
+
+def test_the_address_of_the_folders_scanner_is_at_hand(tmp_path: Path) -> None:
+    assert local_address(tmp_path) == ""
+    for host, there in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]")):
+        write_address(tmp_path, host, 8911)
+        assert local_address(tmp_path) == f"http://{there}:8911"

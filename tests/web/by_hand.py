@@ -99,6 +99,9 @@ class MarketByHand:
         return self.report
 
 
+THEN = {"run": "2026-11-20/0001", "as_of_ns": OPEN_NS + 1}
+
+
 class PastByHand:
     """Answers for one second, and is patient until told otherwise."""
 
@@ -109,17 +112,17 @@ class PastByHand:
 
     async def board(self, name: str, at: str) -> Mapping[str, Json]:
         await self._ask(name, at)
-        return {**GAINERS, "name": name, "run": "2026-11-20/0001", "as_of_ns": OPEN_NS + 1}
+        return {**GAINERS, "name": name, **THEN}
 
-    async def query(self, sql: str, at: str) -> Sequence[Row]:
+    async def query(self, sql: str, at: str) -> Mapping[str, Json]:
         await self._ask(sql, at)
-        return [{"symbol": "AAPL", "last": 1.0}]
+        return {**THEN, "rows": [{"symbol": "AAPL", "last": 1.0}]}
 
     async def symbol(self, symbol: str, at: str) -> Row:
         await self._ask(symbol, at)
         if symbol == "NOBODY":
             raise Missing("'NOBODY' was not watched then.")
-        return {"last": 2.0}
+        return {"last": 2.0, **THEN}
 
     async def _ask(self, what: str, at: str) -> None:
         self.asked.append((what, at))

@@ -1,7 +1,7 @@
 """/api/alerts and its kin: rules, levels, mutes, channels, receipts, and the stream's topic."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from tapelight.app.alerting import Alerting
 from tapelight.app.channels import MASK
 from tapelight.app.control import Control
 from tapelight.config import Config, convert
-from tapelight.errors import Rejected
+from tapelight.errors import Missing, Rejected
 from tapelight.model.alerts import Level
+from tapelight.model.outcomes import ScanRecord
 from tapelight.model.signals import Signal
-from web.by_hand import signal
+from tapelight.web.alerts import Known
+from web.by_hand import MarketByHand, signal
 from web.conftest import CHEAP, HOST, Site, Socket, Town
 
 RULE = {"scans": ["hod"], "channels": ["desk"], "cooldown_s": 0, "sound": "ping"}
@@ -253,3 +255,49 @@ async def test_a_deleted_users_rules_are_silent(desk: Town) -> None:
     await root.delete("/api/users/ann")
     await alerting(desk).step()
     assert alerting(desk).router.count == 0
+
+
+class RecordsByHand:
+    """Knows one scan."""
+
+    async def records(self) -> Sequence[ScanRecord]:
+        return []
+
+    async def record(self, scan: str) -> ScanRecord:
+        if scan != "hod":
+            raise Missing(f"No scan or strategy is called {scan!r}. Did you mean hod?")
+        return ScanRecord(scan=scan, fires=0, horizons=())
+
+
+async def test_what_names_nothing_is_refused_or_warned_of() -> None:
+    market = MarketByHand()
+    known = Known(market, RecordsByHand())
+    market.report["market_time"] = "2026-11-20T09:30:00-05:00"
+    await known.vet({"scans": ["hod"]})
+    with pytest.raises(
+        Rejected, match=r"No scan or strategy is called 'hodd'\. Did you mean hod\?"
+    ):
+        await known.vet({"scans": ["hod", "hodd"]})
+    market.report["market_time"] = ""
+    await known.vet({"scans": ["hodd"]})  # nothing is known before the feed is
+    assert known.of_rule({"symbols": ["AAPL"]}) == []
+    (told,) = known.of_rule({"symbols": ["AAPL", "ZZZZ"]})
+    assert "ZZZZ" in told
+    assert "is not watched" in told
+
+
+async def test_a_level_and_a_mute_of_an_unwatched_symbol_are_taken_with_a_warning(
+    desk: Town,
+) -> None:
+    ann = await desk.enter("ann")
+    level = {"symbol": "NOPE", "price": 190.0, "side": "above"}
+    made = await ann.put("/api/levels/round", json=level)
+    assert made.status_code == 200
+    for told in (made.json(), (await ann.get("/api/levels/round")).json()):
+        assert "is not watched" in told["warnings"][0]
+    (listed,) = (await ann.get("/api/levels")).json()
+    assert listed["warnings"] == made.json()["warnings"]
+    muted = (await ann.put("/api/mutes/NOPE", json={"minutes": 1})).json()
+    assert "is not watched" in muted["warnings"][0]
+    good = (await ann.put("/api/levels/good", json={**level, "symbol": "AAPL"})).json()
+    assert "warnings" not in good

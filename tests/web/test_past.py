@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from web.by_hand import OPEN_NS
+from web.by_hand import OPEN_NS, THEN
 from web.conftest import HOST, Site
 
 AT = "2026-11-20T09:35:10-05:00"
@@ -20,8 +20,9 @@ async def test_boards_queries_and_symbols_are_asked_of_the_past(
     query = {"where": "last > 5", "limit": "3", "at": AT}
     market = (await http.get("/api/market", params=query)).json()
     assert market["rows"] == [{"symbol": "AAPL", "last": 1.0}]
+    assert (market["run"], market["as_of_ns"]) == ("2026-11-20/0001", OPEN_NS + 1)
     symbol = (await http.get("/api/symbols/AAPL", params={"at": AT})).json()
-    assert symbol == {"symbol": "AAPL", "last": 2.0}
+    assert symbol == {"symbol": "AAPL", "last": 2.0, **THEN}
     sql = "SELECT * FROM market WHERE (last > 5) LIMIT 3"
     assert site.past.asked == [("gainers", AT), (sql, AT), ("AAPL", AT)]
     assert site.market.asked == []

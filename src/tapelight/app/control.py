@@ -8,7 +8,7 @@ import structlog
 from argon2 import PasswordHasher
 
 from tapelight.app.alerting import Alerting
-from tapelight.app.localkey import write_local_key
+from tapelight.app.localkey import write_address, write_local_key
 from tapelight.config import Config, SignIn
 from tapelight.errors import ConfigError
 from tapelight.ports import Bus
@@ -43,6 +43,7 @@ class Control:
     def show(self, gateway: Gateway, host: str) -> None:
         """Write the key for local programs; say how to set up where others can reach the gateway."""
         write_local_key(self._data, gateway.gate.local_token)
+        write_address(self._data, host, gateway.port)
         if not self.users.any() and not is_loopback(host) and host != "localhost":
             log.warning(
                 "no accounts yet: only this machine may read; set up the first admin at /",

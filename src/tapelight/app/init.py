@@ -12,6 +12,10 @@ calendar = "auto"
 questions = "questions"      # own boards and scans, one .sql file each
 strategies = "strategies"    # own strategies, one .py file each; [strategy.NAME] sets parameters
 
+# [strategy.opening_range]   # what it takes: tapelight list strategies --json
+# enabled = true
+# stop = "range"
+
 [web]
 host = "127.0.0.1"
 port = 8787
@@ -48,6 +52,7 @@ def write_first_config(folder: Path) -> list[str]:
     if config.exists():
         raise ConfigError(f"{config} is there already: edit it, or choose another folder.")
     board.parent.mkdir(parents=True, exist_ok=True)
+    (folder / "strategies").mkdir(exist_ok=True)
     config.write_text(CONFIG, "utf-8")
     config.chmod(0o600)
     board.write_text(BOARD, "utf-8")

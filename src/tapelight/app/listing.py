@@ -1,11 +1,15 @@
 """`tapelight list`: what there is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tapelight.config import Config
 from tapelight.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tapelight.scan.strategy import Strategy
 
 Rows = Iterable[dict[str, str]]
 
@@ -32,7 +36,8 @@ def _columns(_config: Config) -> Rows:
     from tapelight.market.column import columns
 
     for info in columns().values():
-        text = info.doc.partition("\n")[0]
+        told = info.doc.partition("\n")[0].removeprefix("Return ")
+        text = told[:1].upper() + told[1:]
         yield {"name": info.name, "unit": info.unit, "topic": info.topic, "text": text}
 
 
@@ -63,15 +68,35 @@ def _boards(config: Config) -> Rows:
         yield {"name": q.name, "unit": q.header.kind, "text": f"{q.header.title}. {q.header.doc}"}
 
 
-def _strategies(_config: Config) -> Rows:
-    from tapelight.scan.source import parameters, shipped
+def _strategies(config: Config) -> Rows:
+    """Yield the shipped strategies and the own ones, each as the configuration asks it."""
+    from tapelight.app.strategies import StrategyFiles
+    from tapelight.scan.source import load, shipped
 
-    for name, kind in shipped().items():
-        told = [f"{p.name}={p.default} {p.unit}".strip() for p in parameters(kind)]
-        yield {
-            "name": name, "unit": kind.code, "text": f"{kind.title}. {kind.doc}",
-            "enabled": "yes" if kind.enabled else "no", "parameters": ", ".join(told),
-        }  # fmt: skip
+    files = StrategyFiles(Path(config.strategies), config.strategy)
+    running = files.strategies.chosen
+    for name in files.names:
+        source = running[name].source if name in running else ""
+        kind = load(name, source) if source else shipped().get(name)
+        on = name in running
+        row = {"name": name, "unit": "on" if on else "off", "enabled": "yes" if on else "no"}
+        if name in files.faults or kind is None:
+            why = files.faults.get(name, "[strategy] says enabled = false")
+            yield {**row, "text": f"own file, off: {why}", "whose": "own"}
+        else:
+            yield {**row, **_asked(kind, config.strategy.get(name, {})),
+                   "whose": "own" if source else "shipped"}  # fmt: skip
+
+
+def _asked(kind: "type[Strategy]", table: Mapping[str, Any]) -> dict[str, str]:
+    """Return a strategy in words, with its parameters as a table of the configuration sets them."""
+    from tapelight.scan.source import parameters
+
+    known = parameters(kind)
+    told = [f"{p.name}={table.get(p.name, p.default)} {p.unit}".strip() for p in known]
+    changed = ", ".join(f"{p.name}={table[p.name]}" for p in known if p.name in table)
+    text = f"{kind.title}. {kind.doc}" + (f" [{changed}]" if changed else "")
+    return {"code": kind.code, "text": text, "parameters": ", ".join(told)}
 
 
 def _feeds(_config: Config) -> Rows:

@@ -6,7 +6,7 @@ import gc
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -75,13 +75,13 @@ class Past:
         """Return a board as the gateway gave it at the last whole second at or before `at`."""
         return await self.ask(at, board_then, name, asked=frozenset([name]), tiers=False)
 
-    async def query(self, sql: str, at: str) -> Sequence[Row]:
+    async def query(self, sql: str, at: str) -> Mapping[str, Json]:
         """Answer a SELECT over the market as of `at`."""
-        return await self.ask(at, query_then, sql, tiers=_looks_at_tiers(sql))
+        return await self.ask(at, _rows_then, sql, tiers=_looks_at_tiers(sql))
 
     async def symbol(self, symbol: str, at: str) -> Row:
         """Return every column of a symbol as of `at`; raises Missing when it was not watched."""
-        return await self.ask(at, symbol_then, symbol)
+        return await self.ask(at, _row_then, symbol)
 
     async def ask(
         self,
@@ -270,12 +270,26 @@ def board_then(then: Then, name: str) -> Mapping[str, Json]:
     known = {**then.engine.boards, **then.engine.scans}
     if name not in known:
         raise Missing(f"There was no board {name!r} at {iso(then.mark_ns)}.")
-    return {**then.boards.board(name), "run": then.run, "as_of_ns": then.mark_ns}
+    return {**then.boards.board(name), **_place(then)}
 
 
 def query_then(then: Then, sql: str) -> list[dict[str, Json]]:
     """Answer a SELECT."""
     return [dict(row) for row in EngineMarket(then.engine, dict).query(sql)]
+
+
+def _rows_then(then: Then, sql: str) -> dict[str, Json]:
+    """Answer a SELECT, and tell which mark of which run answered."""
+    return {**_place(then), "rows": query_then(then, sql)}
+
+
+def _row_then(then: Then, symbol: str) -> dict[str, Json]:
+    """Return every column of a symbol, and tell which mark of which run they are of."""
+    return {**symbol_then(then, symbol), **_place(then)}
+
+
+def _place(then: Then) -> dict[str, Json]:
+    return {"run": then.run, "as_of_ns": then.mark_ns}
 
 
 def symbol_then(then: Then, symbol: str) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 import re
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -75,6 +75,8 @@ class QuestionFiles:
         """The running set."""
         self.faults: dict[str, str] = {}
         """name -> why its file is refused."""
+        self.replaced: Callable[[str, str], None] = lambda _name, _text: None
+        """Called with name and text of a running own file that was changed from outside."""
         self.lock = threading.RLock()
         self.texts: dict[str, str] = {}
         """What stands in the folder, sound or not."""
@@ -107,6 +109,9 @@ class QuestionFiles:
                     changes[name] = _text(self.path(name)) if name in stamps else None
                 except ConfigError as error:
                     self.faults[name] = str(error)
+            for name in touched & set(self.texts):
+                if self.texts[name] == self.questions.texts.get(name) != changes.get(name):
+                    self.replaced(name, self.texts[name])
             self.take(changes)
             return before != (self.questions, self.faults)
 

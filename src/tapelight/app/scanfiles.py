@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from tapelight.app.questions import QuestionFiles, check_name, shipped
 from tapelight.errors import ConfigError, Conflict, Missing
@@ -19,6 +20,7 @@ from tapelight.scan.lint import lint
 from tapelight.scan.question import Question
 from tapelight.scan.questions import read_set
 
+log = structlog.get_logger()
 MAX_BYTES = 16_384
 HISTORY = ".history"
 KEEP_S = 30 * 86_400
@@ -27,13 +29,14 @@ ANY = "*"
 
 
 class ScanFiles:
-    """List, read, write and check questions; a write keeps the text that it replaces for 30 days.
+    """List, read, write and check questions; the text that is replaced is kept for 30 days.
 
     Only the user's folder is written to. A shipped question is changed by an own one of its name.
     """
 
     def __init__(self, files: QuestionFiles, changed: Callable[[], None] = lambda: None) -> None:
         self._files = files
+        files.replaced = self._keep
         self._changed = changed
         """Called in the loop after the running set has changed."""
         self._read: dict[str, Question] = {}
@@ -81,6 +84,13 @@ class ScanFiles:
             self._files.written(name, text)
             known = name in self._files.texts or name in shipped()
             return self._told(name) if known else {"name": name, "deleted": True}
+
+    def _keep(self, name: str, text: str) -> None:
+        """Keep the text that somebody's editor has replaced, as a write keeps it."""
+        try:
+            keep(self._files.own, name, text)
+        except OSError as error:
+            log.warning("the replaced text of a scan can't be kept", name=name, reason=str(error))
 
     def _check_version(self, name: str, there: str | None, version: str) -> None:
         if version == ANY:

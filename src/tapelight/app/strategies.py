@@ -47,6 +47,11 @@ class StrategyFiles:
         """Return the running set."""
         return Strategies(dict(sorted({**self._shipped, **self._own}.items())))
 
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all that there are, running or not."""
+        return sorted({*shipped(), *self._stamps})
+
     def poll(self) -> bool:
         """Look for changed files; tell whether the running set or its faults are others now."""
         stamps = self._look()
@@ -86,7 +91,7 @@ class StrategyFiles:
                 self.faults[name] = str(error)
 
     def _check_tables(self) -> None:
-        known = sorted({*shipped(), *self._stamps})
+        known = self.names
         for name in self.tables:
             if name not in known:
                 near = get_close_matches(name, known, 1)

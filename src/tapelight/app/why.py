@@ -56,6 +56,9 @@ def why(options: WhyOptions) -> int:
     try:
         told = None if past else _running(options)
         if told is None:
+            if not past:
+                note = f"tapelight: no scanner answers at {options.url}: the recording is asked.\n"
+                sys.stderr.write(note)
             _tell(*_recorded(options), options)
         else:
             _tell(told, NEW_YORK, options)

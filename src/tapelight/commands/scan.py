@@ -253,7 +253,10 @@ def _noise_line(row: dict[str, Any], per_hour: float) -> str:
         return f"  not varied: {'; '.join(row['unvaried'])}"
     if "meets" not in row:
         return f"  {row['bound']:<32} at {row['value']:<10g} {row['per_hour']:>10g} an hour"
-    told = "no threshold tried" if row["meets"] is None else row["meets"]
+    meets = row["meets"]
+    told = (
+        "no threshold tried" if meets is None else meets if isinstance(meets, str) else f"{meets:g}"
+    )
     return f"  {row['bound']:<32} at most {per_hour:g} an hour: {told}"
 
 

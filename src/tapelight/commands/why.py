@@ -41,12 +41,13 @@ def why(
     ahead
         Seconds of the recording to look ahead for what the scan did next.
     port
-        Of the running scanner, instead of the configured one.
+        Of the running scanner; that of the data folder, else the configured one, when not given.
     json
         Print one JSON object.
     """
     from pathlib import Path
 
+    from tapelight.app.localkey import local_address
     from tapelight.app.trust import Trust
     from tapelight.app.why import WhyOptions
     from tapelight.app.why import why as answer
@@ -58,9 +59,11 @@ def why(
     if near and (symbol or scan):
         raise ConfigError(f"--near {near} lists all symbols: leave {symbol or scan} out.")
     settings = load(config)
+    folder = data_folder(data, settings.data)
+    configured = f"http://{settings.web.host}:{port or settings.web.port}"
     options = WhyOptions(
-        symbol=symbol, scan=near or scan, data=data_folder(data, settings.data),
-        url=f"http://{settings.web.host}:{port or settings.web.port}", at=at, journal=journal,
+        symbol=symbol, scan=near or scan, data=folder,
+        url=configured if port else local_address(folder) or configured, at=at, journal=journal,
         near=bool(near), ahead_s=ahead, json=json,
     )  # fmt: skip
     with trusting(Trust(options.data, Path(settings.strategies), trust_strategies)):

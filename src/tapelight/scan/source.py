@@ -23,6 +23,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from tapelight.errors import ConfigError
+from tapelight.market.column import columns
 from tapelight.model.records import StrategyChoice
 from tapelight.scan.purity import impure
 from tapelight.scan.rule import FAULTS, StrategyRule
@@ -115,6 +116,8 @@ def choose(name: str, parameters: str = "", source: str = "") -> StrategyChoice:
     key = hashlib.blake2b(f"{text}\0{parameters}".encode(), digest_size=8)
     choice = StrategyChoice(version=key.hexdigest(), parameters=parameters, source=source)
     make_rule(name, choice)
+    for fault in _unknown_columns(ast.parse(source)):
+        raise ConfigError(f"strategy {name}: {fault}")
     return choice
 
 
@@ -193,6 +196,23 @@ def load(name: str, source: str) -> type[Strategy]:
         raise ConfigError(f"strategy {name}: line {error.lineno}: {error.msg}.") from error
     except FAULTS as error:
         raise ConfigError(f"strategy {name}: {error}") from error
+
+
+def _unknown_columns(tree: ast.Module) -> Iterator[str]:
+    """Yield a sentence for each column by a name that there is not: look["rvol_todd"]."""
+    known = columns()
+    for signals in ast.walk(tree):
+        if not (isinstance(signals, ast.FunctionDef) and signals.name == "signals"):
+            continue
+        look = [each.arg for each in signals.args.args][1:2]
+        for node in ast.walk(signals):
+            if not (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)):
+                continue
+            column = node.slice.value
+            if isinstance(node.value, ast.Name) and [node.value.id] == look and column not in known:
+                near = get_close_matches(str(column), known, 1)
+                hint = f"did you mean {near[0]}?" if near else "see `tapelight list columns`."
+                yield f"line {node.lineno}: there is no column {column!r}, {hint}"
 
 
 def _module(name: str, source: str) -> ModuleType:

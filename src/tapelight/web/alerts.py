@@ -16,7 +16,7 @@ from tapelight.model.alerts import (
     check_level,
     check_rule,
 )
-from tapelight.ports import Alerting, Document, Documents, Json
+from tapelight.ports import Alerting, Document, Documents, Json, Market, Records
 from tapelight.web.documents import (
     IF_MATCH,
     NAME,
@@ -51,11 +51,12 @@ class Minutes(msgspec.Struct, forbid_unknown_fields=True):
     minutes: int = 15
 
 
-class Mute(msgspec.Struct):
+class Mute(msgspec.Struct, omit_defaults=True):
     """Tell until when (market time) no rule of yours alerts about a symbol."""
 
     name: str
     until_ns: int
+    warnings: list[str] = []
 
 
 class ChannelText(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,15 +87,53 @@ RULES = Kind("alert", "alerts", RuleText, check_rule, scope="alert")
 LEVELS = Kind("level", "levels", LevelText, check_level, scope="alert")
 
 
+class Known:
+    """Know which scans and symbols there are: what names another can never alert."""
+
+    def __init__(self, market: Market, records: Records | None) -> None:
+        self._market = market
+        self._records = records
+
+    async def vet(self, body: Mapping[str, Json]) -> None:
+        """Raise Rejected for a rule that names a scan or strategy that there is not."""
+        if self._records is None or not self._market.status().get("market_time"):
+            return
+        for scan in body["scans"]:
+            try:
+                await self._records.record(scan)
+            except Missing as error:
+                raise Rejected(f"{error} A board alone fires nothing.") from error
+
+    def of_rule(self, body: Mapping[str, Json]) -> list[str]:
+        """Return a warning for each symbol of a rule that is not watched."""
+        return [told for symbol in body["symbols"] for told in self.of_symbol(symbol)]
+
+    def of_level(self, body: Mapping[str, Json]) -> list[str]:
+        """Return a warning where a level's symbol is not watched."""
+        return self.of_symbol(body["symbol"])
+
+    def of_symbol(self, symbol: str) -> list[str]:
+        """Return a warning for a symbol that is not watched."""
+        try:
+            self._market.symbol(symbol)
+        except KeyError:
+            return [f"{quoted(symbol)} is not watched: nothing alerts until it is. Is it misspelt?"]
+        return []
+
+
 def alert_endpoints(
-    alerting: Alerting | None, documents: Documents | None, now_ns: Callable[[], int]
+    alerting: Alerting | None,
+    documents: Documents | None,
+    now_ns: Callable[[], int],
+    known: Known,
 ) -> tuple[Endpoint, ...]:
     """Return the endpoints; `now_ns` is market time."""
-    rest = AlertRest(alerting, documents, now_ns)
+    rest = AlertRest(alerting, documents, now_ns, known)
     found = (*_of_mutes(rest), *_of_channels(rest))
+    rules = replace(RULES, vet=known.vet, warn=known.of_rule)
     return (
-        *document_endpoints(RULES, documents),
-        *document_endpoints(LEVELS, documents),
+        *document_endpoints(rules, documents),
+        *document_endpoints(replace(LEVELS, warn=known.of_level), documents),
         *(replace(endpoint, role="viewer", scope="alert") for endpoint in found),
     )
 
@@ -144,9 +183,11 @@ class AlertRest:
         alerting: Alerting | None,
         documents: Documents | None,
         now_ns: Callable[[], int],
+        known: Known,
     ) -> None:
         self._given = alerting, documents
         self._now_ns = now_ns
+        self._known = known
 
     @property
     def _alerting(self) -> Alerting:
@@ -180,14 +221,17 @@ class AlertRest:
         me, now = args["who"].name, self._now_ns()
         found = await self._documents.list(MUTE, me)
         held = [d for d in found if d.owner == me and d.body["until_ns"] > now]
-        return reply([Mute(d.name, d.body["until_ns"]) for d in held])
+        return reply([self._mute(d.name, d.body["until_ns"]) for d in held])
 
     async def mute(self, args: Arguments) -> Response:
         """Mute a symbol."""
         name, until_ns = name_of(args["name"]), self._until(args)
         body = {"until_ns": until_ns}
         await self._documents.write(Document(MUTE, args["who"].name, name, 0, body), "*")
-        return reply(Mute(name, until_ns))
+        return reply(self._mute(name, until_ns))
+
+    def _mute(self, name: str, until_ns: int) -> Mute:
+        return Mute(name, until_ns, self._known.of_symbol(name))
 
     async def channels(self, args: Arguments) -> Response:
         """List the channels; the dashboard is always one."""

@@ -4,7 +4,7 @@ Two editors don't overwrite each other: a document's version is its ETag, `If-Ma
 version is replaced. Each kind brings the type of its body and a check.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -45,6 +45,8 @@ class DocumentShown(DocumentInfo):
 
     body: dict[str, Json]
     of: int
+    warnings: list[str] = []
+    """What of it can't work as things are; left out where there is nothing to say."""
 
 
 class DocumentVersion(msgspec.Struct):
@@ -72,12 +74,22 @@ class Undo(msgspec.Struct, forbid_unknown_fields=True):
     to: int = 0
 
 
+async def unvetted(_body: dict[str, Json]) -> None:
+    """Accept any body that its check accepts."""
+
+
+def no_warnings(_body: dict[str, Json]) -> list[str]:
+    """Return nothing."""
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """Describe one kind of document: its word, its path, what a request brings, and its check.
 
     `put` is a struct with `shared` beside the body's fields, or with `body` itself. `check`
-    returns the body as it is kept, or raises Rejected, and is asked at reading too.
+    returns the body as it is kept, or raises Rejected, and is asked at reading too. `vet` raises
+    Rejected for what names things that there are not now, and is asked at writing alone.
     """
 
     name: str
@@ -88,6 +100,9 @@ class Kind:
     scope: str = "read"
     whole: bool = True
     """Whether the list shows the bodies."""
+    vet: Callable[[dict[str, Json]], Awaitable[None]] = unvetted
+    warn: Callable[[dict[str, Json]], list[str]] = no_warnings
+    """Returns what of a body can't work as things are."""
 
 
 def document_endpoints(kind: Kind, documents: Documents | None) -> tuple[Endpoint, ...]:
@@ -159,7 +174,8 @@ class DocumentRest:
         found = await self._documents.list(self._kind.name, me)
         if not self._kind.whole:
             return reply([_info(document, me) for document in found])
-        return reply([{**_info(d, me), "body": d.body, "of": d.of} for d in found])
+        told = [{**_info(d, me), "body": d.body, "of": d.of, **self._warned(d.body)} for d in found]
+        return reply(told)
 
     async def show(self, args: Arguments) -> Response:
         """Show one, own or shared."""
@@ -231,14 +247,20 @@ class DocumentRest:
         self, args: Arguments, name: str, body: dict[str, Json], *, shared: bool
     ) -> Response:
         me = args["who"].name
-        given = Document(self._kind.name, me, name, 0, self._kind.check(body), shared)
+        checked = self._kind.check(body)
+        await self._kind.vet(checked)
+        given = Document(self._kind.name, me, name, 0, checked, shared)
         written = await self._documents.write(given, version_of(args["if_match"]))
         return self._shown(written, me)
 
     def _shown(self, document: Document, me: str) -> Response:
         body = self._kind.check(document.body)
-        told = {**_info(document, me), "body": body, "of": document.of}
+        told = {**_info(document, me), "body": body, "of": document.of, **self._warned(body)}
         return reply(told, etag=f'"{document.version}"')
+
+    def _warned(self, body: dict[str, Json]) -> Mapping[str, Json]:
+        found = self._kind.warn(body)
+        return {"warnings": found} if found else {}
 
 
 def _leads(version: Document, newest: Document, to: int) -> bool:

@@ -51,7 +51,10 @@ class BoardRows(msgspec.Struct):
 
 
 class MarketRows(msgspec.Struct):
-    """Hold the rows that answer a query, and the SQL that was asked."""
+    """Hold the rows that answer a query, and the SQL that was asked.
+
+    As of a past second, `run` names the recording and `as_of_ns` its last mark at or before it.
+    """
 
     sql: str
     rows: list[dict[str, Cell]]

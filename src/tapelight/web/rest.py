@@ -9,7 +9,7 @@ from starlette.responses import Response
 from tapelight.ports import Alerting, Boards, Documents, Json, Market, Past, Reasons, Records, Scans
 from tapelight.telemetry import Measures
 from tapelight.web import metrics
-from tapelight.web.alerts import alert_endpoints
+from tapelight.web.alerts import Known, alert_endpoints
 from tapelight.web.documents import document_endpoints
 from tapelight.web.endpoints import (
     AT,
@@ -157,7 +157,9 @@ class Rest:
             *self._users,
             *document_endpoints(LAYOUTS, self._documents),
             *document_endpoints(WATCHLISTS, self._documents),
-            *alert_endpoints(self._alerting, self._documents, self._market_ns),
+            *alert_endpoints(
+                self._alerting, self._documents, self._market_ns, Known(self._market, self._records)
+            ),
             Endpoint(
                 "/api/openapi.json",
                 "This document.",
@@ -207,8 +209,10 @@ class Rest:
     async def market(self, args: Arguments) -> Response:
         """Answer a query over the table, now or as of a past second."""
         sql, at = compose(args), args["at"]
-        rows = self._market.query(sql) if at is None else await self._then.query(sql, at)
-        return reply({"sql": sql, "rows": list(rows)[: args["limit"]]})
+        if at is None:
+            return reply({"sql": sql, "rows": list(self._market.query(sql))[: args["limit"]]})
+        then = await self._then.query(sql, at)
+        return reply({"sql": sql, **then, "rows": list(then["rows"])[: args["limit"]]})
 
     async def symbol(self, args: Arguments) -> Response:
         """Show every column of a symbol, now or as of a past second."""
