@@ -251,7 +251,9 @@ async def test_a_process_of_its_own_answers_refuses_and_is_bounded(day: Day) -> 
             return_exceptions=True,
         )
         assert plain(told) == day.boards[ts]["top_volume"]
-        assert [type(o) for o in others] == [list] * 7 + [Unavailable]
+        assert [type(o) for o in others] == [dict] * 7 + [Unavailable]
+        assert isinstance(others[0], dict)
+        assert others[0]["as_of_ns"] == TAPE.start_ns + 15 * NS, "09:30:10"
         with pytest.raises(ConfigError, match="Unknown column 'lst', did you mean last"):
             await mine.query("SELECT lst FROM market", iso(ts))
         with pytest.raises(Missing, match="was not watched"):
