@@ -23,10 +23,16 @@ WANTED_S = 10.0
 """How long the symbol of a signal is followed for its own sake."""
 AGAIN_S = 0.5
 REFUSED_S = 5.0
+MOST = 127
+"""Symbols beside `status`: asked for more topics than 128 the gateway would serve none."""
 
 
 class GatewayPrices:
-    """Follow `status` and `symbol:X`. `shown` is called with each picture and the day's volume."""
+    """Follow `status` and `symbol:X`. `shown` is called with each picture and the day's volume.
+
+    Where more symbols are asked for than one client may follow, what is watched comes before
+    the symbols of signals, and of those the newest.
+    """
 
     def __init__(
         self, url: str, key: Callable[[], str], clock: MarketClock,
@@ -107,7 +113,11 @@ class GatewayPrices:
         now_s = time.monotonic()
         self._wanted = {s: until for s, until in self._wanted.items() if until > now_s}
         self._refused = {s: until for s, until in self._refused.items() if until > now_s}
-        symbols = (self._watched | self._wanted.keys()) - self._refused.keys()
+        newest = sorted(self._wanted.keys() - self._watched, key=self._wanted.__getitem__)[::-1]
+        ranked = [s for s in (*sorted(self._watched), *newest) if s not in self._refused]
+        if len(ranked) > MOST:
+            log.warning("more symbols than a client may follow", asked=len(ranked), followed=MOST)
+        symbols = set(ranked[:MOST])
         for symbol in self._pictures.keys() - symbols:
             del self._pictures[symbol]
         return ("status", *(f"symbol:{symbol}" for symbol in sorted(symbols)))
