@@ -137,7 +137,7 @@ def test_a_new_session_clears_boards_and_scans() -> None:
     tape = Tape()
     tape.ask(
         up='-- title = "u"\n-- gate = "none"\nSELECT symbol FROM market WHERE last > 1',
-        hit='-- title = "h"\n-- kind = "events"\n-- gate = "none"\n-- cooldown_s = 999999\n'
+        hit='-- title = "h"\n-- kind = "events"\n-- gate = "none"\n-- cooldown_s = 86400\n'
         "SELECT symbol FROM market WHERE last > 1",
     )
     tape.trade("15:00:00", 10.0)

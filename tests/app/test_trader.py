@@ -84,9 +84,15 @@ class Desk:
     def fire(self, count: int) -> list[str]:
         """Put signals with a plan at the market into the queue, one a strategy in turn."""
         with Live(f"http://127.0.0.1:{self.port}", local_key(self.data)) as live:
-            rows = live.market(
-                LIQUID, columns="symbol, ask, vol", order="vol DESC", limit=count
-            ).to_dicts()
+            rows: list[dict[str, Any]] = []
+
+            def found() -> bool:  # the trader may have begun before the market's first mark
+                rows[:] = live.market(
+                    LIQUID, columns="symbol, ask, vol", order="vol DESC", limit=count
+                ).to_dicts()
+                return len(rows) == count and bool(live.status()["market_time"])
+
+            until(found)
             now_ns = int(dt.datetime.fromisoformat(live.status()["market_time"]).timestamp() * NS)
         log = SignalLog(self.data)
         made = [self._signal(row, now_ns) for row in rows]

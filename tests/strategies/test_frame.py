@@ -326,7 +326,7 @@ class Wrong(Strategy):
         ("if last[0] > 11: last[0] = 1.0", "ValueError: assignment destination is read-only"),
         ("if last[0] > 11: last = last[:0]", "ValueError: entry has shape (0,)"),
         ("if last[0] > 11: return None", "TypeError: signals returned NoneType"),
-        ("if last[0] > 11: look['lost']", "KeyError: 'lost'"),
+        ("if last[0] > 11: look['la' + 'st_']", "KeyError: 'last_'"),
         ("if last[0] > 11: raise ValueError('so')", "ValueError: so"),
     ],
 )

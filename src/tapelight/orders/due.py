@@ -107,7 +107,7 @@ def _over(scene: Scene, entry: OrderRequest) -> str:
     if book.killed is not None:
         return BY_KILL
     if entry.cause in book.voided:
-        return book.voided[entry.cause].why
+        return book.voided[entry.cause].why or "its signal was ended"  # a signal may say no reason
     if entry.symbol in book.leaving:
         return "the position is being closed"
     if 0 < entry.expires_ns <= now_ns:
