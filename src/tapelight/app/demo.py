@@ -51,9 +51,7 @@ async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
     """Run the demo; return the scanner's status at its end."""
     with tempfile.TemporaryDirectory(prefix="tapelight-demo-") as scratch:
         data = options.data or Path(scratch)
-        refuse_another(
-            bound(data), Paper.name, Paper.host
-        )  # the demo's trader sends to the paper broker
+        refuse_another(bound(data), Paper.name, Paper.host)  # where the demo's trader sends to
         web = msgspec.structs.replace(config.web, port=options.port)
         port = free_port()
         config = msgspec.structs.replace(

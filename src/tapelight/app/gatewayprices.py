@@ -48,6 +48,8 @@ class GatewayPrices:
         self._watched: frozenset[str] = frozenset()
         self._wanted: dict[str, float] = {}
         self._refused: dict[str, float] = {}
+        self._full = False
+        """Whether more symbols are asked for than are followed: it is told as it begins."""
         self._beat_s = float("-inf")
         self._stream: Stream | None = None
         self._changed = asyncio.Event()
@@ -115,8 +117,9 @@ class GatewayPrices:
         self._refused = {s: until for s, until in self._refused.items() if until > now_s}
         newest = sorted(self._wanted.keys() - self._watched, key=self._wanted.__getitem__)[::-1]
         ranked = [s for s in (*sorted(self._watched), *newest) if s not in self._refused]
-        if len(ranked) > MOST:
+        if len(ranked) > MOST and not self._full:
             log.warning("more symbols than a client may follow", asked=len(ranked), followed=MOST)
+        self._full = len(ranked) > MOST
         symbols = set(ranked[:MOST])
         for symbol in self._pictures.keys() - symbols:
             del self._pictures[symbol]
