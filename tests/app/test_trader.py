@@ -13,11 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tapelight.app.demo import free_port
 from tapelight.app.localkey import local_key
-from tapelight.model.order_log import Reported, Started
+from tapelight.model.order_log import Reported, Sent, Started
 from tapelight.model.orders import Fill
 from tapelight.model.signals import Plan, Signal
 from tapelight.notebook.live import Live
@@ -28,6 +29,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 NS = 1_000_000_000
 LIMIT_S = 300.0
 STRATEGIES = ("new_hod", "momentum_burst")
+LATENCY_NS = NS // 5
+"""The paper broker's own."""
+SEEN_NS = 3 * NS
+"""A quote or print may be this old where it is shown; older ones are marked."""
 LIQUID = "spread_pct < 0.2 AND last > 3"
 
 
@@ -41,16 +46,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Desk"]:
     command = [
         sys.executable, "-m", "tapelight", "demo", "--scenario", "calm", "--symbols", "100",
         "--rate", "300", "--port", str(port), "--data", str(data),
-        "--config", str(settings),
+        "--config", str(settings), "--ledger", str(data / "ledger"),
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as demo:
-        made = Desk(data, port)
+        made = Desk(data, port, demo)
         try:
             until(lambda: made.epochs() == 1)
             yield made
         finally:
-            demo.send_signal(signal.SIGTERM)
-            demo.wait(30)
+            made.end()
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -64,8 +68,14 @@ def until(holds: Callable[[], bool]) -> None:
 class Desk:
     """Ask and disturb a running demo."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, demo: "subprocess.Popen[bytes]") -> None:
         self.data, self.port, self.fired = data, port, 0
+        self._demo = demo
+
+    def end(self) -> None:
+        """End the demo; the simulator's ledger is whole then."""
+        self._demo.send_signal(signal.SIGTERM)
+        self._demo.wait(30)
 
     def epochs(self) -> int:
         """Return how many traders have begun."""
@@ -117,6 +127,52 @@ class Desk:
         told = (r for _, r in read(self.data) if isinstance(r, Reported))
         return [r.fill for r in told if r.fill is not None]
 
+    def sent(self) -> dict[str, int]:
+        """Return when each order was sent first, ns of market time."""
+        at: dict[str, int] = {}
+        for _, record in read(self.data):
+            if isinstance(record, Sent):
+                at.setdefault(record.order, record.ts_ns)
+        return at
+
+
+class Tape:
+    """Hold what the simulator says that it sent: no code of ours reckons it."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        found = sorted(folder.glob(f"{kind}-*.parquet"))
+        self.rows = pl.concat([pl.read_parquet(file) for file in found])
+
+    def of(self, symbol: str, since_ns: int, until_ns: int) -> pl.DataFrame:
+        """Return what was sent of a symbol in a span, both ends included."""
+        mine = pl.col("symbol") == symbol
+        return self.rows.filter(mine & pl.col("ts_ns").is_between(since_ns, until_ns))
+
+
+def audit(desk: Desk, fills: list[Fill]) -> None:
+    """By the simulator's ledger: quotes and prints, the latency, a tenth of what was printed."""
+    sent = desk.sent()
+    quotes, trades = Tape(desk.data / "ledger", "quotes"), Tape(desk.data / "ledger", "trades")
+    for fill in fills:
+        assert fill.ts_ns >= sent[fill.order] + LATENCY_NS, fill
+        near = (fill.symbol, fill.ts_ns - SEEN_NS, fill.ts_ns)
+        told, prints = quotes.of(*near), trades.of(*near)["price"].to_list()
+        between = told["bid"].min() <= float(fill.price) <= told["ask"].max()  # type: ignore[operator]
+        assert between or float(fill.price) in prints, fill
+        printed = trades.of(fill.symbol, sent[fill.order], fill.ts_ns)["size"].sum()
+        mine = [f for f in fills if f.order == fill.order and f.ts_ns <= fill.ts_ns]
+        assert float(sum(f.quantity for f in mine)) <= printed / 10, fill
+
+
+def test_the_kill_switch_holds_until_a_person_arms(desk: Desk) -> None:
+    desk.say("kill", "--reason", "a test")
+    (blocked,) = desk.fire(1)
+    until(lambda: any(o["cause"] == blocked for o in desk.say("orders")))
+    (order,) = [o for o in desk.say("orders") if o["cause"] == blocked]
+    assert (order["state"], order["reason"].partition(":")[0]) == ("refused", "kill_switch")
+    desk.say("kill", "--arm")
+    until(lambda: not (desk.data / "KILL").exists())
+
 
 def test_paper_orders_go_on_after_a_kill_and_add_up_to_the_cent(desk: Desk) -> None:
     first = desk.fire(2)
@@ -126,7 +182,8 @@ def test_paper_orders_go_on_after_a_kill_and_add_up_to_the_cent(desk: Desk) -> N
     until(lambda: desk.epochs() == 2)
     until(lambda: desk.say("positions") == [] and desk.say("orders", "--state", "open") == [])
 
-    entries = [o for o in desk.say("orders", "--limit", "500") if o["purpose"] == "entry"]
+    orders = desk.say("orders", "--limit", "500")
+    entries = [o for o in orders if o["purpose"] == "entry" and o["state"] != "refused"]
     assert sorted(o["cause"] for o in entries) == sorted(first), "one order a signal"
     assert {o["strategy"] for o in entries} == set(STRATEGIES)
     fills = desk.fills()
@@ -139,13 +196,5 @@ def test_paper_orders_go_on_after_a_kill_and_add_up_to_the_cent(desk: Desk) -> N
     bought = {f.symbol: f.quantity for f in fills}
     assert sum(f.signed for f in fills) == 0
     assert len(bought) == 2
-
-
-def test_the_kill_switch_holds_until_a_person_arms(desk: Desk) -> None:
-    desk.say("kill", "--reason", "a test")
-    (blocked,) = desk.fire(1)
-    until(lambda: any(o["cause"] == blocked for o in desk.say("orders")))
-    (order,) = [o for o in desk.say("orders") if o["cause"] == blocked]
-    assert (order["state"], order["reason"].partition(":")[0]) == ("refused", "kill_switch")
-    desk.say("kill", "--arm")
-    until(lambda: not (desk.data / "KILL").exists())
+    desk.end()
+    audit(desk, fills)

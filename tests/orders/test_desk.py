@@ -1,6 +1,7 @@
 """The desk, from signal to position and out of it again."""
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from orders.desks import NS, SESSION, Stage, play, trade
 from tapelight.errors import ConfigError, Conflict, Unavailable
 from tapelight.model.order_log import Armed, Killed, Valued
+from tapelight.model.orders import Statement
 from tapelight.model.signals import Plan
 from tapelight.orders.positions import totals
 from tapelight.stores.orders import read
@@ -177,6 +179,32 @@ def test_what_never_arrived_is_lost_after_a_while_and_not_sent_again(tmp_path: P
         await on.settle(15)
         assert on.entry("s1") == "lost the venue has not known it for 30 s"
         assert on.venue.orders == []
+
+    play(tmp_path, act)
+
+
+def test_lost_orders_are_asked_for_once_a_minute_for_a_day(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        on.broker.cut = True
+        on.take()
+        await on.settle(1)
+        on.broker.cut = False
+        await on.settle(40)
+        (lost,) = on.desk.book.orders
+        look, asked = on.broker.look, list[Sequence[str]]()
+
+        async def listened(orders: Sequence[str]) -> Statement:
+            asked.append(orders)
+            return await look(orders)
+
+        on.broker.look = listened  # type: ignore[method-assign]
+        await on.settle(300)
+        assert sum(lost in orders for orders in asked) == 5
+        on.at_ns += 24 * 3_600 * NS
+        asked.clear()
+        await on.settle(300)
+        assert asked
+        assert not any(lost in orders for orders in asked)
 
     play(tmp_path, act)
 

@@ -130,6 +130,8 @@ def test_what_breaks_no_rule_goes() -> None:
          {"on": book(held(50), Leaving(1, "AAA", "asked for", "me", whole=True))}),
         ("one_direction: the entry tl-9-0 works the other way",
          {"on": book(*went(9, side="sell"))}),
+        ("one_strategy: hod has it: a symbol is one strategy's at a time",
+         {"on": book(*went(99, strategy="hod"))}),
         ("repeat: the same order went 9.0 s ago, 60 s must pass",
          {"on": book(*went(9, quantity=Decimal(100)))}),
         ("repeat: 3 entries in it today, 3 allowed",

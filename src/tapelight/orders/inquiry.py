@@ -23,6 +23,10 @@ FIRST_S = 0.4
 """How long the first answer after a start or a break is waited for; twice as long each next time."""
 LATE_ASKED = 50
 """How many of the newest lost orders are asked for again: a venue may find one after all."""
+LATE_EVERY_NS = 60 * NS
+"""Between two questions for them: each takes a request of the venue's budget."""
+LATE_FOR_NS = 24 * 3_600 * NS
+"""For how long after it was sent a lost order is asked for."""
 
 
 class Inquiry:
@@ -55,6 +59,8 @@ class Inquiry:
         """When an order was first not found, by its id: this process's own experience."""
         self._differences: Mapping[str, Decimal] = {}
         self._compared_ns = 0
+        self._late_ns = 0
+        """When lost orders are asked for again."""
         self._kept: Valued | None = None
         """The account's value as the log has it."""
 
@@ -96,8 +102,7 @@ class Inquiry:
         """Ask once, and learn from the answer."""
         self._asking, self._hurried = True, False
         book, breaks, begun_ns = self.ledger.book, self._breaks, moment().now_ns
-        late = [order.id for order in book.orders.values() if order.state == "lost"]
-        asked = [order.id for order in book.live.values() if order.sent_ns] + late[-LATE_ASKED:]
+        asked = [order.id for order in book.live.values() if order.sent_ns] + self._late(begun_ns)
         try:
             async with asyncio.timeout(self._patience_s()):
                 statement = await self.broker.look(asked)
@@ -155,6 +160,15 @@ class Inquiry:
             return False
         book.apply(new)
         return True
+
+    def _late(self, now_ns: int) -> list[str]:
+        """Return the lost orders to ask for now: those of a day, each minute."""
+        if now_ns < self._late_ns:
+            return []
+        self._late_ns = now_ns + LATE_EVERY_NS
+        orders = self.ledger.book.orders.values()
+        late = [o.id for o in orders if o.state == "lost" and now_ns - o.sent_ns < LATE_FOR_NS]
+        return late[-LATE_ASKED:]
 
     def _patience_s(self) -> float:
         """Return how long an answer is waited for: not long while nothing goes without one."""

@@ -24,13 +24,14 @@ REDUCING: tuple[Rule, ...] = (
 ENTRY: tuple[Rule, ...] = (
     rules.kill_switch, rules.ready, rules.broker, rules.day_loss, rules.hours, rules.signal_age,
     rules.data_state, rules.quantity, rules.tick, rules.spread, rules.collar, rules.luld,
-    rules.stop, rules.short_sale, rules.one_direction, rules.repeat, rules.pace,
-    rules.open_positions, rules.order_size, rules.exposure, rules.buying_power,
+    rules.stop, rules.short_sale, rules.one_direction, rules.one_strategy, rules.repeat,
+    rules.pace, rules.open_positions, rules.order_size, rules.exposure, rules.buying_power,
 )  # fmt: skip
 STILL: tuple[Rule, ...] = (
     rules.kill_switch, rules.ready, rules.broker, rules.day_loss, rules.hours, rules.data_state,
-    rules.spread, rules.collar, rules.luld, rules.short_sale, rules.one_direction, rules.repeat,
-    rules.pace, rules.open_positions, rules.exposure, rules.buying_power,
+    rules.spread, rules.collar, rules.luld, rules.short_sale, rules.one_direction,
+    rules.one_strategy, rules.repeat, rules.pace, rules.open_positions, rules.exposure,
+    rules.buying_power,
 )  # fmt: skip
 """What is asked again when a person lets an entry go: all that may have changed since."""
 

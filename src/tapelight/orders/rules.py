@@ -237,6 +237,20 @@ def one_direction(case: Case) -> str:
     return ""
 
 
+def one_strategy(case: Case) -> str:
+    """Refuse a symbol that another strategy holds or is entering: shares have one plan.
+
+    The stop, the targets and the time exit hold for all shares of a symbol, and the venue keeps one
+    position: of two strategies one would lose its exits, or sell the other's shares.
+    """
+    request = case.request
+    plan = case.book.plan_of(request.symbol)
+    for other in (*([plan] if plan is not None else []), *_entries(case, request.symbol)):
+        if other.strategy != request.strategy:
+            return f"{other.strategy} has it: a symbol is one strategy's at a time"
+    return ""
+
+
 def repeat(case: Case) -> str:
     """Refuse the same entry again soon, and too many of one symbol a day."""
     mine = case.request
