@@ -318,13 +318,17 @@ class Trader:
                 desk.ledger.write([ReadTo(self.clock.now_ns(), self.cursor)])
 
     async def _tell(self) -> None:
-        """Tell what stands, twice a second, for whoever asks the gateway."""
+        """Tell what stands, twice a second and when a desk becomes ready, or no longer is."""
+        stood, due_s = None, 0.0
         while True:
-            try:
-                tell(self.options.data, self.report())
-            except Unavailable as error:
-                log.warning("the state can't be told", reason=str(error))
-            await asyncio.sleep(TELL_S)
+            stands = [desk.inquiry.reconciled for desk in self.desks]
+            if stands != stood or time.monotonic() >= due_s:
+                stood, due_s = stands, time.monotonic() + TELL_S
+                try:
+                    tell(self.options.data, self.report())
+                except Unavailable as error:
+                    log.warning("the state can't be told", reason=str(error))
+            await asyncio.sleep(POLL_S)
 
     def report(self) -> TraderReport:
         """Return what is told of this process."""
