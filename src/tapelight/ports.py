@@ -294,16 +294,25 @@ class Wanted:
     scan: str = ""
     symbol: str = ""
     state: str = ""
+    """One, or several with commas."""
     since_ns: int = 0
     limit: int = 100
+    until_ns: int = 0
+    """The last mark that is wanted; 0: any."""
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Return the states that are wanted; none: all."""
+        return tuple(filter(None, self.state.split(",")))
 
     def fits(self, signal: Signal) -> bool:
         """Tell whether a record is wanted."""
         return (
             self.scan in ("", signal.scan)
             and self.symbol in ("", signal.symbol)
-            and self.state in ("", signal.state)
-            and signal.mark >= self.since_ns
+            and (not self.state or signal.state in self.states)
+            and self.since_ns <= signal.mark
+            and (not self.until_ns or signal.mark <= self.until_ns)
         )
 
 

@@ -61,6 +61,9 @@ def test_records_are_found_by_scan_symbol_state_and_time(log: SignalLog) -> None
     assert log.find(Wanted(state="expired")) == [three]
     assert log.find(Wanted(scan="hod", since_ns=2)) == [three, two]
     assert log.find(Wanted(limit=2)) == [four, three]
+    assert log.find(Wanted(state="fired,expired", until_ns=two.mark)) == [
+        s for s in (four, three, two, one) if s.mark <= two.mark and s.state in ("fired", "expired")
+    ]
     assert log.find(Wanted(scan="hod", symbol="ABC", state="fired")) == [one]
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tapelight.app.trading import Asking, Books, guard_of
+from tapelight.app.trading import Asking, Books, Price, guard_of
 from tapelight.model.limits import Limits, Trade
 from tapelight.model.order_log import Armed, Intended, Killed, OrderRecord, Reported, Sent, Valued
 from tapelight.model.orders import (
@@ -80,7 +80,8 @@ class Venue:
         self.log = SqliteOrderLog(folder)
         self.log.begin(OPEN_NS)
         self.log.append(records())
-        self.books = Books(folder, {"AAPL": 190.5}.get)
+        self.prices = {"AAPL": Price(190.5)}
+        self.books = Books(folder, self.prices.get)
         self.asking = Asking(folder)
         self.tell()
 
@@ -145,9 +146,20 @@ async def test_positions_fills_and_profit_add_up(client: httpx.AsyncClient) -> N
     pnl = (await client.get("/api/pnl")).json()
     assert pnl["rows"][-1] == {
         "symbol": "total", "realised": "0.00", "fees": "0.05", "unrealised": "10.00",
-        "net": "9.95",
+        "net": "9.95", "stale": False,
     }  # fmt: skip
     assert (pnl["account"]["equity"], pnl["account"]["peak"]) == ("99000", "100500")
+    assert held["stale"] is False
+
+
+async def test_a_price_that_is_stale_or_provisional_is_marked_with_all_that_rests_on_it(
+    client: httpx.AsyncClient, venue: Venue
+) -> None:
+    venue.prices["AAPL"] = Price(190.5, stale=True)
+    (held,) = (await client.get("/api/positions")).json()
+    assert (held["last"], held["stale"]) == (190.5, True)
+    rows = (await client.get("/api/pnl")).json()["rows"]
+    assert [(row["symbol"], row["stale"]) for row in rows] == [("AAPL", True), ("total", True)]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +202,9 @@ async def test_csv_names_its_columns_and_holds_no_formula(client: httpx.AsyncCli
     assert last == ""
     fills = (await client.get("/api/fills.csv")).text.splitlines()
     assert fills[1] == f"{OPEN_NS + 1},AAPL,buy,10,189.5,0.05,{FILLED},x1,s1,entry,new_hod"
-    assert (await client.get("/api/pnl.csv")).text.splitlines()[-1] == "total,0.00,0.05,10.00,9.95"
+    assert (await client.get("/api/pnl.csv")).text.splitlines()[
+        -1
+    ] == "total,0.00,0.05,10.00,9.95,False"
     assert (await client.get("/api/positions.csv")).text.splitlines()[1].startswith("AAPL,10,")
 
 

@@ -9,7 +9,7 @@ from tapelight.buses.memory import MemoryBus
 from tapelight.errors import ConfigError, Missing, Unavailable
 from tapelight.model.signals import STATES, Hops, Leaf, Signal
 from tapelight.ports import Json, Wanted
-from tapelight.web.reasons import since_ns
+from tapelight.web.reasons import time_ns
 from tapelight.web.server import Gateway
 from web.by_hand import OPEN_NS, BoardsByHand, MarketByHand, signal
 from web.conftest import HOST
@@ -114,18 +114,23 @@ async def test_signals_are_asked_for_by_scan_symbol_state_and_time(
         "within": [], "against": "",
     }  # fmt: skip
     await http.get("/api/signals")
-    assert reasons.asked == [Wanted("hod", "AAPL", "fired", OPEN_NS, 3), Wanted()]
+    await http.get("/api/signals?state=fired,expired&until=2026-11-20T09:30:00-05:00")
+    assert reasons.asked == [
+        Wanted("hod", "AAPL", "fired", OPEN_NS, 3), Wanted(),
+        Wanted(state="fired,expired", until_ns=OPEN_NS),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("state=maybe", f"use one of {', '.join(STATES)}"),
+        ("state=fired,maybe", f"use one of {', '.join(STATES)}"),
         ("since=yesterday", "since='yesterday' is no time: give ISO 8601"),
         ("since=2026-11-20T09:30:00", "is no time"),
         ("since=9223372036854775808", "is no time"),
         ("since=9999-12-31T00:00:00Z", "is no time"),
         ("since=0001-01-02T00:00:00Z", "is no time"),
+        ("until=tomorrow", "until='tomorrow' is no time"),
         ("limit=9999", "from 1 to 1000"),
     ],
 )
@@ -136,11 +141,11 @@ async def test_wrong_filters_are_problems(http: httpx.AsyncClient, query: str, s
 
 
 def test_since_is_a_time_with_offset_or_ns() -> None:
-    assert since_ns("") == 0
-    assert since_ns("1795185000000000001") == 1795185000000000001
-    assert since_ns("9223372036854775807") == 2**63 - 1
-    assert since_ns("2026-11-20T09:30:00.250-05:00") == OPEN_NS + 250_000_000
-    assert since_ns("2026-11-20T14:30:00 00:00") == OPEN_NS
+    assert time_ns("since", "") == 0
+    assert time_ns("since", "1795185000000000001") == 1795185000000000001
+    assert time_ns("since", "9223372036854775807") == 2**63 - 1
+    assert time_ns("since", "2026-11-20T09:30:00.250-05:00") == OPEN_NS + 250_000_000
+    assert time_ns("since", "2026-11-20T14:30:00 00:00") == OPEN_NS
 
 
 async def test_a_replay_has_its_own_signals_and_no_reasons() -> None:
@@ -151,6 +156,8 @@ async def test_a_replay_has_its_own_signals_and_no_reasons() -> None:
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
         told = (await client.get("/api/signals?since=2&limit=1")).json()["signals"]
         assert [s["id"] for s in told] == ["s3"]
+        told = (await client.get("/api/signals?state=fired,armed&until=2")).json()["signals"]
+        assert [s["id"] for s in told] == ["s2", "s1"]
         assert (await client.get("/api/signals?state=armed")).json() == {"signals": []}
         refused = await client.get("/api/why?scan=hod&symbol=AAPL")
         assert (refused.status_code, refused.json()["detail"]) == (
@@ -163,6 +170,6 @@ async def test_the_document_describes_both(http: httpx.AsyncClient) -> None:
     paths = (await http.get("/api/openapi.json")).json()["paths"]
     for path, names in (
         ("/api/why", {"scan", "symbol", "at", "limit"}),
-        ("/api/signals", {"scan", "symbol", "since", "state", "limit"}),
+        ("/api/signals", {"scan", "symbol", "since", "until", "state", "limit"}),
     ):
         assert {p["name"] for p in paths[path]["get"]["parameters"]} == names

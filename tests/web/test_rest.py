@@ -19,6 +19,7 @@ async def test_a_board_comes_as_objects_in_rank_order(http: httpx.AsyncClient) -
         OPEN_NS,
     ]
     assert [column["name"] for column in body["columns"]] == ["last", "chg_pct"]
+    assert body["order"] == ["TSLA", "AAPL"]
     assert body["rows"] == [
         {"symbol": "TSLA", "last": 250.0, "chg_pct": 3.25},
         {"symbol": "AAPL", "last": 190.5, "chg_pct": None},

@@ -1,11 +1,11 @@
 """`tapelight run`: feed, journal, engine and gateway in one loop."""
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import structlog
 
 from tapelight.app.asof import packed
@@ -31,13 +31,14 @@ from tapelight.app.sources import Sources
 from tapelight.app.strategies import Budget, StrategyFiles
 from tapelight.app.tier3 import Rounds
 from tapelight.app.tracing import SignalTraces
-from tapelight.app.trading import Asking, Books
+from tapelight.app.trading import Asking, Books, Price
 from tapelight.app.trust import remember
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.app.workers import Workers
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import AUTO, Config, JournalLimits
 from tapelight.engine import Engine, Share, everything
+from tapelight.market.view import View
 from tapelight.market.warm import compile_loops
 from tapelight.model.batch import Batch
 from tapelight.model.records import Disabled, FeedState, Pin
@@ -111,7 +112,7 @@ def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) 
     scanner.listeners.append(record.on_cycle)
     scans = ScanFiles(questions, lambda: scanner.ask(questions.questions))
     control = Control(data, config, bus)
-    books, trading = Books(data, lambda symbol: _last(scanner.engine, symbol)), Asking(data)
+    books, trading = Books(data, lambda symbol: last_price(scanner.engine, symbol)), Asking(data)
     gateway = Gateway(
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
@@ -148,11 +149,14 @@ def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) 
     return parts
 
 
-def _last(engine: Engine, symbol: str) -> float | None:
-    """Return a symbol's last price, if one is known."""
+def last_price(engine: Engine, symbol: str) -> Price | None:
+    """Return a symbol's last price, if one is known, and whether it is old or doubtful."""
     row = engine.table.universe.rows.get(symbol)
-    price = float(engine.table.rows[row]["last"]) if row is not None else math.nan
-    return price if price > 0 else None
+    if row is None or not engine.table.rows[row]["last"] > 0:
+        return None
+    view = View(engine.table, np.array([row], np.intp))
+    doubtful = any(bool(np.asarray(view[name])[0]) for name in ("stale", "provisional"))
+    return Price(float(engine.table.rows[row]["last"]), doubtful)
 
 
 def _noted(dispatch: Dispatch, prints: PrintTape) -> Callable[[Batch], None]:

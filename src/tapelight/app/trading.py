@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -42,7 +42,16 @@ FRESH_S = 0.2
 NS = 1_000_000_000
 XNYS = calendar("XNYS")
 Guard = Literal["venue", "desk", "none"]
-PriceOf = Callable[[str], float | None]
+
+
+class Price(NamedTuple):
+    """Hold a symbol's last price, and whether it is STALE or PROVISIONAL."""
+
+    last: float
+    stale: bool = False
+
+
+PriceOf = Callable[[str], Price | None]
 
 
 @dataclass(slots=True)
@@ -89,23 +98,29 @@ class Books:
 
     async def positions(self, desk: str) -> list[Row]:
         """Return what is held, with the last price, what closing there would bring, and its guard."""
-        prices = await self._prices(desk)
+        found = await self._prices(desk)
+        prices = {symbol: price.last for symbol, price in found.items()}
         rows, pnl = await self._ask(desk, lambda book: (book.positions(), book.pnl(prices)))
         unrealised = {row["symbol"]: row["unrealised"] for row in pnl}
         report = await asyncio.to_thread(told, self._folder)
         return [
             {**row, "last": prices.get(row["symbol"]), "unrealised": unrealised[row["symbol"]],
-             "guard": guard_of(row, report, time.time())}
+             "guard": guard_of(row, report, time.time()),
+             "stale": _is_stale(found.get(row["symbol"]))}
             for row in rows
         ]  # fmt: skip
 
     async def pnl(self, desk: str) -> Mapping[str, Json]:
         """Return profit and loss by symbol, and the account as the venue last told it."""
-        prices = await self._prices(desk)
+        found = await self._prices(desk)
+        prices = {symbol: price.last for symbol, price in found.items()}
         rows, account = await self._ask(desk, lambda book: (book.pnl(prices), _account(book)))
-        return {"rows": rows, "account": account}
+        old = any(map(_is_stale, found.values()))
+        stale = {symbol: _is_stale(price) for symbol, price in found.items()} | {"total": old}
+        told = [{**row, "stale": stale.get(row["symbol"], False)} for row in rows]
+        return {"rows": told, "account": account}
 
-    async def _prices(self, desk: str) -> dict[str, float]:
+    async def _prices(self, desk: str) -> dict[str, Price]:
         """Return the last price of what is held, where it is known."""
         held = await self._ask(desk, OrderBook.held)
         return {symbol: price for symbol in held if (price := self._price(symbol)) is not None}
@@ -120,6 +135,10 @@ class Books:
         """Close the files."""
         for shelf in self._shelves.values():
             shelf.reader.close()
+
+
+def _is_stale(price: Price | None) -> bool:
+    return price is not None and price.stale
 
 
 def guard_of(row: Row, report: TraderReport | None, now_s: float) -> Guard:

@@ -1,7 +1,8 @@
 """What the gateway sees of the engine: its ports Boards and Market."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from tapelight.scan.question import Question
 from tapelight.scan.sql import answer, as_cells, check_now, compile_query
 
 KEEP_SIGNALS = 2_000
+EVENTS_SHOWN = 100
+"""Firings that a scan shows as a board."""
 MINUTE_S = 60
 
 
@@ -26,6 +29,9 @@ class EngineBoards:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.rankings: dict[str, Ranking] = {}
+        self._asked: dict[str, Question] = {}
+        """What each ranking answers: until the next whole second an edited board shows the old answer
+        under the old columns."""
         self.newest: deque[Signal] = deque(maxlen=KEEP_SIGNALS)
         self.counts: Callable[[], Mapping[str, int]] = dict
         """The feed's running totals, noted with each set of rankings."""
@@ -37,6 +43,7 @@ class EngineBoards:
             self.taken = self.counts()
         for ranking in rankings:
             self.rankings[ranking.name] = ranking
+            self._asked[ranking.name] = self.engine.boards[ranking.name].question
         self.newest.extendleft(signals)
 
     def board_names(self) -> Sequence[Mapping[str, Json]]:
@@ -50,20 +57,35 @@ class EngineBoards:
         board = self.engine.boards.get(name)
         if board is None:
             return self._events(name)
-        ranking = self.rankings.get(name) or Ranking(name, self.engine.last_mark_ns, [], [])
-        return {**board_state(board.question, ranking), "taken": self.taken}
+        question, ranking = self._asked.get(name), self.rankings.get(name)
+        if question is None or ranking is None:
+            question, ranking = board.question, Ranking(name, self.engine.last_mark_ns, [], [])
+        return {**board_state(question, ranking), "taken": self.taken}
 
     def _events(self, name: str) -> Mapping[str, Json]:
         """Return a scan's newest signals in the form of a board, newest first."""
         question = self.engine.scans[name].question
-        mine = [s for s in self.newest if s.scan == name and s.state == "fired"][:100]
-        rows = {f"{s.symbol}@{s.ts_ns // 1_000_000}": list(s.values.values()) for s in mine}
+        rows = event_rows(name, [named.name for named in question.query.select], self.newest)
         ranking = Ranking(name, self.engine.last_mark_ns, [], [])
         return {**board_state(question, ranking), "order": list(rows), "rows": rows}
 
     def signals(self, limit: int) -> Sequence[Signal]:
         """Return the newest signals first."""
         return [s for s, _ in zip(self.newest, range(limit), strict=False)]
+
+
+def event_rows(
+    name: str, columns: Sequence[str], newest: Iterable[Signal]
+) -> dict[str, list[Json]]:
+    """Return a scan's newest firings as rows: SYMBOL@MS -> the values of `columns`.
+
+    By their names: a firing before an edit has other columns; what it has not is null.
+    """
+    fired = (s for s in newest if s.scan == name and s.state == "fired")
+    return {
+        f"{s.symbol}@{s.ts_ns // 1_000_000}": [s.values.get(column) for column in columns]
+        for s in islice(fired, EVENTS_SHOWN)
+    }
 
 
 def _described(question: Question) -> Mapping[str, Json]:

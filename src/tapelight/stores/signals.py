@@ -249,14 +249,16 @@ def find(engine: sa.Engine, wanted: Wanted, run: str = "") -> list[Signal]:
     """Return the records that are wanted (of one run), the newest first; raises Unavailable."""
     c = SIGNALS.c
     asked = sa.select(c.payload).order_by(c.seq.desc()).limit(wanted.limit)
-    equal: Mapping[str, str] = {
-        "scan": wanted.scan, "symbol": wanted.symbol, "state": wanted.state, "run": run,
-    }  # fmt: skip
+    equal: Mapping[str, str] = {"scan": wanted.scan, "symbol": wanted.symbol, "run": run}
     for name, value in equal.items():
         if value:
             asked = asked.where(c[name] == value)
+    if wanted.states:
+        asked = asked.where(c.state.in_(wanted.states))
     if wanted.since_ns:
         asked = asked.where(c.mark >= wanted.since_ns)
+    if wanted.until_ns:
+        asked = asked.where(c.mark <= wanted.until_ns)
     try:
         with engine.connect() as connection:
             payloads = connection.execute(asked).scalars().all()

@@ -38,7 +38,8 @@ class BoardInfo(msgspec.Struct):
 class BoardRows(msgspec.Struct):
     """Hold a board at the last whole second, rows in rank order; `ts_ns` is market time.
 
-    As of a past second, `run` names the recording and `as_of_ns` its last mark at or before it.
+    `order` has the key of each row, as in the stream: the symbol, of a scan SYMBOL@MS, with the time
+    of the firing in ms since 1970. As of a past second, `run` names the recording and `as_of_ns` its last mark at or before it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class BoardRows(msgspec.Struct):
     mark: int
     ts_ns: int
     columns: list[ColumnInfo]
+    order: list[str]
     rows: list[dict[str, Cell]]
 
 

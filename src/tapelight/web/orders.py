@@ -99,16 +99,22 @@ class PositionRow(msgspec.Struct):
     last: float | None
     unrealised: str | None
     guard: Literal["venue", "desk", "none"]
+    stale: bool
+    """Whether `last` is STALE or PROVISIONAL: so is what is reckoned from it."""
 
 
 class PnlRow(msgspec.Struct):
-    """Tell profit and loss of a symbol, $; unrealised and net are null where no price is known."""
+    """Tell profit and loss of a symbol, $; unrealised and net are null where no price is known.
+
+    `stale`: the price is STALE or PROVISIONAL, of the total that of any symbol that is held.
+    """
 
     symbol: str
     realised: str
     fees: str
     unrealised: str | None
     net: str | None
+    stale: bool
 
 
 class AccountRow(msgspec.Struct):

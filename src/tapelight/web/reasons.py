@@ -17,13 +17,17 @@ LAST_NS = 2**63 - 1
 """The latest time that a record holds: in 2262."""
 SCAN = Param("scan", "A board, scan or strategy, as in hod_momo.", default="", most=120)
 SYMBOL = Param("symbol", "A watched symbol, as in AAPL.", default="", most=40)
-STATE = Param("state", "One state of a signal's life.", default="", choices=STATES)
+STATE = Param(
+    "state", f"States of a signal's life, separated by commas: {', '.join(STATES)}.", default="",
+    most=120,
+)  # fmt: skip
 SINCE = Param(
     "since",
     "Only what became so at or after this market time: ISO 8601 with offset, or ns since 1970.",
     default="",
     most=40,
 )
+UNTIL = Param("until", "Only what became so at or before this time.", default="", most=40)
 
 
 def reason_endpoints(reasons: Reasons | None, boards: Boards) -> tuple[Endpoint, ...]:
@@ -37,7 +41,7 @@ def reason_endpoints(reasons: Reasons | None, boards: Boards) -> tuple[Endpoint,
         ),
         Endpoint(
             "/api/signals", "Show signals and what became of them, the newest first.",
-            rest.signals, SignalList, (SCAN, SYMBOL, SINCE, STATE, limit(100, SIGNALS)), (400, 503),
+            rest.signals, SignalList, (SCAN, SYMBOL, SINCE, UNTIL, STATE, limit(100, SIGNALS)), (400, 503),
         ),
     )  # fmt: skip
 
@@ -67,16 +71,25 @@ class ReasonRest:
     async def signals(self, args: Arguments) -> Response:
         """Show the newest signals that are wanted."""
         wanted = Wanted(
-            args["scan"], args["symbol"], args["state"], since_ns(args["since"]), args["limit"]
-        )
+            args["scan"], args["symbol"], states_of(args["state"]),
+            time_ns("since", args["since"]), args["limit"], time_ns("until", args["until"]),
+        )  # fmt: skip
         if self._given is not None:
             return reply({"signals": list(await self._given.signals(wanted))})
         kept = [s for s in self._boards.signals(SIGNALS) if wanted.fits(s)]
         return reply({"signals": kept[: wanted.limit]})
 
 
-def since_ns(text: str) -> int:
-    """Return `since` in ns; raises Refused for what is no time."""
+def states_of(text: str) -> str:
+    """Return the states of a list; raises Refused for what is none."""
+    for state in filter(None, text.split(",")):
+        if state not in STATES:
+            raise Refused(400, f"state={quoted(state)}: use one of {', '.join(STATES)}.")
+    return text
+
+
+def time_ns(name: str, text: str) -> int:
+    """Return a time in ns, 0 for none; raises Refused for what is no time."""
     if not text:
         return 0
     try:
@@ -90,7 +103,7 @@ def since_ns(text: str) -> int:
     except ValueError as error:
         raise Refused(
             400,
-            f"since={quoted(text)} is no time: give ISO 8601 with offset, as in "
+            f"{name}={quoted(text)} is no time: give ISO 8601 with offset, as in "
             "2026-11-20T09:35:10-05:00, or ns since 1970.",
         ) from error
 

@@ -252,17 +252,23 @@ class Rest:
 def _board(state: Mapping[str, Json]) -> dict[str, Json]:
     keys = ("name", "title", "kind", "mark", "ts_ns", "columns", "run", "as_of_ns")
     head = {key: state[key] for key in keys if key in state}
-    return {**head, "taken": state.get("taken", {}), "rows": _objects(state)}
+    more = {"taken": state.get("taken", {}), "order": list(state["order"])}
+    return {**head, **more, "rows": _objects(state)}
 
 
 def _objects(state: Mapping[str, Json]) -> list[dict[str, Json]]:
     """Return a board's rows as {"symbol": ..., column: cell} in rank order."""
     names: Sequence[str] = [column["name"] for column in state["columns"]]
-    rows = state["rows"]
+    rows, fired = state["rows"], state["kind"] == "events"
     return [
-        {"symbol": symbol, **dict(zip(names, rows[symbol], strict=True))}
-        for symbol in state["order"]
+        {"symbol": symbol_of(key) if fired else key, **dict(zip(names, rows[key], strict=True))}
+        for key in state["order"]
     ]
+
+
+def symbol_of(key: str) -> str:
+    """Return the symbol of a firing's key, SYMBOL@MS."""
+    return key.rpartition("@")[0] or key
 
 
 def _version() -> str:

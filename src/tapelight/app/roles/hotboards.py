@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tapelight.app.views import event_rows
 from tapelight.errors import Unavailable
 from tapelight.model.signals import Signal
 from tapelight.ports import Bus, Hot, Json
@@ -53,8 +54,8 @@ class HotBoards:
         board = self._boards[name]
         if board["kind"] == "board":
             return board
-        mine = [s for s in self._signals if s.scan == name and s.state == "fired"][:100]
-        rows = {f"{s.symbol}@{s.ts_ns // 1_000_000}": list(s.values.values()) for s in mine}
+        columns = [column["name"] for column in board["columns"]]
+        rows = event_rows(name, columns, self._signals)
         stamp = {"mark": self.mark, "ts_ns": self.mark}
         return {**board, **stamp, "order": list(rows), "rows": rows}
 

@@ -1,0 +1,81 @@
+"""What the gateway sees of the engine: boards whose columns are changed, and the last price."""
+
+from market.tape import Tape
+from tapelight.app.run import last_price
+from tapelight.app.trading import Price
+from tapelight.app.views import EngineBoards
+from tapelight.ports import Json
+from tapelight.web.rest import _board
+
+HEAD = '-- gate = "none"\n'
+EVENTS = HEAD + '-- kind = "events"\n'
+
+
+class Desk:
+    """A tape, and the boards that listen to it."""
+
+    def __init__(self) -> None:
+        self.tape = Tape("A")
+        self.boards = EngineBoards(self.tape.engine)
+
+    def ask(self, columns: str) -> None:
+        where = f"SELECT {columns} FROM market WHERE last > 10"
+        self.tape.ask(up=EVENTS + where, top=HEAD + where)
+
+    def mark(self, time: str) -> None:
+        cycle = self.tape.mark(time)
+        self.boards.keep(cycle.rankings, cycle.signals)
+
+    def rows(self, name: str) -> list[dict[str, Json]]:
+        rows: list[dict[str, Json]] = _board(self.boards.board(name))["rows"]
+        return rows
+
+
+def desk() -> Desk:
+    made = Desk()
+    made.ask("symbol, last, vol")
+    made.tape.trade("10:00:00.1", 10.5, size=900.0)
+    for second in (1, 2, 3):
+        made.mark(f"10:00:0{second}")
+    return made
+
+
+def test_a_firing_stands_under_its_columns_names_whatever_they_are_now() -> None:
+    made = desk()
+    assert made.rows("up") == [{"symbol": "A", "last": 10.5, "vol": 900.0}]
+    made.ask("symbol, vol, last")
+    assert made.rows("up") == [{"symbol": "A", "vol": 900.0, "last": 10.5}]
+    made.ask("last")
+    assert made.rows("up") == [{"symbol": "A", "last": 10.5}]
+    made.ask("symbol, last, vol, hod")
+    assert made.rows("up") == [{"symbol": "A", "last": 10.5, "vol": 900.0, "hod": None}]
+
+
+def test_a_firing_keeps_its_moment_though_the_symbol_is_a_column() -> None:
+    told = _board(desk().boards.board("up"))
+    (key,) = told["order"]
+    symbol, _, ms = key.rpartition("@")
+    (fired,) = desk().boards.newest
+    assert (symbol, int(ms)) == ("A", fired.ts_ns // 1_000_000)
+
+
+def test_an_edited_board_shows_the_old_answer_under_the_old_columns_until_the_next_second() -> None:
+    made = desk()
+    was = [{"symbol": "A", "last": 10.5, "vol": 900.0}]
+    assert made.rows("top") == was
+    made.ask("symbol, vol, last")
+    assert made.rows("top") == was
+    made.ask("symbol, last")
+    assert made.rows("top") == was
+    made.mark("10:00:04")
+    made.mark("10:00:05")
+    assert made.rows("top") == [{"symbol": "A", "last": 10.5}]
+
+
+def test_a_last_price_says_whether_it_is_old_or_doubtful() -> None:
+    made = desk()
+    engine = made.tape.engine
+    assert last_price(engine, "A") == Price(10.5)
+    assert last_price(engine, "NOBODY") is None
+    made.tape.mark("10:00:20", complete="10:00:05")
+    assert last_price(engine, "A") == Price(10.5, stale=True)
