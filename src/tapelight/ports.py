@@ -200,6 +200,12 @@ class Boards(Protocol):
     def signals(self, limit: int) -> Sequence[Signal]:
         """Return the newest signals first."""
 
+    def armed(self) -> Mapping[str, Json]:
+        """Return who is armed at the last mark: {"mark","ts_ns","armed"}, the newest first.
+
+        Each is {"scan","symbol","since_ns"}.
+        """
+
 
 class Market(Protocol):
     """What the gateway may ask of the live table."""

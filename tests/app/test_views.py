@@ -1,9 +1,14 @@
 """What the gateway sees of the engine: boards whose columns are changed, and the last price."""
 
+from collections.abc import Mapping
+
 from market.tape import Tape
+from tapelight.app.prints import PrintTape
+from tapelight.app.publish import Publisher
 from tapelight.app.run import last_price
 from tapelight.app.trading import Price
-from tapelight.app.views import EngineBoards
+from tapelight.app.views import EngineBoards, EngineMarket
+from tapelight.buses.memory import MemoryBus
 from tapelight.ports import Json
 from tapelight.web.rest import _board
 
@@ -70,6 +75,32 @@ def test_an_edited_board_shows_the_old_answer_under_the_old_columns_until_the_ne
     made.mark("10:00:04")
     made.mark("10:00:05")
     assert made.rows("top") == [{"symbol": "A", "last": 10.5}]
+
+
+def test_an_armed_row_that_moves_away_without_a_record_is_armed_no_longer() -> None:
+    tape = Tape("A", "B")
+    tape.ask(
+        near=f'{EVENTS}-- armed = "last > 9.8"\nSELECT symbol, last FROM market WHERE last > 10'
+    )
+    told: list[Mapping[str, Json]] = []
+    bus = MemoryBus()
+    bus.subscribe(lambda topic, state: told.append({"topic": topic, **state}))
+    bus.want("armed", True)
+    boards = EngineBoards(tape.engine)
+    prints = PrintTape(lambda: tape.engine)
+    publisher = Publisher(boards, EngineMarket(tape.engine, dict), bus, dict, prints)
+
+    def armed(time: str, price: float) -> list[tuple[str, str, int]]:
+        tape.trade(time, price)
+        publisher.on_cycle(tape.mark(time))
+        assert told[-1]["topic"] == "armed"
+        return [(r["scan"], r["symbol"], r["since_ns"]) for r in told[-1]["armed"]]
+
+    assert armed("10:00:01", 9.9) == [("near", "A", tape.ns("10:00:01"))]
+    assert armed("10:00:02", 9.1) == [("near", "A", tape.ns("10:00:01"))]
+    assert len(armed("10:00:03", 8.4)) == 1
+    assert armed("10:00:04", 7.8) == []
+    assert [s.state for s in boards.newest] == ["armed"]
 
 
 def test_a_last_price_says_whether_it_is_old_or_doubtful() -> None:

@@ -44,6 +44,10 @@ def signal(n: int) -> Signal:
     )
 
 
+def armed(scan: str, symbol: str, since_ns: int) -> dict[str, Json]:
+    return {"scan": scan, "symbol": symbol, "since_ns": since_ns}
+
+
 class BoardsByHand:
     def __init__(self) -> None:
         self.states: dict[str, dict[str, Any]] = {
@@ -51,6 +55,7 @@ class BoardsByHand:
             "losers": {**GAINERS, "name": "losers", "title": "Top losers"},
         }
         self.past = [signal(2), signal(1)]
+        self.near: list[dict[str, Json]] = [armed("hod", "TSLA", 9), armed("gap", "AAPL", 8)]
 
     def board_names(self) -> Sequence[Mapping[str, Json]]:
         return [
@@ -63,6 +68,9 @@ class BoardsByHand:
 
     def signals(self, limit: int) -> Sequence[Signal]:
         return self.past[:limit]
+
+    def armed(self) -> Mapping[str, Json]:
+        return {"mark": 7, "ts_ns": OPEN_NS, "armed": self.near}
 
 
 class MarketByHand:

@@ -166,6 +166,17 @@ async def test_a_replay_has_its_own_signals_and_no_reasons() -> None:
     gateway.close()
 
 
+async def test_who_is_armed_is_listed_by_scan_and_counted(http: httpx.AsyncClient) -> None:
+    told = (await http.get("/api/armed")).json()
+    assert (told["ts_ns"], told["total"]) == (OPEN_NS, 2)
+    assert [(row["scan"], row["symbol"]) for row in told["armed"]] == [
+        ("hod", "TSLA"), ("gap", "AAPL"),
+    ]  # fmt: skip
+    assert (await http.get("/api/armed?limit=1")).json() == {**told, "armed": told["armed"][:1]}
+    one = (await http.get("/api/armed?scan=gap")).json()
+    assert (one["total"], [row["symbol"] for row in one["armed"]]) == (1, ["AAPL"])
+
+
 async def test_the_document_describes_both(http: httpx.AsyncClient) -> None:
     paths = (await http.get("/api/openapi.json")).json()["paths"]
     for path, names in (

@@ -9,7 +9,7 @@ from tapelight.web.client import OUTBOX_BYTES, Client
 from tapelight.web.session import OPS_A_SECOND, Pace
 from tapelight.web.stream import Limits
 from tapelight.web.topic import Address, Topic
-from web.by_hand import BARS, GAINERS, OPEN_NS, OPEN_S, signal
+from web.by_hand import BARS, GAINERS, OPEN_NS, OPEN_S, armed, signal
 from web.conftest import HOST, Site, Socket
 
 
@@ -86,6 +86,21 @@ async def test_bars_of_each_span_are_made_from_minute_bars(site: Site, connect: 
     one, five = await socket.get(), await socket.get()
     assert (one["kind"], one["bars"]) == ("diff", more[-1:])
     assert five["bars"] == [[OPEN_S + 300, 15.0, 20.0, 14.0, 18.0, 1_350.0]]
+
+
+async def test_who_is_armed_is_a_state_that_also_says_who_is_no_longer(
+    site: Site, connect: Any
+) -> None:
+    socket = await connect()
+    socket.send({"op": "subscribe", "topics": ["armed"]})
+    snapshot = await socket.get()
+    assert (snapshot["armed"], snapshot["total"]) == (site.boards.near, 2)
+    now = [armed("hod", "AAPL", 11), armed("gap", "AAPL", 8)]
+    site.bus.publish("armed", {"mark": 8, "ts_ns": 8, "armed": now})
+    diff = await socket.get()
+    assert (diff["kind"], diff["armed"], diff["gone"], diff["total"]) == (
+        "diff", [armed("hod", "AAPL", 11)], [["hod", "TSLA"]], 2,
+    )  # fmt: skip
 
 
 async def test_signals_show_the_past_and_then_the_new(site: Site, connect: Any) -> None:

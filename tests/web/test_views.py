@@ -56,6 +56,16 @@ SIGNALS = st.lists(
     ),
     max_size=60,
 ).map(lambda signals: {"signals": signals})
+ARMED = st.dictionaries(
+    st.tuples(st.sampled_from(["hod", "gap"]), SYMBOLS), st.integers(0, 3), max_size=8
+).map(
+    lambda found: {
+        "armed": sorted(
+            ({"scan": s, "symbol": y, "since_ns": n} for (s, y), n in found.items()),
+            key=lambda one: (-one["since_ns"], one["scan"], one["symbol"]),
+        )
+    }
+)
 STATUSES = st.dictionaries(st.sampled_from("ab"), st.integers(0, 3)).map(
     lambda status: {"status": status}
 )
@@ -98,6 +108,12 @@ class Reader:
             body["bars"] = [merged[start] for start in sorted(merged)]
         if "signals" in diff:
             body["signals"] = [*diff["signals"], *body["signals"]][:100]
+        if "gone" in diff:
+            gone = {tuple(row) for row in diff["gone"]}
+            rows = {(one["scan"], one["symbol"]): one for one in [*body["armed"], *diff["armed"]]}
+            left = [one for row, one in rows.items() if row not in gone]
+            left.sort(key=lambda one: (-one["since_ns"], one["scan"], one["symbol"]))
+            body |= {"armed": left, "total": diff["total"]}
         if "status" in diff:
             body["status"] = diff["status"]
 
@@ -159,6 +175,47 @@ def test_bars_are_their_snapshot_and_diffs(states: list[dict[str, Any]], span: s
 @given(st.lists(SIGNALS, min_size=1, max_size=5))
 def test_signals_are_their_snapshot_and_diffs(states: list[dict[str, Any]]) -> None:
     assert_whole("signals", states)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(ARMED, min_size=1, max_size=5))
+def test_who_is_armed_is_its_snapshot_and_diffs(states: list[dict[str, Any]]) -> None:
+    assert_whole("armed", states)
+
+
+def test_a_mark_that_brings_more_than_a_view_holds_tells_all_of_it() -> None:
+    def record(n: int, state: str) -> dict[str, Any]:
+        return {"id": f"s{n}", "state": state, "ts_ns": 1_000, "values": {}}
+
+    burst = [*(record(n, "armed") for n in range(150)), record(999, "fired")]
+    topic = Topic(address("signals"), "e", 5)
+    topic.advance({"mark": 0, "ts_ns": 0, "signals": []})
+    text = topic.advance({"mark": 1, "ts_ns": 1, "signals": [*burst, burst[0]]})
+    assert text is not None
+    told = json.loads(text)["signals"]
+    assert (len(told), told[-1]["id"]) == (151, "s999")
+    assert topic.view is not None
+    assert len(topic.view["signals"]) == 100
+
+    alerts = [{"id": f"a{n}"} for n in range(150)]
+    topic = Topic(address("alerts:ann"), "e", 5)
+    topic.advance({"mark": 0, "ts_ns": 0, "alerts": []})
+    text = topic.advance({"mark": 1, "ts_ns": 1, "alerts": alerts})
+    assert text is not None
+    assert len(json.loads(text)["alerts"]) == 150
+
+
+def test_more_than_a_view_holds_are_armed() -> None:
+    topic = Topic(address("armed"), "e", 5)
+    rows = [{"scan": "hod", "symbol": f"S{n}", "since_ns": 1_000 - n} for n in range(502)]
+    topic.advance({"mark": 0, "ts_ns": 0, "armed": rows})
+    assert topic.view is not None
+    assert (len(topic.view["armed"]), topic.view["total"]) == (500, 502)
+    text = topic.advance({"mark": 1, "ts_ns": 1, "armed": rows[2:]})
+    assert text is not None
+    diff = json.loads(text)
+    assert [one["symbol"] for one in diff["armed"]] == ["S500", "S501"]
+    assert (diff["gone"], diff["total"]) == ([["hod", "S0"], ["hod", "S1"]], 500)
 
 
 @settings(max_examples=50, deadline=None)

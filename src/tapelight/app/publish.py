@@ -54,6 +54,8 @@ class Publisher:
         self._publish_boards(wanted, cycle)
         for topic in wanted:
             self._publish_row(topic, stamp)
+        if cycle.whole and "armed" in wanted:
+            self.bus.publish("armed", self.boards.armed())
         if cycle.whole and "status" in wanted:
             self.bus.publish("status", stamp | {"status": self.status()})
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tapelight.app.armed import armed_rows, newest_armed
 from tapelight.engine import Engine
 from tapelight.errors import Bug
 from tapelight.market.column import columns
@@ -72,6 +73,11 @@ class EngineBoards:
     def signals(self, limit: int) -> Sequence[Signal]:
         """Return the newest signals first."""
         return [s for s, _ in zip(self.newest, range(limit), strict=False)]
+
+    def armed(self) -> Mapping[str, Json]:
+        """Return who is armed at the last mark, the newest first."""
+        mark = self.engine.last_mark_ns
+        return {"mark": mark, "ts_ns": mark, "armed": newest_armed(armed_rows(self.engine))}
 
 
 def event_rows(

@@ -36,7 +36,7 @@ class Update:
     recovered: bool
     """Whether nothing was missed before it: False after a break that could not be filled."""
     view: View
-    """The topic's present state: rows by symbol, values, bars, signals or status."""
+    """The topic's present state: rows by symbol, values, bars, signals, who is armed or status."""
     new: View
     """What the message brought."""
 
@@ -179,7 +179,18 @@ def applied(topic: str, view: View, change: View) -> View:
             return {**view, "bars": [bars[start] for start in sorted(bars)]}
         case "signals":
             return {**view, "signals": [*change["signals"], *view["signals"]][:SIGNALS_KEPT]}
+        case "armed":
+            return _armed(view, change)
     return {**view, **change}
+
+
+def _armed(view: View, change: View) -> View:
+    gone = {tuple(row) for row in change["gone"]}
+    kept = {(one["scan"], one["symbol"]): one for one in view["armed"]}
+    kept |= {(one["scan"], one["symbol"]): one for one in change["armed"]}
+    left = [one for row, one in kept.items() if row not in gone]
+    order = sorted(left, key=lambda one: (-one["since_ns"], one["scan"], one["symbol"]))
+    return {**change, "armed": order}
 
 
 def _board(view: View, change: View) -> View:

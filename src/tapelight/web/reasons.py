@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import msgspec
 from starlette.responses import Response
 
 from tapelight.model.signals import STATES
@@ -30,6 +31,22 @@ SINCE = Param(
 UNTIL = Param("until", "Only what became so at or before this time.", default="", most=40)
 
 
+class ArmedRow(msgspec.Struct):
+    """Say that a symbol is near a scan's trigger, since a market time."""
+
+    scan: str
+    symbol: str
+    since_ns: int
+
+
+class ArmedList(msgspec.Struct):
+    """Hold who is armed at the mark `ts_ns`."""
+
+    ts_ns: int
+    total: int
+    armed: list[ArmedRow]
+
+
 def reason_endpoints(reasons: Reasons | None, boards: Boards) -> tuple[Endpoint, ...]:
     """Return the endpoints; a replay without `reasons` has its own signals alone."""
     rest = ReasonRest(reasons, boards)
@@ -42,6 +59,10 @@ def reason_endpoints(reasons: Reasons | None, boards: Boards) -> tuple[Endpoint,
         Endpoint(
             "/api/signals", "Show signals and what became of them, the newest first.",
             rest.signals, SignalList, (SCAN, SYMBOL, SINCE, UNTIL, STATE, limit(100, SIGNALS)), (400, 503),
+        ),
+        Endpoint(
+            "/api/armed", "Show who is armed now, the newest first; `total` counts all of them.",
+            rest.armed, ArmedList, (SCAN, limit(100, SIGNALS)),
         ),
     )  # fmt: skip
 
@@ -67,6 +88,12 @@ class ReasonRest:
         if symbol:
             return reply(await self._given.why(symbol, scan, at))
         return reply(await self._given.near(scan, args["limit"], at))
+
+    def armed(self, args: Arguments) -> Response:
+        """Show who is armed."""
+        told = self._boards.armed()
+        found = [row for row in told["armed"] if args["scan"] in ("", row["scan"])]
+        return reply({"ts_ns": told["ts_ns"], "total": len(found), "armed": found[: args["limit"]]})
 
     async def signals(self, args: Arguments) -> Response:
         """Show the newest signals that are wanted."""

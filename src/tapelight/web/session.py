@@ -25,7 +25,7 @@ SLOW = 4008
 DISMISSED = 4401
 """Close code of a client whose session is over, or whose role has changed."""
 GUEST_TOPICS = 16
-FOR_GUESTS = frozenset({"board", "symbol", "bars", "signals", "status"})
+FOR_GUESTS = frozenset({"board", "symbol", "bars", "signals", "armed", "status"})
 """Kinds of topics for everybody where guests are let in; any other is for users."""
 
 

@@ -214,6 +214,8 @@ class Stream:
                 return stamp | {"prints": self._prints.prints(address.subject, PRINTS_SHOWN)}
             case "signals":
                 return stamp | {"signals": self._boards.signals(SIGNALS_KEPT)}
+            case "armed":
+                return self._boards.armed()
             case "alerts":
                 return stamp | {"alerts": []}
             case "status":
@@ -231,7 +233,7 @@ class Stream:
     def address(self, name: str) -> Address:
         """Return what a topic's name means; raises Rejected naming the nearest one."""
         prefix, _, subject = name.partition(":")
-        if name in ("signals", "status"):
+        if name in ("signals", "armed", "status"):
             return Address(name, name, "", name)
         if prefix == ALERTS and subject:
             return Address(name, prefix, subject, name)
@@ -273,6 +275,6 @@ class Stream:
                 "GET /api/market?columns=symbol lists the watched ones."
             )
         boards = [f"board:{board}" for board in self._board_names()]
-        known = [*boards, "signals", "status", "symbol:SYMBOL", "bars:SYMBOL:1m"]
+        known = [*boards, "signals", "armed", "status", "symbol:SYMBOL", "bars:SYMBOL:1m"]
         known += ["prints:SYMBOL"] if self._prints is not None else []
         return f"Topic {quoted(name)} isn't known.{nearest(name, known)}"

@@ -54,7 +54,9 @@ class Topic:
         """Take the next state; return the message that says what changed, if anything did."""
         view = self._kind.view(state, self.view)
         change = (
-            Change("snapshot", view) if self.view is None else self._kind.change(self.view, view)
+            Change("snapshot", view)
+            if self.view is None
+            else self._kind.change(self.view, view, state)
         )
         self._mark, self._ts_ns, self.view = state["mark"], state["ts_ns"], view
         self._snapshot = None

@@ -19,6 +19,8 @@ State = Mapping[str, Json]
 View = dict[str, Json]
 
 ALERTS_KEPT = 100
+ARMED_SHOWN = 500
+"""How many armed rows a view of the topic `armed` shows, the newest; `total` counts them all."""
 SIGNALS_KEPT = 100
 """How many signals a snapshot of the topic `signals` shows."""
 PRINTS_SHOWN = 200
@@ -37,7 +39,8 @@ class Kind:
     """Say how publications of one kind of topic become views, and views changes."""
 
     view: Callable[[State, View | None], View]
-    change: Callable[[View, View], Change | None]
+    change: Callable[[View, View, State], Change | None]
+    """From the old view to the new one that a state made: the state may hold more than the view."""
 
 
 def same(a: Json, b: Json) -> bool:
@@ -65,7 +68,7 @@ def _board_view(state: State, _old: View | None) -> View:
     }
 
 
-def _board_change(old: View, new: View) -> Change | None:
+def _board_change(old: View, new: View, _state: State) -> Change | None:
     if any(old[key] != new[key] for key in ("name", "title", "board_kind", "columns")):
         return Change("snapshot", new)
     rows, cells = _row_changes(old["rows"], new["rows"])
@@ -105,7 +108,7 @@ def _symbol_view(state: State, old: View | None) -> View:
     return {"values": values, "columns": state.get("columns", before["columns"])}
 
 
-def _symbol_change(old: View, new: View) -> Change | None:
+def _symbol_change(old: View, new: View, _state: State) -> Change | None:
     if old["columns"] != new["columns"]:
         return Change("snapshot", new)
     was, now = old["values"], new["values"]
@@ -117,7 +120,7 @@ def _bars_view(span_s: int, state: State, _old: View | None) -> View:
     return {"bars": state["bars"] if span_s == SPANS["1m"] else widen(state["bars"], span_s)}
 
 
-def _bars_change(old: View, new: View) -> Change | None:
+def _bars_change(old: View, new: View, _state: State) -> Change | None:
     before = {bar[0]: bar for bar in old["bars"]}
     now = {bar[0]: bar for bar in new["bars"]}
     if not before.keys() <= now.keys():
@@ -131,18 +134,25 @@ def _same_bar(a: Sequence[float] | None, b: Sequence[float]) -> bool:
 
 
 def _signals_view(state: State, old: View | None) -> View:
-    """Put the new signals before the old ones, newest first, each record once."""
+    """Put the new signals before the old ones; the view is bounded, what is told is not."""
     before = old["signals"] if old else []
-    seen = {_identity(signal) for signal in before}
-    new = [s for s in map(_signal, state["signals"]) if _identity(s) not in seen]
-    new.sort(key=lambda signal: int(signal["ts_ns"]), reverse=True)
-    return {"signals": [*new, *before][:SIGNALS_KEPT]}
+    return {"signals": [*_fresh_signals(before, state), *before][:SIGNALS_KEPT]}
 
 
-def _signals_change(old: View, new: View) -> Change | None:
-    before = {_identity(signal) for signal in old["signals"]}
-    fresh = [signal for signal in new["signals"] if _identity(signal) not in before]
+def _signals_change(old: View, _new: View, state: State) -> Change | None:
+    fresh = _fresh_signals(old["signals"], state)
     return Change("diff", {"signals": fresh}) if fresh else None
+
+
+def _fresh_signals(before: Sequence[View], state: State) -> list[View]:
+    """Return the records of a state that are new, newest first, each once."""
+    seen = {_identity(signal) for signal in before}
+    found: list[View] = []
+    for signal in map(_signal, state["signals"]):
+        if _identity(signal) not in seen:
+            seen.add(_identity(signal))
+            found.append(signal)
+    return sorted(found, key=lambda signal: int(signal["ts_ns"]), reverse=True)
 
 
 def _signal(signal: Signal | State) -> View:
@@ -159,7 +169,7 @@ def _prints_view(state: State, _old: View | None) -> View:
     return {"prints": state["prints"]}
 
 
-def _prints_change(old: View, new: View) -> Change | None:
+def _prints_change(old: View, new: View, _state: State) -> Change | None:
     """Tell the prints that came; where some fell out between, the whole list again."""
     newest = old["prints"][0]["n"] if old["prints"] else -1
     fresh = [one for one in new["prints"] if one["n"] > newest]
@@ -173,24 +183,47 @@ def _status_view(state: State, _old: View | None) -> View:
     return {"status": state["status"]}
 
 
-def _status_change(old: View, new: View) -> Change | None:
+def _status_change(old: View, new: View, _state: State) -> Change | None:
     return None if old == new else Change("diff", new)
 
 
 def _alerts_view(state: State, old: View | None) -> View:
-    """Put the new alerts before the old ones."""
+    """Put the new alerts before the old ones; the view is bounded, what is told is not."""
     before = old["alerts"] if old else []
-    return {"alerts": [*reversed(state["alerts"]), *before][:ALERTS_KEPT]}
+    return {"alerts": [*_fresh_alerts(before, state), *before][:ALERTS_KEPT]}
 
 
-def _alerts_change(old: View, new: View) -> Change | None:
-    before = {alert["id"] for alert in old["alerts"]}
-    fresh = [alert for alert in new["alerts"] if alert["id"] not in before]
+def _alerts_change(old: View, _new: View, state: State) -> Change | None:
+    fresh = _fresh_alerts(old["alerts"], state)
     return Change("diff", {"alerts": fresh}) if fresh else None
+
+
+def _fresh_alerts(before: Sequence[View], state: State) -> list[View]:
+    seen = {alert["id"] for alert in before}
+    return [alert for alert in reversed(state["alerts"]) if alert["id"] not in seen]
+
+
+def _armed_view(state: State, _old: View | None) -> View:
+    return {"armed": list(state["armed"][:ARMED_SHOWN]), "total": len(state["armed"])}
+
+
+def _armed_change(old: View, new: View, _state: State) -> Change | None:
+    """Tell who is armed now and was not, and who is no longer: [scan, symbol]."""
+    was, now = _by_row(old), _by_row(new)
+    added = [one for row, one in now.items() if was.get(row) != one]
+    gone = [list(row) for row in was if row not in now]
+    if not added and not gone and old["total"] == new["total"]:
+        return None
+    return Change("diff", {"armed": added, "gone": gone, "total": new["total"]})
+
+
+def _by_row(view: View) -> dict[tuple[str, str], View]:
+    return {(one["scan"], one["symbol"]): one for one in view["armed"]}
 
 
 _KINDS = {
     "alerts": Kind(_alerts_view, _alerts_change),
+    "armed": Kind(_armed_view, _armed_change),
     "board": Kind(_board_view, _board_change),
     "prints": Kind(_prints_view, _prints_change),
     "symbol": Kind(_symbol_view, _symbol_change),

@@ -67,7 +67,8 @@ class BoardWriter:
             if name in known
         ]
         signals = msgspec.to_builtins(self._boards.signals(SIGNALS))
-        return {"mark": mark, "boards": described, "signals": signals}
+        armed = self._boards.armed()["armed"]
+        return {"mark": mark, "boards": described, "signals": signals, "armed": armed}
 
 
 def _blank(name: str) -> Ranking:

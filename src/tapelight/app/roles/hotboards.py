@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tapelight.app.armed import newest_armed
 from tapelight.app.views import event_rows
 from tapelight.errors import Unavailable
 from tapelight.model.signals import Signal
@@ -42,6 +43,7 @@ class HotBoards:
         self._told: dict[str, Mapping[str, Json]] = {}
         self._boards: dict[str, Mapping[str, Json]] = {}
         self._by_share: dict[int, set[str]] = {}
+        self._armed: dict[int, list[dict[str, Json]]] = {}
         self._signals: list[Signal] = []
         self._seen: set[tuple[str, str, int]] = set()
 
@@ -62,6 +64,11 @@ class HotBoards:
     def signals(self, limit: int) -> Sequence[Signal]:
         """Return the newest signals first."""
         return self._signals[:limit]
+
+    def armed(self) -> Mapping[str, Json]:
+        """Return who is armed, as the workers told last, the newest first."""
+        told = newest_armed(row for share in self._armed.values() for row in share)
+        return {"mark": self.mark, "ts_ns": self.mark, "armed": told}
 
     async def run(self) -> None:
         """Read what is new, five times a second; until cancelled."""
@@ -93,7 +100,10 @@ class HotBoards:
         self._marks[number], self._by_share[number] = row["mark"], set(found)
         self._boards |= found
         self._told |= {one["told"]["name"]: one["told"] for one in row["boards"]}
+        self._armed[number] = row["armed"]
         self.mark = max(self.mark, row["mark"])
+        if "armed" in self._bus.wanted():
+            self._bus.publish("armed", self.armed())
         self._hear(row["mark"], msgspec.convert(row["signals"], list[Signal]))
 
     async def _filled(self, head: dict[str, Any], mark: int) -> Mapping[str, Json]:
@@ -107,6 +117,7 @@ class HotBoards:
     def _forget(self, number: int) -> None:
         """Let go of a share's boards: nothing old looks fresh."""
         self._marks.pop(number, None)
+        self._armed.pop(number, None)
         for name in self._by_share.pop(number, ()):
             self._boards.pop(name, None)
             self._told.pop(name, None)
