@@ -19,6 +19,8 @@ STATIC := src/tapelight/web/static/index.html
 UI := $(shell find ui \( -name node_modules -o -name dist \) -prune -o -print 2>/dev/null)
 KERNELS := $(wildcard src/tapelight/market/*.py src/tapelight/feeds/*.py src/tapelight/engine.py)
 export PYTHON
+# Each process would compile all that it imports anew: the tests start hundreds of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@sed -n '2,10s/^# *//p' Makefile
@@ -66,7 +68,8 @@ test: dev
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 unit: dev
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not service and not browser" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS) \
+		-m "not integration and not slow and not service and not browser"
 
 lint: dev
 	@$(BIN)/ruff check

@@ -27,12 +27,15 @@ def shared() -> Path:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put slow, service and browser tests last, and on one worker, so that they run undisturbed."""
+    """Put the unit part first; slow, service and browser tests last, on one worker, undisturbed."""
 
     def is_heavy(item: pytest.Item) -> bool:
         return any(item.get_closest_marker(name) for name in LAST_MARKS)
 
-    items.sort(key=is_heavy)
+    def order(item: pytest.Item) -> int:
+        return 2 if is_heavy(item) else item.get_closest_marker("integration") is not None
+
+    items.sort(key=order)
     for item in items:
         if is_heavy(item) and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("heavy"))

@@ -11,6 +11,8 @@ from tapelight.cli import _known, main
 from tapelight.commands.options import data_folder, named_folder
 from tapelight.errors import Bug, ConfigError, TapelightError, Unavailable
 
+pytestmark = pytest.mark.integration
+
 CONFIG, AWAY, BUG = ConfigError("set it"), Unavailable("retry"), Bug("ours")
 NESTED = BaseExceptionGroup("inner", [CONFIG, AWAY])
 

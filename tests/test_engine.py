@@ -16,6 +16,8 @@ from tapelight.model.batch import Quotes, Trades
 from tapelight.model.records import Digest, Mark, Questions
 from tapelight.model.session import NS, calendar
 
+pytestmark = pytest.mark.integration
+
 DATE = dt.date(2026, 11, 20)
 SESSION = calendar("XNYS").session_on(DATE)
 assert SESSION is not None

@@ -11,6 +11,8 @@ from tapelight.model.records import Halt, Mark, Reference, References
 from tapelight.model.session import NS, calendar
 from tapelight.stores.journal.snapshots import read_snapshot, write_snapshot
 
+pytestmark = pytest.mark.integration
+
 DATE = dt.date(2026, 11, 20)
 SESSION = calendar("XNYS").session_on(DATE)
 assert SESSION is not None

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from replay.tape import SYMBOLS, Live, Tape, live
 from tapelight.app.backtest.follow import is_fire
@@ -27,6 +28,8 @@ from tapelight.model.signals import Signal
 from tapelight.ports import Wanted
 from tapelight.stores.journal.writer import Writer
 from tapelight.stores.signals import SignalLog
+
+pytestmark = pytest.mark.integration
 
 NS = 1_000_000_000
 NAN = float("nan")

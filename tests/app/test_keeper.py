@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 CHILD = """
 import os, pathlib, sys, time
 from tapelight.app.keeper import keep

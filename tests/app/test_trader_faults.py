@@ -19,6 +19,8 @@ from tapelight.model.trading import DRY, MAIN, DeskReport
 from tapelight.stores.orders import SqliteOrderLog, read
 from tapelight.stores.traderstate import FILE, told
 
+pytestmark = pytest.mark.integration
+
 NOWHERE = "http://127.0.0.1:9"
 BOUND = Bound(1, "direct", "", "fake-1")
 SMALL = 2_000_000

@@ -13,7 +13,10 @@ from tapelight.cli import main
 from tapelight.config import Config
 from tapelight.errors import ConfigError
 
-pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens"),
+]
 PASSWORD = "correct horse battery"
 
 

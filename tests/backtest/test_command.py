@@ -13,6 +13,8 @@ from tapelight.app.backtest.command import BARS_ALONE, BacktestOptions, answer
 from tapelight.cli import main
 from tapelight.errors import ConfigError
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -10,6 +10,8 @@ from tapelight.model.batch import Batch, bars_of
 from tapelight.model.outcomes import HORIZONS, Outcome
 from tapelight.model.records import FeedState, Mark, Record
 
+pytestmark = pytest.mark.integration
+
 NAN = float("nan")
 PRINTS = [
     ("10:00:01", "AAA", 10.00),

@@ -26,6 +26,8 @@ from tapelight.model.conditions import mask_of
 from tapelight.model.records import FeedState, Mark, Questions, Record, Snapshot
 from tapelight.stores.journal.writer import Writer
 
+pytestmark = pytest.mark.integration
+
 NS = 1_000_000_000
 DAYS = {"2026-11-19": Tape("2026-11-19T09:29:55", seed=3), "2026-11-20": Tape(seed=7)}
 CROSS = (

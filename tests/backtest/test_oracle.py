@@ -15,6 +15,8 @@ from tapelight.engine import Engine
 from tapelight.model.outcomes import HORIZONS, HORIZONS_S
 from tapelight.model.signals import Signal
 
+pytestmark = pytest.mark.integration
+
 SCAN = (
     '-- kind = "events"\n-- gate = "none"\n-- cooldown_s = 300\n'
     "SELECT symbol, last, chg_pct FROM market WHERE chg_5m >= 0.4"

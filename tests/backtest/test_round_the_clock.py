@@ -8,6 +8,8 @@ import pytest
 from tapelight.app.backtest.asking import Files
 from tapelight.app.backtest.command import BacktestOptions, run_backtest
 
+pytestmark = pytest.mark.integration
+
 START = 1_722_470_400 * 10**9
 """2024-08-01 00:00 UTC."""
 MINUTE = 60 * 10**9

@@ -8,6 +8,8 @@ from tapelight.errors import ConfigError
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.model.universe import Universe
 
+pytestmark = pytest.mark.integration
+
 KEYS = ["name", "value", "unit", "baseline", "ratio"]
 
 

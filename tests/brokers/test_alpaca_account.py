@@ -12,6 +12,8 @@ from tapelight.brokers.alpaca import Alpaca, Config
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.orders import Account
 
+pytestmark = pytest.mark.integration
+
 
 def told(**account: Any) -> Account:
     """Return the account of a look at a machine that answers with it."""

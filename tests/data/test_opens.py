@@ -31,6 +31,8 @@ from tapelight.model.records import Questions
 from tapelight.model.session import NS, Session, calendar, session_after, session_before
 from tapelight.stores.cold.store import ColdStore
 
+pytestmark = pytest.mark.integration
+
 CAL = calendar("XNYS")
 SYMBOLS = [f"S{i:02d}" for i in range(12)]
 GROUPED = "/v2/aggs/grouped/locale/us/market/stocks/"

@@ -10,6 +10,8 @@ from tools.write_dashboards import DASHBOARDS, FOLDER, written
 
 from architecture import rules
 
+pytestmark = pytest.mark.integration
+
 DEPLOY = rules.ROOT / "deploy"
 DOCS = (rules.ROOT / "docs/observability.md").read_text("utf-8")
 RULES = yaml.safe_load((DEPLOY / "prometheus/rules.yml").read_text("utf-8"))["groups"][0]["rules"]

@@ -25,6 +25,8 @@ from faults.trial import (
     unbroken,
 )
 
+pytestmark = pytest.mark.integration
+
 FIRST = {kind: next(s for s in range(100) if fault_of(s).kind == kind) for kind in KINDS}
 HOUR_S, MINUTE_S = 3600, 60
 

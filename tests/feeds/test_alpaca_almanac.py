@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 
+import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -16,6 +17,8 @@ from tapelight.model.clock import MarketClock
 from tapelight.model.records import Record, References
 from tapelight.model.session import calendar, latest_session, session_after
 from tapelight.model.universe import Universe
+
+pytestmark = pytest.mark.integration
 
 NS = 1_000_000_000
 PACE = 2_000

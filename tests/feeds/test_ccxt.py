@@ -21,6 +21,8 @@ from tapelight.feeds._venue import VenueFeed
 from tapelight.model.batch import Batch
 from tapelight.model.records import References
 
+pytestmark = pytest.mark.integration
+
 PACKAGE = {
     "__init__.py": "",
     "base/__init__.py": "",

@@ -419,6 +419,7 @@ async def test_a_token_that_expires_waits_for_the_next_login(
             await market.until(live(2))
 
 
+@pytest.mark.integration
 async def test_quotes_serve_while_the_stream_is_gone() -> None:
     infy, nifty = shares()
     async with service(infy, nifty) as kite:

@@ -197,6 +197,7 @@ async def test_a_fault_loses_one_chain_and_is_counted() -> None:
         assert "AAPL: /v3/snapshot/options/AAPL answered in a shape" in str(words)
 
 
+@pytest.mark.integration
 async def test_the_simulators_chains_give_its_own_volatility() -> None:
     """From the endpoint through the feed and the analytics back to the surface's own figure."""
     async with simulator_service.running(start="10:00:00", hold=False) as port:

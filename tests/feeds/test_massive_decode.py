@@ -316,6 +316,7 @@ def _mutants(count: int, seed: int) -> list[bytes]:
     return found
 
 
+@pytest.mark.integration
 def test_twenty_thousand_mutants_raise_nothing_and_bring_nothing_impossible() -> None:
     decoder = Decoder(Universe())
     for frame in _mutants(20_000, seed=7):

@@ -36,6 +36,8 @@ from tapelight.model.records import (
 )
 from tapelight.model.universe import Universe
 
+pytestmark = pytest.mark.integration
+
 SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers"
 _R = TypeVar("_R")
 

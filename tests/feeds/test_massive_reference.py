@@ -125,6 +125,7 @@ async def test_pages_are_followed_on_this_service_only() -> None:
     assert service.requests == [f"{PATH}?limit=1", f"{PATH}?cursor=1", f"{PATH}?cursor=2"]
 
 
+@pytest.mark.integration
 async def test_pages_without_end_are_bounded() -> None:
     endless = {"results": [{"ticker": "A"}], "next_url": f"https://x{PATH}?cursor=1"}
     async with massive_service(answers={PATH: endless}) as service:

@@ -13,6 +13,8 @@ from websockets.asyncio.client import ClientConnection
 
 from feeds.simulator_service import ask, running, socket_to
 
+pytestmark = pytest.mark.integration
+
 SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers"
 PATH = "/simulator/line"
 

@@ -18,6 +18,8 @@ from tapelight.feeds.simulator import SimulatorOptions, serve
 from tapelight.feeds.simulator.hub import FRAME_BYTES, SLOW, Client, pack
 from tapelight.feeds.simulator.rest import MAX_REQUESTS_S, Quota, too_many
 
+pytestmark = pytest.mark.integration
+
 DAY = "2026-11-20"
 
 

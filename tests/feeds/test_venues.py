@@ -472,6 +472,7 @@ async def test_a_subscription_refused_as_a_whole_after_the_first_trades_is_a_hol
     assert "Coinbase refuses the subscription (busy)" in tape.of(FeedState)[-2].detail
 
 
+@pytest.mark.integration
 async def test_a_day_that_begins_has_references_of_its_own() -> None:
     begin_ns, since_ns = utc_ns("2026-11-20T23:59:00Z"), list[int]()
     tape = Tape()

@@ -21,6 +21,8 @@ from tapelight.feeds._websocket import (
     open_stream,
 )
 
+pytestmark = pytest.mark.integration
+
 
 class VirtualTime:
     """A clock that goes only when it is told to."""

@@ -87,6 +87,7 @@ def test_windows_are_exact_at_whole_seconds(
         assert tape("dv_5m") == pytest.approx(10.0 * oracle.volume(now, 300))
 
 
+@pytest.mark.integration
 def test_price_changes_are_exact_at_whole_seconds() -> None:
     tape = Tape()
     generator = np.random.default_rng(7)

@@ -76,6 +76,7 @@ def test_every_session_opens_and_closes_with_exchange_calendars(name: str) -> No
     assert early == {day.date() for day in theirs.early_closes}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["XNYS", "XBOM"])
 def test_minute_by_minute_with_exchange_calendars(name: str) -> None:
     """The minutes about every opening and close, all of the days on which clocks change, others."""

@@ -84,6 +84,7 @@ def same(a: Any, b: Any) -> bool:
     )
 
 
+@pytest.mark.integration
 @settings(max_examples=80, deadline=None)
 @given(batch)
 def test_a_batch_comes_back_bit_for_bit(made: Batch) -> None:
@@ -179,6 +180,7 @@ def test_noise_is_decoded_or_rejected(noise: bytes, kind: int) -> None:
         codec.decode(bytes([kind]) + noise)
 
 
+@pytest.mark.integration
 @settings(max_examples=40, deadline=None)
 @given(batch, st.data())
 def test_a_torn_record_is_rejected(made: Batch, data: st.DataObject) -> None:

@@ -19,6 +19,8 @@ from tapelight.model.order_log import Intended, Reported
 from tapelight.model.orders import Approved, Fill, OrderRequest, Report
 from tapelight.model.signals import Hops, Signal
 
+pytestmark = pytest.mark.integration
+
 MS = 1_000_000
 NOW = 1_800_000_000_000 * MS
 HOPS = Hops(

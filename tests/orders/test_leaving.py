@@ -49,6 +49,7 @@ def test_what_fills_on_the_way_of_its_cancel_is_left(tmp_path: Path) -> None:
     play(tmp_path, act)
 
 
+@pytest.mark.integration
 def test_no_order_is_cancelled_that_may_have_no_successor(tmp_path: Path) -> None:
     """Three positions, a flatten and a market in which nothing fills: something rests all the time."""
 

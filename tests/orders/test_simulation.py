@@ -11,6 +11,8 @@ import pytest
 from tapelight.testing.sim.faults import FAULTS, Fault
 from tapelight.testing.sim.session import Outcome, play, play_unanswered
 
+pytestmark = pytest.mark.integration
+
 
 def failed(outcomes: list[Outcome]) -> list[str]:
     """Return the violations; a seed alone repeats its run: `tools/simulate_orders.py --seed N`."""

@@ -16,6 +16,8 @@ from tapelight.stores.journal.segments import read_records
 from tapelight.stores.journal.snapshots import read_snapshot, write_snapshot
 from tapelight.stores.journal.writer import Writer
 
+pytestmark = pytest.mark.integration
+
 EDGES = ["2026-11-20T09:29:55", "2026-11-20T15:59:55", "2026-11-20T03:59:55"]
 XNYS = calendar("XNYS")
 

@@ -17,6 +17,8 @@ from tapelight.errors import Unavailable
 from tapelight.stores.leases import SqlLeases
 from tapelight.testing.backends import until
 
+pytestmark = pytest.mark.integration
+
 STOPPED_S = 30.0 if os.environ.get("TAPELIGHT_CHAOS") else 8.0
 """More than the lease."""
 

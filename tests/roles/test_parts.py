@@ -29,6 +29,8 @@ from tapelight.stores.hot_memory import MemoryHot
 from tapelight.stores.signals import SignalLog
 from tapelight.testing.backends import until
 
+pytestmark = pytest.mark.integration
+
 RUN = "2026-11-20/0001@abcd"
 
 

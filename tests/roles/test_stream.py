@@ -14,6 +14,8 @@ from tapelight.model.stream import CUT, Parcel, encode, parcel
 from tapelight.stores.journal.segments import end_of
 from tapelight.testing.backends import until
 
+pytestmark = pytest.mark.integration
+
 DAY = "2026-11-20"
 SHARES = 3
 

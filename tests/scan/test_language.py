@@ -104,6 +104,7 @@ class Sentences:
         ])  # fmt: skip
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("seed", range(8))
 def test_truth_is_that_of_sql(tape: Tape, oracle: sqlite3.Connection, seed: int) -> None:
     sentences = Sentences(seed)

@@ -129,6 +129,7 @@ def test_what_leaves_come_to(where: str, truth: bool | None, failed: list[str]) 
     assert [leaf.name for leaf in failing(found)] == failed
 
 
+@pytest.mark.integration
 @given(seed=st.integers(0, 10**6), join=st.sampled_from(["AND", "OR", "AND NOT", "OR NOT"]))
 @settings(max_examples=60, deadline=None)
 def test_the_verdict_is_the_mask_of_the_engine(seed: int, join: str) -> None:

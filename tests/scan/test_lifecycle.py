@@ -348,6 +348,7 @@ EVERYTHING = (
 )  # fmt: skip
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("hysteresis", "cuts"), [("hysteresis = false", (52, 250)), ("hysteresis = true", (1, 111))]
 )

@@ -10,6 +10,8 @@ from tapelight.market.some import Some
 from tapelight.market.view import View
 from tapelight.scan.sql import compile_query
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def oracle() -> Oracle:

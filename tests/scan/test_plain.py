@@ -58,6 +58,7 @@ def test_a_board_is_what_its_rules_say(seed: int) -> None:
         assert ranking.order == sorted(entered, key=lambda s: (-round(change[s], 6), s))[:3]
 
 
+@pytest.mark.integration
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=12, deadline=None)
 def test_a_scan_fires_at_rising_edges_alone(seed: int) -> None:

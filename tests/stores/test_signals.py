@@ -132,6 +132,7 @@ def test_append_never_waits_and_what_is_lost_is_counted(tmp_path: Path) -> None:
     log.close()
 
 
+@pytest.mark.integration
 def test_a_failed_write_is_told_and_tried_again(tmp_path: Path) -> None:
     log = SignalLog(tmp_path)
     edit(tmp_path, "ALTER TABLE signals RENAME TO gone")

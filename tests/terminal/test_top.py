@@ -16,6 +16,8 @@ from tapelight.terminal.cells import cell, flat, number, plain
 from tapelight.terminal.top import Top
 from web.by_hand import COLUMNS, OPEN_NS
 
+pytestmark = pytest.mark.integration
+
 EVIL = "\x1b[31m[red]X[/red]"
 SIZE = (140, 40)
 

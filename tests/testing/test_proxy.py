@@ -11,6 +11,8 @@ from tapelight.errors import Unavailable
 from tapelight.feeds._websocket import Silent, open_stream
 from tapelight.testing.proxy import Proxy
 
+pytestmark = pytest.mark.integration
+
 LIMIT_S = 5.0
 SHORT_S = 0.1
 """So long nothing comes where nothing may come."""
