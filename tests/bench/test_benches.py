@@ -86,7 +86,7 @@ async def test_throughput_rows_have_their_shape() -> None:
 @pytest.mark.slow
 async def test_latency_rows_have_their_shape() -> None:
     load = e2e.Load(symbols=300, rate=2000, settle_s=0.5, latency_s=8.0)
-    rows = await e2e.latency(load)
+    rows = await e2e.latency(load, ("T", "LULD"), "P2")
     assert [list(row) for row in rows] == [KEYS] * 3
     assert [row["unit"] for row in rows] == ["ms", "ms", "trades/s"]
     assert 0 < rows[0]["value"] <= rows[1]["value"]

@@ -3,7 +3,8 @@
 P1: a child process sends raw Massive frames as fast as they are read, over a WebSocket on
 loopback; this process decodes, journals, folds, answers boards and scans, and publishes 24
 boards ten times a second. The journal's thread is told apart. P2: simulator, scanner and
-subscriber are three processes; a trade is due at its event time by the simulator's clock.
+subscriber are three processes; a trade is due at its event time by the simulator's clock. It is
+measured with trades alone, and with as many quotes beside them.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def run(load: Load | None = None) -> Iterator[dict[str, Any]]:
     load = load or Load()
     for size in (200, 20):
         yield from asyncio.run(throughput(size, load))
-    yield from asyncio.run(latency(load))
+    yield from asyncio.run(latency(load, ("T", "LULD"), "P2"))
+    yield from asyncio.run(latency(load, ("T", "Q", "LULD"), "P2_with_quotes"))
 
 
 def frames(size: int) -> list[bytes]:
@@ -186,11 +188,14 @@ async def _read_until(line: Line, end_s: float) -> None:
         await line.read()
 
 
-async def latency(load: Load) -> list[dict[str, Any]]:
-    """Return p50 and p99 of frame due -> signal on a subscriber's socket, in ms."""
+async def latency(load: Load, channels: Sequence[str], name: str) -> list[dict[str, Any]]:
+    """Return p50 and p99 of frame due -> signal on a subscriber's socket, in ms.
+
+    There are as many quotes as trades, where they are asked for.
+    """
     market, port = _free_port(), _free_port()
     with tempfile.TemporaryDirectory(prefix="tapelight-bench-") as folder:
-        config = _configuration(Path(folder), market)
+        config = _configuration(Path(folder), market, channels)
         simulator = (
             "-m", "tapelight", "simulate", "--port", market, "--symbols", load.symbols,
             "--rate", load.rate, "--hold", "--start", "2026-11-20T09:30:05-05:00",
@@ -212,9 +217,9 @@ async def latency(load: Load) -> list[dict[str, Any]]:
     frame = 1e-6 * decode_ns() * load.rate / 50
     p50, p99 = np.quantile(lags, (0.5, 0.99))
     return [
-        _ms("P2_due_to_signal_p50", float(p50), frame),
-        _ms("P2_due_to_signal_p99", float(p99), frame),
-        _rate("P2_trades_s_at_the_end", health["trades_s"], load.rate),
+        _ms(f"{name}_due_to_signal_p50", float(p50), frame),
+        _ms(f"{name}_due_to_signal_p99", float(p99), frame),
+        _rate(f"{name}_trades_s_at_the_end", health["trades_s"], load.rate),
     ]
 
 
@@ -229,14 +234,14 @@ def _ms(name: str, value: float, baseline: float) -> dict[str, Any]:
     }
 
 
-def _configuration(folder: Path, port: int) -> Path:
+def _configuration(folder: Path, port: int, channels: Sequence[str]) -> Path:
     own = folder / "questions"
     own.mkdir()
     (own / "probe.sql").write_text(PROBE)
     config = folder / "tapelight.toml"
     config.write_text(
         f'questions = "{own}"\n[feed.massive]\nurl = "ws://127.0.0.1:{port}/stocks"\n'
-        f'rest = "http://127.0.0.1:{port}"\napi_key = "demo"\n'
+        f'rest = "http://127.0.0.1:{port}"\napi_key = "demo"\nchannels = {list(channels)}\n'
     )
     return config
 
