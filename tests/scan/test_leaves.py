@@ -1,5 +1,7 @@
 """The comparisons of a condition one by one, and what they come to."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from market.tape import Tape
 from scan.sentences import Sentences, market
+from tapelight.engine import Engine
 from tapelight.errors import ConfigError
 from tapelight.market.view import View
 from tapelight.model.signals import Leaf
@@ -15,7 +18,10 @@ from tapelight.scan.leaves import leaves, tree_of
 from tapelight.scan.sql import compile_query
 from tapelight.scan.wording import faulted, listed, number, said, span
 
-MARKET = market(60)
+
+@cache
+def drawn_market() -> Engine:
+    return market(60)
 
 
 def tape() -> Tape:
@@ -136,7 +142,8 @@ def test_the_verdict_is_the_mask_of_the_engine(seed: int, join: str) -> None:
     """True where the engine's mask is, false where that of its negation is, else unknown."""
     drawn = Sentences(seed)
     where = f" {join} ".join(f"({drawn.condition(2).ours})" for _ in range(3))
-    view, every = View(MARKET.table), np.arange(MARKET.table.n)
+    table = drawn_market().table
+    view, every = View(table), np.arange(table.n)
     masks = []
     for condition in (where, f"NOT ({where})"):
         try:

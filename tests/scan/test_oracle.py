@@ -1,11 +1,14 @@
 """The language against DuckDB, by sentences of a seeded grammar; hostile text against itself."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scan.sentences import Counts, Oracle, Sentences, attack, closed, hostile, market, run
+from tapelight.engine import Engine
 from tapelight.market.some import Some
 from tapelight.market.view import View
 from tapelight.scan.sql import compile_query
@@ -59,7 +62,7 @@ def test_any_text_is_refused_with_a_sentence(text: str) -> None:
 @settings(max_examples=150, deadline=None)
 def test_few_rows_are_answered_like_all(seed: int, rows: set[int]) -> None:
     """The rows that pass, found by the way for few rows, are those of the plain mask."""
-    table = WIDE.table
+    table = wide().table
     drawn = Sentences(seed)
     asked = " AND ".join(drawn.condition(2).ours for _ in range(3))
     query = compile_query.__wrapped__(
@@ -78,7 +81,9 @@ def test_few_rows_are_answered_like_all(seed: int, rows: set[int]) -> None:
     np.testing.assert_array_equal(some, everywhere[at])
 
 
-WIDE = market(400)
+@cache
+def wide() -> Engine:
+    return market(400)
 
 
 def test_the_closed_list_is_told_from_what_is_not_on_it() -> None:
