@@ -133,3 +133,22 @@ def test_whole_shares_of_a_position_with_a_fraction_are_closed(tmp_path: Path) -
         assert [o for o in on.desk.book.orders.values() if o.state == "refused"] == []
 
     play(tmp_path, act, trade(symbol_pct=Decimal(90)))
+
+
+def test_as_many_shares_of_another_symbol_at_nearly_the_price_are_no_new_symbol(
+    tmp_path: Path,
+) -> None:
+    async def act(on: Stage) -> None:
+        on.take()
+        await on.settle(3)
+        await on.stop()
+        on.quotes["BBB"] = on.quotes["AAA"]
+        on.venue.averages["BBB"] = on.venue.averages["AAA"] * Decimal("1.002")
+        on.venue.holdings["BBB"] = on.venue.holdings.pop("AAA")
+        await on.start()
+        await on.settle(10)
+        assert on.desk.book.ours("AAA") == on.desk.book.ours("BBB") == 0
+        assert on.desk.book.quantity("BBB") == 498
+        assert on.desk.report("main").adopted == 2
+
+    play(tmp_path, act)

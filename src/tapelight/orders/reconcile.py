@@ -23,6 +23,11 @@ from tapelight.orders.case import NS
 
 SAME_COST = Decimal("0.01")
 """By how much of the cost a split may seem to change it: venues round averages."""
+SAME_AVERAGE = Decimal("0.0005")
+"""By how much a new symbol may seem to change the average: nothing is divided, so hardly at all.
+
+Somebody may sell one symbol and buy as many shares of another at nearly its price.
+"""
 LEAST_SPLIT = Decimal("1.2")
 """Ratio from which on a change may be a split; 5 for 4 is the smallest usual one."""
 
@@ -116,7 +121,8 @@ def _moves(
         position = book.positions[old]
         for new in come:
             holding = holdings[new]
-            if holding.quantity == position.quantity and _close(holding.average, position.average):
+            same = _close(holding.average, position.average, SAME_AVERAGE)
+            if holding.quantity == position.quantity and same:
                 come.remove(new)
                 yield old, new
                 break
@@ -131,8 +137,8 @@ def _splits(position: Position | None, holding: Holding) -> bool:
     return max(ratio, 1 / ratio) >= LEAST_SPLIT and _close(holding.quantity * holding.average, cost)
 
 
-def _close(one: Decimal, other: Decimal) -> bool:
-    return abs(one - other) <= abs(other) * SAME_COST
+def _close(one: Decimal, other: Decimal, share: Decimal = SAME_COST) -> bool:
+    return abs(one - other) <= abs(other) * share
 
 
 def _fill(
