@@ -12,6 +12,7 @@ from sqlglot import exp
 from tapelight.market.column import columns, moves
 from tapelight.market.text import Text, joined
 from tapelight.market.view import View
+from tapelight.scan import slips
 from tapelight.scan.conditions import CONDITIONS, condition
 from tapelight.scan.expr import Bools, Evaluate, Expr, Test, constant, expr, null, text_of, words_us
 from tapelight.scan.functions import call, divide, modulo
@@ -77,7 +78,9 @@ class Compiler:
             return self.aliases[name]
         info = columns().get(name)
         if info is None:
-            hint = nearest(name, [*columns(), *self.aliases], "see `tapelight list columns`.")
+            hint = slips.of_column(node, columns()) or nearest(
+                name, [*columns(), *self.aliases], "see `tapelight list columns`."
+            )
             raise refuse(node, f"Unknown column {name!r}, {hint}")
         return expr(info.kind, operator.itemgetter(name), name, need=name, moves=moves(name))
 

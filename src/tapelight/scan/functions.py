@@ -16,6 +16,7 @@ from tapelight.errors import ConfigError
 from tapelight.market.indicators import TIMEFRAMES, Ask, ask, indicator_functions
 from tapelight.market.text import Text, joined
 from tapelight.market.view import View
+from tapelight.scan import slips
 from tapelight.scan.expr import Expr, expr, text_of, words_us
 from tapelight.scan.past import compile_cross, compile_delta, compile_rank_in, compile_versus
 from tapelight.scan.refuse import Compiles, nearest, refuse
@@ -50,7 +51,7 @@ def call(c: Compiles, node: exp.Anonymous) -> Expr:
         if name in indicator_functions():
             return _indicator(node, name, arguments)
         known = [*functions(), *indicator_functions()]
-        hint = nearest(name, known, "see `tapelight list functions`")
+        hint = slips.of_function(name) or nearest(name, known, "see `tapelight list functions`")
         raise refuse(node, f"{node.name} is not part of the scan language, {hint}")
     if not function.fewest <= len(arguments) <= function.most:
         raise refuse(node, f"Write {function.usage}: {name} has {len(arguments)} arguments here")

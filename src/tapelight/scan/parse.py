@@ -13,6 +13,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.parsers.duckdb import DuckDBParser
 
 from tapelight.errors import ConfigError
+from tapelight.scan import slips
 from tapelight.scan.compile import ACCEPTED
 from tapelight.scan.refuse import refuse
 
@@ -65,7 +66,8 @@ def _read(text: str) -> exp.Select:
     try:
         trees = [t for t in sqlglot.parse(text, dialect=ScanSql) if t is not None]
     except SqlglotError as error:
-        raise ConfigError(f"The query does not parse: {_first_line(error)}") from error
+        said = slips.of_text(text) or _first_line(error)
+        raise ConfigError(f"The query does not parse: {said.removesuffix('.')}.") from error
     except RecursionError as error:
         raise ConfigError("The query is nested too deeply: use fewer brackets.") from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Select):
