@@ -30,6 +30,8 @@ class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Further host names under which the dashboard is reached."""
     origins: tuple[str, ...] = ()
     """Further origins whose pages may open the WebSocket."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses of proxies whose X-Forwarded-For is believed, as in 127.0.0.1 or 10.0.0.0/8."""
 
 
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -509,6 +509,13 @@ class Alerting(Protocol):
         """Return the owner's alerts with their receipts, the newest first."""
 
 
+class AlertsTold(Protocol):
+    """What was told on dashboards, from memory."""
+
+    def newest(self, owner: str) -> Sequence[Mapping[str, Json]]:
+        """Return a person's newest alerts, the oldest first."""
+
+
 class OrderBooks(Protocol):
     """What the trader has done, by desk (main, dry); raises Unavailable where its log can't be read."""
 

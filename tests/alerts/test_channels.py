@@ -4,19 +4,27 @@ import asyncio
 import json
 from email import message_from_bytes
 from email.message import Message
+from pathlib import Path
 
 import msgspec
 import pytest
 
+import tapelight
 from alerts.receiver import Receiver
 from alerts.shop import SECRET, alert
+from app.test_why import records
 from tapelight.alerts import apprise, discord, email, slack, telegram, webhook
 from tapelight.alerts._post import Allowed, Post
+from tapelight.alerts.router import Key, Moment, Router
 from tapelight.alerts.webhook import DELIVERY, SIGNATURE, TIMESTAMP, verify
+from tapelight.engine import Engine
 from tapelight.errors import Rejected, Unavailable
-from tapelight.model.alerts import Delivery, delivery
+from tapelight.model.alerts import Delivery, Rule, delivery
+from tapelight.model.signals import Signal
 from tapelight.plugins import load, names
+from tapelight.scan.question import read_question
 
+BOARDS = Path(tapelight.__file__).parent / "boards"
 GIVEN: Delivery = delivery(
     msgspec.structs.replace(alert(1), text="AAPL <@everyone> & new high"), "c", 1
 )
@@ -57,6 +65,21 @@ async def test_a_webhook_bears_a_signature_that_only_the_secret_gives() -> None:
     ):
         with pytest.raises(Rejected):
             verify(secret, headers, body, now)
+
+
+async def test_a_replay_under_another_delivery_id_has_the_id_that_was_signed() -> None:
+    async with Receiver() as server:
+        post = posting(server)
+        hook = webhook.Webhook(webhook.Config(server.url, SECRET), lambda: 1_000.0)
+        await hook.send(GIVEN, post)
+        await post.close()
+    (got,) = server.requests
+    replayed = {**got.headers, DELIVERY: "a fresh one"}
+    assert verify(SECRET, replayed, got.body, 1_000.0) == GIVEN.id
+    for body in (b"[]", b"{}", b"\xff"):
+        signed = {TIMESTAMP: "1000", SIGNATURE: webhook.sign(SECRET, "1000", body)}
+        with pytest.raises(Rejected, match="no delivery"):
+            verify(SECRET, signed, body, 1_000.0)
 
 
 async def test_while_a_secret_is_changed_both_sign() -> None:
@@ -186,6 +209,45 @@ async def test_what_the_mail_server_says_decides(says: str, error: type[Exceptio
 def test_wrong_settings_of_email_are_told(config: email.Config, words: str) -> None:
     with pytest.raises(Rejected, match=words):
         email.open(config).check(None)  # type: ignore[arg-type]
+
+
+def shipped() -> Delivery:
+    """Return the delivery of an alert of an engine's signal that bears a shipped scan's words."""
+    engine, fired = Engine(), list[Signal]()
+    for record in records():
+        cycle = engine.apply(record)
+        fired += [s for s in cycle.signals if s.scan == "hod_momo"] if cycle is not None else ()
+    router = Router()
+    router.follow({Key("ann", "r"): Rule(scans=("hod_momo",))}, {})
+    header = read_question("hod_momo", (BOARDS / "hod_momo.sql").read_text("utf-8")).header
+    first = next(s for s in fired if s.state == "fired")
+    first = msgspec.structs.replace(first, text=header.text or header.title)
+    (told,) = router.route([first], Moment(first.ts_ns))
+    return delivery(told, "c", 1)
+
+
+async def test_every_channel_names_symbol_and_price_of_a_shipped_scans_signal() -> None:
+    given = shipped()
+    words = "ABC: new high of the day, last 10.3"
+    assert given.alert.text == words
+    token = "123456:" + "A" * 35
+    async with Receiver() as server, Postbox() as box:
+        post, base = posting(server), f"http://127.0.0.1:{server.port}/"
+        for channel in (
+            webhook.Webhook(webhook.Config(server.url, SECRET)),
+            telegram.Telegram(telegram.Config(token, "42"), base.removesuffix("/")),
+            discord.Discord(discord.Config(base + "d"), (base,)),
+            slack.Slack(slack.Config(base + "s"), (base,)),
+        ):
+            await channel.send(given, post)
+        await mailing(box.port).send(given, post)
+        await post.close()
+    one, *rest = (json.loads(request.body) for request in server.requests)
+    assert one["alert"]["text"] == words
+    assert [body.get("text") or body.get("content") for body in rest] == [words] * 3
+    (mail,) = box.messages
+    assert mail.get_payload(decode=True) == f"{words}\r\n".encode()
+    assert mail["Subject"] == "ABC hod_momo"
 
 
 @pytest.mark.slow

@@ -94,6 +94,18 @@ async def test_a_name_that_changes_between_two_looks_is_connected_as_it_was_chec
         await post.close()
 
 
+async def test_where_a_names_first_address_is_dead_the_next_is_tried() -> None:
+    async def two(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    async with Receiver() as server:
+        post = Post(Allowed(["127.0.0.0/8"]), look_up=two, context=WITHOUT_TLS)
+        with pytest.raises(Unavailable):  # it speaks no TLS, but the connection was made
+            await post(f"https://two.example:{server.port}/x", b"{}", {})
+        assert server.connections == 1
+        await post.close()
+
+
 async def test_a_redirect_is_not_followed() -> None:
     async with Receiver() as inside:
 

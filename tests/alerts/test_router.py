@@ -1,15 +1,17 @@
 """The router and the price levels: who is told of what, and how often."""
 
 import datetime as dt
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from tapelight.alerts.levels import Levels
 from tapelight.alerts.router import Key, Moment, Router
 from tapelight.errors import Rejected
-from tapelight.model.alerts import Level, Quiet, Rule, check_level, check_rule
-from tapelight.model.signals import Signal
+from tapelight.model.alerts import Level, Quiet, Rule, check_level, check_rule, sentence
+from tapelight.model.signals import Hops, Signal
 
 S = 1_000_000_000
 NINE = int(dt.datetime(2026, 11, 20, 9, 30, tzinfo=ZoneInfo("America/New_York")).timestamp()) * S
@@ -82,11 +84,71 @@ def test_a_burst_is_told_at_its_beginning_and_at_its_end() -> None:
     (alert,) = made.tick(at(30))
     assert (alert.count, alert.text) == (
         3,
-        "AAPL: hod 3 times more; the last: AAPL new high 20",
+        "AAPL: hod 3 times more; the last: new high 20, last 10",
     )
     assert made.tick(at(31)) == []
     assert not made.route([fired(n=40)], at(40)), "the cooldown begins at the group's end"
     assert made.route([fired(n=95)], at(95))
+
+
+@pytest.mark.parametrize(
+    ("rule", "mutes", "cause"),
+    [
+        (Rule(scans=("hod",), group_s=30), {Key("ann", "AAPL"): NINE + 60 * S}, "muted"),
+        (Rule(scans=("hod",), group_s=30, snoozed_until_ns=NINE + 60 * S), {}, "snoozed"),
+        (Rule(scans=("hod",), group_s=30, enabled=False), {}, "off"),
+        (Rule(scans=("hod",), group_s=30, per_hour=1), {}, "rate"),
+    ],
+)
+def test_a_groups_end_is_silent_where_its_owner_wants_it_no_more(
+    rule: Rule, mutes: dict[Key, int], cause: str
+) -> None:
+    made = router(Rule(scans=("hod",), group_s=30))
+    for n in (0, 5, 10):
+        made.route([fired(n=n)], at(n))
+    made.follow({KEY: rule}, {}, mutes)
+    made.held.clear()
+    assert made.tick(at(30)) == []
+    assert made.held == {cause: 2}
+
+
+def test_a_restart_forgets_neither_who_was_seen_nor_cooldown_and_budget() -> None:
+    rule = Rule(scans=("hod",), cooldown_s=0, new_only=True, per_hour=3)
+    told = router(rule).route([fired("AAPL"), fired("TSLA", 1)], at(1))
+    after = router(rule)
+    after.remember(told)
+    again = [bool(after.route([fired(s, n)], at(n))) for s, n in (("AAPL", 9), ("NVDA", 9))]
+    assert again == [False, True]
+    assert not after.route([fired("AMD", 10)], at(10)), "three an hour"
+    assert after.held == {"seen": 1, "rate": 1}
+    assert after.route([fired("AAPL", 90_000)], at(90_000, session="2026-11-23"))
+    cooling = router(Rule(scans=("hod",), cooldown_s=60))
+    cooling.remember(told)
+    assert not cooling.route([fired("AAPL", 30)], at(30))
+    assert cooling.route([fired("AAPL", 60)], at(60))
+
+
+def test_an_alert_bears_the_latency_of_its_signal() -> None:
+    quick = Hops(exchange_ns=NINE, dispatch_ns=NINE + S // 7, text="142 ms (net 61)")
+    for hops, late in ((quick, False), (Hops(exchange_ns=NINE, dispatch_ns=NINE + 3 * S), True)):
+        signal = msgspec.structs.replace(fired(), hops=hops)
+        (alert,) = router(Rule(scans=("hod",))).route([signal], at(0))
+        assert (alert.latency, alert.late) == (hops.text, late)
+
+
+@pytest.mark.parametrize(
+    ("signal", "words"),
+    [
+        ({"text": "new high of the day"}, "AAPL: new high of the day, last 10"),
+        ({"text": "AAPL: new high"}, "AAPL: new high, last 10"),
+        ({"text": "long from 10", "state": "expired"}, "AAPL expired: long from 10"),
+        ({"text": ""}, "AAPL: hod, last 10"),
+        ({"text": "halted", "values": {"last": None}}, "AAPL: halted"),
+        ({"text": "up", "values": {"last": 123_456.78}}, "AAPL: up, last 123456.78"),
+    ],
+)
+def test_the_sentence_names_symbol_state_and_price(signal: dict[str, Any], words: str) -> None:
+    assert sentence(msgspec.structs.replace(fired(), **signal)) == words
 
 
 def test_a_rule_has_its_number_an_hour_and_a_person_a_minute() -> None:
@@ -193,6 +255,19 @@ def test_a_level_expires_rests_and_keeps_its_side_while_others_change() -> None:
     rests = {late: (2, Level("AAPL", 10.0, reached_ns=NINE + S))}
     levels.follow(rests)
     assert (levels.count, levels.symbols) == (0, frozenset())
+
+
+def test_a_level_to_be_crossed_keeps_its_side_over_a_restart_until_it_is_moved() -> None:
+    before, level = Levels(), Level("AAPL", 10.0, "cross")
+    before.follow({KEY: (1, level)})
+    before.check({"AAPL": 9.5}, NINE)
+    assert [(side.version, side.above) for side in before.noted] == [(1, False)]
+    after, moved = Levels(), Levels()
+    for made, version in ((after, 1), (moved, 2)):
+        made.recall(before.noted)
+        made.follow({KEY: (version, level)})
+    assert len(after.check({"AAPL": 10.5}, NINE)) == 1
+    assert moved.check({"AAPL": 10.5}, NINE) == [], "the side of another version"
 
 
 BAD_RULES = [

@@ -111,6 +111,35 @@ async def test_what_fails_is_tried_again_later_and_later(box: Outbox) -> None:
     assert 1.0 <= waits[1] <= 2.0
 
 
+async def test_what_its_owner_wants_no_more_is_not_sent_and_its_receipt_says_so(
+    box: Outbox,
+) -> None:
+    clock, hook = Clock(), Told(Unavailable("503"), "200")
+    made = sender(box, {"hook": hook}, clock)
+    await box.add([delivery(alert(1), "hook", clock())])
+    await rounds(made, 1)
+    made.forbids = lambda delivery: f"{delivery.alert.symbol} was muted"
+    clock.ns += 60 * NS
+    await rounds(made, 1)
+    (kept,) = await box.newest("ann", 1)
+    assert (kept.state, kept.answer, kept.attempts) == ("muted", "AAPL was muted", 1)
+    assert (len(hook.sent), made.counters) == (1, {"waiting": 1, "muted": 1})
+    assert await box.next_due_ns() is None
+
+
+async def test_a_channel_that_fails_by_a_fault_of_its_own_is_tried_again(box: Outbox) -> None:
+    clock, hook = Clock(), Told(RuntimeError("a plug-in's own"), "200")
+    made = sender(box, {"hook": hook}, clock)
+    await box.add([delivery(alert(1), "hook", clock())])
+    await rounds(made, 1)
+    (kept,) = await box.newest("ann", 1)
+    assert (kept.state, "a fault of its own" in kept.answer, made._flying) == ("waiting", True, {})
+    clock.ns = kept.due_ns
+    await rounds(made, 1)
+    (kept,) = await box.newest("ann", 1)
+    assert (kept.state, kept.answer) == ("sent", "200")
+
+
 async def test_a_server_that_asks_for_patience_gets_it(box: Outbox) -> None:
     clock = Clock()
     made = sender(box, {"hook": Told(Later("429", 90.0))}, clock)

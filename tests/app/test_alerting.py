@@ -1,6 +1,7 @@
 """From a mark to people: alerts of a real engine's signals and prices, and after a restart."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tapelight.app.control import Control
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
 from tapelight.engine import Cycle, Engine
+from tapelight.errors import Unavailable
 from tapelight.model.batch import Batch, trades_of
 from tapelight.model.records import CalendarChoice, FeedState, Mark, Questions, Symbols
 from tapelight.model.signals import Signal
@@ -153,3 +155,125 @@ async def test_a_level_that_its_owner_moves_meanwhile_is_the_owners(
     desk.trade(1, 11.2, START + 60 * MS)
     await desk.mark(START + 100 * MS)
     assert len(desk.texts()) == 2
+
+
+async def test_a_levels_alert_is_on_the_disk_before_the_level_rests(
+    desks: Callable[[], Desk],
+) -> None:
+    desk = desks()
+    await desk.keep("level", "ten", {"symbol": "B", "price": 10.0, "side": "above"})
+    desk.trade(1, 10.5, START + MS)
+    cycle = desk.engine.apply(Mark(START + 50 * MS, START + 50 * MS))
+    assert isinstance(cycle, Cycle)
+    desk.alerting.on_cycle(cycle, desk.engine)
+    await desk.alerting._keep_alerts()  # and killed before the level rests
+    assert len(await desk.alerting.deliveries("ann", 9)) == 1
+    await desk.control.close()
+
+    after = desks()
+    await after.alerting.load()
+    after.trade(1, 10.5, START + 60 * MS)
+    await after.mark(START + 100 * MS)
+    assert len(await after.alerting.deliveries("ann", 9)) == 1, "told once, by its id"
+    kept = await after.control.documents.show("level", "ann", "ten")
+    assert kept.body["reached_ns"] == START + 100 * MS
+
+
+async def test_a_disk_that_refuses_leaves_the_level_waiting(
+    desks: Callable[[], Desk],
+) -> None:
+    desk = desks()
+    await desk.keep("level", "ten", {"symbol": "B", "price": 10.0, "side": "above"})
+    desk.trade(1, 10.5, START + MS)
+    with closed_file(desk):
+        with pytest.raises(Unavailable):
+            await desk.mark(START + 50 * MS)
+        kept = await desk.control.documents.show("level", "ann", "ten")
+        assert "reached_ns" not in kept.body
+    await desk.alerting.step()
+    assert desk.texts() == ["B is at or above 10, last 10.5"]
+    kept = await desk.control.documents.show("level", "ann", "ten")
+    assert kept.body["reached_ns"] == START + 50 * MS
+
+
+@contextmanager
+def closed_file(desk: Desk) -> Iterator[None]:
+    """Let the outbox's table be another one's for a while: every write to it fails."""
+    database = desk.alerting._database
+    rename = "ALTER TABLE {} RENAME TO {}"
+    for old, new in (("deliveries", "away"), ("away", "deliveries")):
+        database.at_once(lambda c, o=old, n=new: c.exec_driver_sql(rename.format(o, n)))  # type: ignore[misc]
+        if old == "deliveries":
+            yield
+
+
+async def test_a_price_that_crosses_while_the_scanner_is_away_alerts(
+    desks: Callable[[], Desk],
+) -> None:
+    desk = desks()
+    await desk.keep("level", "ten", {"symbol": "B", "price": 10.0})
+    desk.trade(1, 9.5, START + MS)
+    await desk.mark(START + 50 * MS)
+    await desk.control.close()
+    after = desks()
+    await after.alerting.load()
+    after.trade(1, 10.5, START + 60 * NS)
+    await after.mark(START + 61 * NS)
+    assert after.texts() == ["B has crossed 10, last 10.5"]
+
+
+async def test_new_only_and_dashboards_know_what_was_alerted_before_a_restart(
+    desks: Callable[[], Desk],
+) -> None:
+    rule = {"scans": ["up"], "new_only": True, "cooldown_s": 0}
+    desk = desks()
+    await desk.keep("alert", "ups", rule)
+    desk.trade(0, 10.5, START + MS)
+    await desk.mark(START + NS)
+    assert len(desk.texts()) == 1
+    await desk.control.close()
+    after = desks()
+    await after.alerting.load()
+    assert [alert["symbol"] for alert in after.alerting.newest("ann")] == ["A"]
+    assert after.alerting.newest("bob") == []
+    after.trade(0, 10.6, START + 60 * NS)
+    after.trade(1, 10.6, START + 60 * NS)
+    assert len(await after.mark(START + 61 * NS)) == 2
+    assert [alert["symbol"] for alert in after.alerting.newest("ann")] == ["A", "B"]
+    assert after.alerting.router.held == {"seen": 1}
+
+
+async def test_what_waits_is_dropped_when_its_rule_or_level_is_gone_or_goes_elsewhere(
+    desks: Callable[[], Desk],
+) -> None:
+    desk = desks()
+    await desk.keep("alert", "ups", {"scans": ["up"], "channels": ["hook"]})
+    desk.trade(0, 10.5, START + MS)
+    await desk.mark(START + 50 * MS)
+    (waits,) = [d for d in await desk.alerting.outbox.newest("ann", 9) if d.channel == "hook"]
+    forbids, now = desk.alerting.book.forbids, START + 50 * MS
+    assert forbids(waits, now) == ""
+    for kind, name, body, words in (
+        ("mute", "A", {"until_ns": START + 60 * NS}, "muted"),
+        ("mute", "A", {"until_ns": 0}, ""),
+        ("alert", "ups", {"scans": ["up"]}, "no longer goes there"),
+        ("alert", "ups", {"scans": ["up"], "channels": ["hook"], "enabled": False}, "off"),
+        ("alert", "ups", {"scans": ["up"], "channels": ["hook"],
+                          "snoozed_until_ns": START + 60 * NS}, "snoozed"),
+    ):  # fmt: skip
+        await desk.keep(kind, name, body)
+        assert words in forbids(waits, now), body
+        assert bool(forbids(waits, now)) is bool(words)
+    await desk.control.documents.write(Document("alert", "ann", "ups", 0, None), "*")
+    await desk.alerting.step()
+    assert "deleted" in forbids(waits, now)
+
+
+async def test_a_document_of_another_version_of_ours_hinders_no_other(
+    desks: Callable[[], Desk],
+) -> None:
+    desk = desks()
+    await desk.keep("alert", "odd", {"scans": ["up"], "colour": "red"})
+    await desk.keep("level", "odd", {"symbol": "B"})
+    await desk.keep("alert", "ups", {"scans": ["up"]})
+    assert (desk.alerting.router.count, desk.alerting.levels.count) == (1, 0)

@@ -105,6 +105,17 @@ def test_a_signal_that_time_brought_has_no_event(tmp_path: Path) -> None:
     station.close()
 
 
+def test_who_alerts_hears_signals_with_their_stamps(tmp_path: Path) -> None:
+    station, heard = Station(tmp_path), list[Cycle]()
+    station.dispatch.heard = heard.append
+    station.put(trades(0, START + 1 * MS, START + 2 * MS), START + 3 * MS)
+    station.mark(START + 50 * MS)
+    hops = heard[-1].signals[0].hops
+    assert hops is not None
+    assert hops.parts_ms()["total"] > 0
+    station.close()
+
+
 def test_trades_come_before_quotes_before_bars() -> None:
     quote = Batch(5, quotes=quotes_of([1, 2], [3, 4], [9.9] * 2, [10.0] * 2, [1.0] * 2, [1.0] * 2, [0] * 2))  # fmt: skip
     bar = Batch(8, bars=bars_of([[1, 3], [0, 0], [1, 1], *([[1.0] * 2] * 9)]))

@@ -15,9 +15,9 @@ from tapelight.app.control import Control
 from tapelight.app.scanfiles import ScanFiles
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
-from tapelight.ports import Account, Alerting, Documents, OrderBooks, TradeDesk
+from tapelight.ports import Account, Documents, OrderBooks, TradeDesk
 from tapelight.web.oidc import Oidc
-from tapelight.web.server import Gateway, Users
+from tapelight.web.server import Gateway, Herald, Users
 from web.by_hand import BoardsByHand, MarketByHand, PastByHand
 
 HOST = "127.0.0.1:8787"
@@ -34,8 +34,9 @@ class Site:
         self.documents: Documents | None = None
         self.users: Users | None = None
         self.guests = False
+        self.proxies: tuple[str, ...] = ()
         self.oidc: Oidc | None = None
-        self.alerting: Alerting | None = None
+        self.alerting: Herald | None = None
         self.orders: OrderBooks | None = None
         self.trader: TradeDesk | None = None
         self.gateway = self.open()
@@ -45,6 +46,7 @@ class Site:
             self.boards, self.market, self.bus, port=0, epoch="e1", past=self.past,
             scans=self.scans, documents=self.documents, users=self.users, guests=self.guests,
             code="c0de", alerting=self.alerting, oidc=self.oidc, orders=self.orders, trader=self.trader,
+            proxies=self.proxies,
         )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from tapelight.app.alerting import Alerting
 from tapelight.app.channels import MASK
 from tapelight.app.control import Control
 from tapelight.config import Config, convert
-from tapelight.errors import Missing, Rejected
-from tapelight.model.alerts import Level
+from tapelight.errors import ConfigError, Missing, Rejected
+from tapelight.model.alerts import HEARD, UNHEARD, Level
 from tapelight.model.outcomes import ScanRecord
 from tapelight.model.signals import Signal
 from tapelight.web.alerts import Known
@@ -90,8 +90,8 @@ async def test_a_signal_reaches_a_webhook_and_its_receipt_is_shown(
         assert verify(SECRET, request.headers, request.body, stamp)
     found = await receipts(ann, "sent")
     assert sorted((d["channel"], d["answer"]) for d in found) == [
-        ("browser", "shown on the dashboard"),
-        ("browser", "shown on the dashboard"),
+        ("browser", UNHEARD),
+        ("browser", UNHEARD),
         ("desk", "200 taken"),
         ("desk", "200 taken"),
     ]
@@ -116,11 +116,29 @@ async def test_a_dashboard_is_told_of_its_users_alerts_alone(desk: Town) -> None
     told = await sockets[0].get()
     assert (told["topic"], [a["text"] for a in told["alerts"]], told["alerts"][0]["sound"]) == (
         "alerts:ann",
-        ["AAPL new high 7"],
+        ["AAPL: new high 7, last 197"],
         "ping",
     )
+    found = {d["channel"]: d["answer"] for d in await receipts(ann, "sent", "failed")}
+    assert found["browser"] == HEARD
     for socket in sockets:
         await socket.close()
+
+
+async def test_a_dashboard_that_opens_is_told_what_came_before(desk: Town) -> None:
+    ann = await desk.enter("ann")
+    await ann.put("/api/alerts/highs", json=RULE)
+    await fire(desk, signal(1))
+    await fire(desk, signal(2))
+    async with asyncio.timeout(10):
+        while len((await ann.get("/api/deliveries")).json()) < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    socket = await open_as(desk, ann)
+    socket.send({"op": "subscribe", "topics": ["alerts:ann"]})
+    first = await socket.get()
+    assert [a["signal"] for a in first["alerts"]] == ["s2", "s1"]
+    assert (first["kind"], desk.site.gateway.stream.ts_ns < signal(1).ts_ns) == ("snapshot", True)
+    await socket.close()
 
 
 async def open_as(desk: Town, client: httpx.AsyncClient) -> Socket:
@@ -138,7 +156,15 @@ async def test_a_test_shows_the_channels_own_answer(desk: Town, server: Receiver
     server.reply = lambda _: (404, "no such hook", {})
     told = (await ann.post("/api/channels/desk/test")).json()
     assert (told["ok"], "404 no such hook" in told["answer"]) == (False, True)
-    assert (await ann.post("/api/channels/browser/test")).json()["ok"] is True
+    alone = (await ann.post("/api/channels/browser/test")).json()
+    assert alone == {"ok": False, "answer": UNHEARD}
+    socket = await open_as(desk, ann)
+    socket.send({"op": "subscribe", "topics": ["alerts:ann"]})
+    await socket.get()
+    seen = (await ann.post("/api/channels/browser/test")).json()
+    assert seen == {"ok": True, "answer": HEARD}
+    assert (await socket.get())["alerts"][0]["kind"] == "test"
+    await socket.close()
     missing = await ann.post("/api/channels/nowhere/test")
     assert (missing.status_code, "GET /api/channels" in missing.json()["detail"]) == (404, True)
 
@@ -236,7 +262,7 @@ async def test_a_rule_with_a_watchlist_follows_its_changes(desk: Town) -> None:
     await ann.put("/api/watchlists/core", json={"symbols": ["AAPL"]}, headers={"if-match": "*"})
     await fire(desk, signal(2))
     (told,) = await receipts(ann, "sent")
-    assert told["alert"]["text"] == "AAPL new high 2"
+    assert told["alert"]["text"] == "AAPL: new high 2, last 192"
     assert (await vic.get("/api/deliveries")).json() == [], "it is not shared"
     await ann.put(
         "/api/watchlists/core",
@@ -257,6 +283,35 @@ async def test_a_deleted_users_rules_are_silent(desk: Town) -> None:
     assert alerting(desk).router.count == 0
 
 
+async def test_a_disabled_users_rules_levels_and_waiting_alerts_are_silent(
+    desk: Town, server: Receiver
+) -> None:
+    ann, root = await desk.enter("ann"), await desk.enter("root")
+    await ann.put("/api/channels/desk", json=hook(server))
+    await ann.put("/api/alerts/highs", json=RULE)
+    await ann.put("/api/levels/round", json={"symbol": "AAPL", "price": 190.0})
+    made = alerting(desk)
+    await made.step()
+    assert (made.router.count, made.levels.count) == (1, 1)
+    server.reply = lambda _: (503, "later", {})
+    await fire(desk, signal(1))
+    await server.until(1)
+    account = {"role": "analyst", "disabled": True}
+    assert (await root.put("/api/users/ann", json=account)).status_code == 200
+    await made.step()
+    assert (made.router.count, made.levels.count) == (0, 0)
+    async with asyncio.timeout(10):
+        while not (found := [d for d in await made.deliveries("ann", 9) if d["state"] == "muted"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert (found[0]["channel"], found[0]["answer"]) == (
+        "desk", "the account is disabled or deleted",
+    )  # fmt: skip
+    assert len(server.requests) == 1
+    await root.put("/api/users/ann", json={**account, "disabled": False})
+    await made.step()
+    assert made.router.count == 1
+
+
 class RecordsByHand:
     """Knows one scan."""
 
@@ -273,31 +328,90 @@ async def test_what_names_nothing_is_refused_or_warned_of() -> None:
     market = MarketByHand()
     known = Known(market, RecordsByHand())
     market.report["market_time"] = "2026-11-20T09:30:00-05:00"
-    await known.vet({"scans": ["hod"]})
+    await known.vet({"scans": ["hod"], "symbols": []})
     with pytest.raises(
         Rejected, match=r"No scan or strategy is called 'hodd'\. Did you mean hod\?"
     ):
-        await known.vet({"scans": ["hod", "hodd"]})
+        await known.vet({"scans": ["hod", "hodd"], "symbols": []})
     market.report["market_time"] = ""
-    await known.vet({"scans": ["hodd"]})  # nothing is known before the feed is
+    await known.vet({"scans": ["hodd"], "symbols": ["ZZZZ"]})  # nothing is known before the feed is
     assert known.of_rule({"symbols": ["AAPL"]}) == []
     (told,) = known.of_rule({"symbols": ["AAPL", "ZZZZ"]})
     assert "ZZZZ" in told
     assert "is not watched" in told
 
 
-async def test_a_level_and_a_mute_of_an_unwatched_symbol_are_taken_with_a_warning(
+async def test_an_unwatched_symbol_is_refused_with_the_nearest_and_warned_of_before_the_market(
     desk: Town,
 ) -> None:
     ann = await desk.enter("ann")
-    level = {"symbol": "NOPE", "price": 190.0, "side": "above"}
-    made = await ann.put("/api/levels/round", json=level)
-    assert made.status_code == 200
-    for told in (made.json(), (await ann.get("/api/levels/round")).json()):
-        assert "is not watched" in told["warnings"][0]
+    level = {"symbol": "APPL", "price": 190.0, "side": "above"}
+    early = (await ann.put("/api/levels/early", json=level)).json()
+    assert "is not watched" in early["warnings"][0], "nothing is known before the feed is"
+    desk.site.market.report["market_time"] = "2026-11-20T09:30:00-05:00"
+    for path, body in (
+        ("levels/round", level), ("alerts/one", {"symbols": ["AAPL", "APPL"]}),
+    ):  # fmt: skip
+        refused = await ann.put(f"/api/{path}", json=body)
+        assert (refused.status_code, refused.json()["detail"].partition(" GET")[0]) == (
+            400, "'APPL' is not watched: it can't alert. Did you mean 'AAPL'?",
+        )  # fmt: skip
     (listed,) = (await ann.get("/api/levels")).json()
-    assert listed["warnings"] == made.json()["warnings"]
+    assert listed["warnings"] == early["warnings"]
     muted = (await ann.put("/api/mutes/NOPE", json={"minutes": 1})).json()
     assert "is not watched" in muted["warnings"][0]
+    coin = (await ann.put("/api/mutes/BTC/USD", json={"minutes": 1})).json()
+    assert (coin["name"], "warnings" in coin) == ("BTC/USD", False)
     good = (await ann.put("/api/levels/good", json={**level, "symbol": "AAPL"})).json()
     assert "warnings" not in good
+
+
+async def test_where_nobody_watches_no_rule_and_no_level_is_taken(desk: Town) -> None:
+    desk.site.alerting = None
+    desk.site.gateway.close()
+    desk.site.gateway = desk.site.open()
+    ann = await desk.enter("ann")
+    for path, body in (("alerts/highs", RULE), ("levels/x", {"symbol": "AAPL", "price": 1.0})):
+        refused = await ann.put(f"/api/{path}", json=body)
+        assert (refused.status_code, "Nobody watches" in refused.json()["detail"]) == (503, True)
+    assert (await ann.get("/api/alerts")).json() == []
+
+
+async def test_a_channel_is_tested_six_times_a_minute(desk: Town, server: Receiver) -> None:
+    ann = await desk.enter("ann")
+    await ann.put("/api/channels/desk", json=hook(server))
+    codes = [(await ann.post("/api/channels/desk/test")).status_code for _ in range(8)]
+    assert codes == [200] * 6 + [429] * 2
+    assert len(server.requests) == 6
+    assert (await ann.post("/api/channels/browser/test")).status_code == 200
+
+
+async def test_an_operators_channel_may_be_for_some_alone(site: Site, tmp_path: Path) -> None:
+    mail = {"kind": "email", "host": "127.0.0.1", "from": "a@b.c", "to": ["d@e.f"],
+            "security": "none"}  # fmt: skip
+    settings = {"mail": mail, "desk": mail | {"roles": ["trader"], "users": ["ann"]}}
+    town = Town(
+        site, Control(tmp_path, convert({"channel": settings}, Config, "test"), site.bus, CHEAP)
+    )
+    await town.settle()
+    found = {}
+    for name in ("ann", "tess", "vic"):
+        listed = (await (await town.enter(name)).get("/api/channels")).json()
+        found[name] = [channel["name"] for channel in listed]
+    everything = ["browser", "desk", "mail"]
+    assert found == {"ann": everything, "tess": everything, "vic": ["browser", "mail"]}
+    with pytest.raises(Missing, match="no channel 'desk'; there are: mail"):
+        await alerting(town).channels_of.find("vic", "desk")
+    await town.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"roles": ["boss"]}, "'boss' is none of viewer"), ({"users": "ann"}, "give a list")],
+)
+def test_for_whom_a_channel_is_must_be_right(
+    site: Site, tmp_path: Path, more: dict[str, Any], words: str
+) -> None:
+    config = convert({"channel": {"m": {"kind": "email", **more}}}, Config, "test")
+    with pytest.raises(ConfigError, match=words):
+        Control(tmp_path, config, site.bus, CHEAP)

@@ -88,6 +88,46 @@ async def test_bars_of_each_span_are_made_from_minute_bars(site: Site, connect: 
     assert five["bars"] == [[OPEN_S + 300, 15.0, 20.0, 14.0, 18.0, 1_350.0]]
 
 
+async def test_a_board_that_is_no_longer_has_no_rows_until_it_is_back(
+    site: Site, connect: Any
+) -> None:
+    socket = await connect()
+    socket.send({"op": "subscribe", "topics": ["board:gainers", "board:losers"]})
+    before = [await socket.get(), await socket.get()]
+    assert all("gone" not in message for message in before)
+    was = site.boards.states.pop("gainers")
+    for _ in range(2):
+        site.gateway.stream.tidy()
+    gone = await socket.get()
+    assert (gone["kind"], gone["topic"], gone["gone"], gone["order"], gone["rows"]) == (
+        "snapshot", "board:gainers", True, [], {},
+    )  # fmt: skip
+    assert gone["columns"] == GAINERS["columns"]
+    site.boards.states["gainers"] = was
+    site.bus.publish("board:gainers", board(8, 190.5))
+    back = await socket.get()
+    assert (back["kind"], back["order"], "gone" in back) == ("snapshot", ["TSLA", "AAPL"], False)
+
+
+async def test_guests_see_a_status_without_the_trader(site: Site) -> None:
+    site.market.report["trader"] = {"state": "killed", "kill": {"by": "ann", "reason": "mine"}}
+    stream = site.gateway.stream
+    told = {}
+    for is_guest in (True, False):
+        client, _ = stream.join(is_guest=is_guest)
+        stream.subscribe(client, "status")
+        text = client.take()
+        site.bus.publish("status", {"mark": 9, "ts_ns": 9, "status": site.market.report | {"n": 1}})
+        told[is_guest] = [text, client.take()]
+        stream.leave(client)
+    for is_guest, texts in told.items():
+        for text in texts:
+            assert text is not None
+            message = json.loads(text)
+            assert message["topic"] == "status"
+            assert ("trader" in message["status"]) is not is_guest
+
+
 async def test_who_is_armed_is_a_state_that_also_says_who_is_no_longer(
     site: Site, connect: Any
 ) -> None:

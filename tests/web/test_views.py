@@ -60,10 +60,10 @@ ARMED = st.dictionaries(
     st.tuples(st.sampled_from(["hod", "gap"]), SYMBOLS), st.integers(0, 3), max_size=8
 ).map(
     lambda found: {
-        "armed": sorted(
-            ({"scan": s, "symbol": y, "since_ns": n} for (s, y), n in found.items()),
-            key=lambda one: (-one["since_ns"], one["scan"], one["symbol"]),
-        )
+        "armed": [
+            {"scan": scan, "symbol": symbol, "since_ns": -age}
+            for age, scan, symbol in sorted((-n, *row) for row, n in found.items())
+        ]
     }
 )
 STATUSES = st.dictionaries(st.sampled_from("ab"), st.integers(0, 3)).map(

@@ -1,7 +1,8 @@
 """Price levels: which of them the last prices have reached. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tapelight.alerts.router import Key
 from tapelight.model.alerts import BROWSER, Alert, Level, hashed
@@ -16,21 +17,34 @@ class Reached:
     alert: Alert
 
 
+class Side(NamedTuple):
+    """Say on which side of a level the price was when this version of it was first seen."""
+
+    key: Key
+    version: int
+    above: bool
+
+
 class Levels:
     """Watch levels; each alerts once for each version that its owner writes."""
 
     def __init__(self) -> None:
         self._levels: dict[Key, tuple[int, Level]] = {}
-        self._was_above: dict[Key, bool] = {}
-        """cross: where the price was when the level was first seen."""
+        self._was_above: dict[Key, tuple[int, bool]] = {}
+        """cross: the version, and where the price was when it was first seen."""
+        self.noted: list[Side] = []
+        """Sides that were seen for the first time and are to be kept over a restart."""
+
+    def recall(self, sides: Iterable[Side]) -> None:
+        """Take back the sides that were kept before a restart."""
+        self._was_above |= {side.key: (side.version, side.above) for side in sides}
 
     def follow(self, levels: Mapping[Key, tuple[int, Level]]) -> None:
         """Take the levels with their versions; those that were reached rest."""
-        waiting = {key: found for key, found in levels.items() if not found[1].reached_ns}
-        for key in list(self._was_above):
-            if waiting.get(key) != self._levels.get(key):
-                del self._was_above[key]
-        self._levels = waiting
+        self._levels = {key: found for key, found in levels.items() if not found[1].reached_ns}
+        versions = {key: version for key, (version, _) in self._levels.items()}
+        sides = self._was_above
+        self._was_above = {key: side for key, side in sides.items() if versions.get(key) == side[0]}
 
     @property
     def count(self) -> int:
@@ -49,19 +63,23 @@ class Levels:
             price = prices.get(level.symbol)
             if 0 < level.expires_ns <= now_ns:
                 del self._levels[key]
-            elif price is not None and self._is_reached(key, level, price):
+            elif price is not None and self._is_reached(key, version, level, price):
                 del self._levels[key]
                 found.append(Reached(key, version, _alert(key, version, level, price, now_ns)))
         return found
 
-    def _is_reached(self, key: Key, level: Level, price: float) -> bool:
+    def _is_reached(self, key: Key, version: int, level: Level, price: float) -> bool:
         if level.side == "above":
             return price >= level.price
         if level.side == "below":
             return price <= level.price
         if price == level.price:
             return True
-        return self._was_above.setdefault(key, price > level.price) != (price > level.price)
+        above = price > level.price
+        if key not in self._was_above:
+            self._was_above[key] = version, above
+            self.noted.append(Side(key, version, above))
+        return self._was_above[key][1] != above
 
 
 def _alert(key: Key, version: int, level: Level, price: float, now_ns: int) -> Alert:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tapelight.model.alerts import BROWSER, Alert, Rule, hashed
+from tapelight.model.alerts import BROWSER, LATE_MS, Alert, Rule, hashed, sentence
 from tapelight.model.signals import Signal
 
 NS = 1_000_000_000
@@ -103,10 +103,44 @@ class Router:
             over = [s for s, group in memory.groups.items() if group.until_ns <= moment.now_ns]
             for symbol in over:
                 signals = memory.groups.pop(symbol).signals
-                if signals and self._has_room(key, self._rules[key], moment):
-                    memory.last_ns[symbol] = moment.now_ns
-                    found.append(_alert(key, self._rules[key], signals, moment))
+                if signals:
+                    found += self._end_group(key, symbol, signals, moment)
         return found
+
+    def _end_group(
+        self, key: Key, symbol: str, signals: Sequence[Signal], moment: Moment
+    ) -> list[Alert]:
+        rule = self._rules[key]
+        cause = self.silence(key, symbol, moment.now_ns)
+        if cause or not self._has_room(key, rule, moment):
+            self.held[cause or "rate"] += len(signals)
+            return []
+        self._memory[key].last_ns[symbol] = moment.now_ns
+        return [_alert(key, rule, signals, moment)]
+
+    def silence(self, key: Key, symbol: str, now_ns: int) -> str:
+        """Return why a rule's owner wants nothing of it about a symbol now; empty where it is wanted."""
+        rule = self._rules.get(key)
+        if rule is None:
+            return "deleted"
+        if not rule.enabled:
+            return "off"
+        if self._mutes.get(Key(key.owner, symbol), 0) > now_ns:
+            return "muted"
+        return "snoozed" if rule.snoozed_until_ns > now_ns else ""
+
+    def remember(self, alerts: Iterable[Alert]) -> None:
+        """Take back what was alerted before a restart: cooldowns, budgets, who was seen."""
+        for alert in sorted(alerts, key=lambda alert: alert.ts_ns):
+            memory = self._memory.get(Key(alert.owner, alert.rule))
+            if memory is None or alert.kind != "signal":
+                continue
+            if memory.session != alert.session:
+                memory.session, memory.seen = alert.session, set()
+            memory.seen.add(alert.symbol)
+            memory.last_ns[alert.symbol] = alert.ts_ns
+            memory.hour.append(alert.ts_ns)
+            self._minute.setdefault(alert.owner, deque()).append(alert.ts_ns)
 
     def _pass(self, key: Key, rule: Rule, signal: Signal, moment: Moment) -> list[Alert]:
         memory = self._memory[key]
@@ -127,10 +161,8 @@ class Router:
     def _cause(self, key: Key, rule: Rule, symbol: str, moment: Moment) -> str:
         """Return why a rule stays silent about a symbol; empty where it doesn't."""
         memory = self._memory[key]
-        if self._mutes.get(Key(key.owner, symbol), 0) > moment.now_ns:
-            return "muted"
-        if rule.snoozed_until_ns > moment.now_ns:
-            return "snoozed"
+        if silent := self.silence(key, symbol, moment.now_ns):
+            return silent
         if memory.session != moment.session:
             memory.session, memory.seen = moment.session, set()
         if rule.new_only and symbol in memory.seen:
@@ -162,15 +194,15 @@ def _alert(key: Key, rule: Rule, signals: Sequence[Signal], moment: Moment) -> A
     last = signals[-1]
     is_quiet = any(hours.holds(moment.now_ns) for hours in rule.quiet)
     others = () if is_quiet else tuple(name for name in rule.channels if name != BROWSER)
-    text = last.text or f"{last.symbol} {last.scan} {last.state}"
-    if len(signals) > 1:
-        text = f"{last.symbol}: {last.scan} {len(signals)} times more; the last: {text}"
+    before = len(signals) if len(signals) > 1 else 0
+    total_ms = last.hops.parts_ms().get("total", 0.0) if last.hops else 0.0
     return Alert(
         id=hashed(key.owner, key.name, last.id, last.state), owner=key.owner, rule=key.name,
-        kind="signal", text=text, symbol=last.symbol, scan=last.scan, signal=last.id,
+        kind="signal", text=sentence(last, before), symbol=last.symbol, scan=last.scan, signal=last.id,
         state=last.state, ts_ns=last.ts_ns, values=last.values, count=len(signals),
         sound="" if is_quiet else rule.sound, speak=rule.speak and not is_quiet,
-        channels=(BROWSER, *others),
+        channels=(BROWSER, *others), session=moment.session,
+        latency=last.hops.text if last.hops else "", late=total_ms > LATE_MS,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ FIRST_S, LONGEST_S = 1.0, 300.0
 AT_ONCE = 32
 AT_ONCE_A_CHANNEL = 8
 LOOK_S = 1.0
+FAULTY = "The channel failed by a fault of its own: the scanner's log has it."
 SEND_S = 20.0
 """A channel that takes longer has failed for this time."""
 
@@ -59,11 +60,13 @@ class Sender:
         self.counters: Counter[str] = Counter()
         self.told: Callable[[Delivery], None] = lambda _delivery: None
         """Called with each delivery that was tried."""
+        self.forbids: Callable[[Delivery], str] = lambda _delivery: ""
+        """Returns why a delivery may go no more; empty where it may."""
         self._outbox = outbox
         self._find = find
         self._post = post
         self._now_ns = now_ns
-        self._flying: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._flying: dict[str, tuple[str, asyncio.Task[Delivery]]] = {}
         self._done: list[Delivery] = []
         self._kick = asyncio.Event()
 
@@ -119,10 +122,25 @@ class Sender:
         busy = sum(other == place for other, _ in self._flying.values())
         if len(self._flying) < AT_ONCE and busy < AT_ONCE_A_CHANNEL:
             task = asyncio.create_task(self._carry(delivery), name=f"alert {delivery.id}")
+            task.add_done_callback(lambda done: self._end(delivery, done))
             self._flying[delivery.id] = place, task
 
-    async def _carry(self, delivery: Delivery) -> None:
-        after = await self.send(delivery)
+    async def _carry(self, delivery: Delivery) -> Delivery:
+        """Send what its owner still wants; return the delivery as it is after that."""
+        why = self.forbids(delivery)
+        if not why:
+            return await self.send(delivery)
+        changed = {"state": "muted", "changed_ns": self._now_ns(), "answer": why}
+        return msgspec.structs.replace(delivery, **changed)
+
+    def _end(self, delivery: Delivery, carried: "asyncio.Task[Delivery]") -> None:
+        """Take the receipt; a channel that failed by a fault of its own is tried again too."""
+        if carried.cancelled():
+            return
+        error = carried.exception()
+        after = carried.result() if error is None else self._later(delivery, Unavailable(FAULTY))
+        if error is not None:
+            log.error("a channel failed", channel=delivery.channel, exc_info=error)
         self.counters[after.state] += 1
         self.told(after)
         log.info("alert", signal=after.alert.signal, alert=after.id, state=after.state)

@@ -28,6 +28,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous_secret: str = ""
 
 
+class Signed(msgspec.Struct):
+    """Read the delivery id of a signed body."""
+
+    delivery: str
+
+
 class Webhook:
     """Post each alert with its delivery id, which stays the same however often it is sent."""
 
@@ -63,7 +69,8 @@ def sign(secret: str, stamp: str, body: bytes) -> str:
 def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -> str:
     """Return the delivery id of a request that is genuine and fresh; raises Rejected.
 
-    For receivers: keep the ids of the last minutes, and pass over one that came before.
+    For receivers: keep the ids of the last minutes, and pass over one that came before. The id is
+    the body's, which is signed: that of the header may be anybody's.
     """
     stamp = headers.get(TIMESTAMP, "")
     if not stamp.isdigit() or abs(now_s - int(stamp)) > TOLERANCE_S:
@@ -72,7 +79,10 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -
     given = [text.strip().encode() for text in headers.get(SIGNATURE, "").split(",")]
     if not any(hmac.compare_digest(wanted, signature) for signature in given):
         raise Rejected("The signature is not of this secret and body.")
-    return headers.get(DELIVERY, "")
+    try:
+        return msgspec.json.decode(body, type=Signed).delivery
+    except msgspec.MsgspecError as error:
+        raise Rejected("The body names no delivery: it is no alert of Tapelight.") from error
 
 
 def open(config: Config) -> Webhook:  # noqa: A001 - what a plug-in offers

@@ -2,30 +2,32 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
 
 from tapelight.alerts._post import Allowed, Post
-from tapelight.alerts.levels import Levels, Reached
-from tapelight.alerts.router import Key, Moment, Router, rule_of
+from tapelight.alerts.levels import Levels, Reached, Side
+from tapelight.alerts.router import Key, Moment, Router
 from tapelight.alerts.sender import Sender
 from tapelight.app.channels import Channels
+from tapelight.app.rulebook import LEVEL, Rulebook
 from tapelight.config import Config
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import Rejected, Unavailable
-from tapelight.model.alerts import BROWSER, MUTE, Alert, Level, delivery, hashed
+from tapelight.model.alerts import BROWSER, HEARD, UNHEARD, Alert, delivery, hashed
 from tapelight.model.session import PHASES
 from tapelight.model.signals import Signal
-from tapelight.ports import Bus, Document, Json
+from tapelight.ports import Bus, Json
 from tapelight.stores import outbox
 from tapelight.stores.database import Database
 from tapelight.stores.documents import DocumentStore
 from tapelight.stores.outbox import Outbox
+from tapelight.stores.sides import Sides
 
 log = structlog.get_logger()
 FILE = "alerts.db"
@@ -33,7 +35,10 @@ LOOK_S = 0.25
 WAITING = 10_000
 """Alerts that may wait for the disk; what comes beyond is counted as lost."""
 STALE_NS = 5_000_000_000
-RULE, LEVEL, WATCHLIST = "alert", "level", "watchlist"
+REMEMBERED = 5_000
+"""Alerts before a start that are read again: for cooldowns and who was seen, and for dashboards."""
+SHOWN = 100
+"""Alerts that a dashboard is told when it opens."""
 
 
 class Alerting:
@@ -43,21 +48,31 @@ class Alerting:
         self._documents = documents
         self._bus = bus
         self._post = Post(Allowed(config.alerts.allow))
-        self._channels = Channels(documents, config.channel, self._post)
+        self.channels_of = Channels(documents, config.channel, self._post)
         self._database = Database(data / FILE, outbox.METADATA)
         self.outbox = Outbox(self._database)
-        self.sender = Sender(self.outbox, self._channels.find, self._post)
+        self.sender = Sender(self.outbox, self.channels_of.find, self._post)
+        self._sides = Sides(self._database)
         self.router = Router()
         self.levels = Levels()
+        self.book = Rulebook(documents, self.router, self.levels)
+        self.sender.forbids = lambda delivery: self.book.forbids(delivery, self._now_ns)
         self.lost = 0
-        self._seen_changes = -1
+        self._now_ns = 0
+        """The newest mark."""
+        self._before: Sequence[Alert] | None = None
+        """What was alerted before the start, until market time tells what of it counts."""
+        self._newest: dict[str, deque[Alert]] = {}
+        """What was told on dashboards, by owner."""
         self._waiting: list[Alert] = []
         self._reached: list[Reached] = []
         self._news = asyncio.Event()
+        self._stepping = asyncio.Lock()
 
     def on_cycle(self, cycle: Cycle, engine: Engine) -> None:
         """Take a mark's signals and prices; nothing here waits."""
         moment = _moment(engine, cycle.mark.ts_ns)
+        self._remember(moment.now_ns)
         self._take(self.router.route(cycle.signals, moment))
         if cycle.whole:
             self._take(self.router.tick(moment))
@@ -69,6 +84,7 @@ class Alerting:
 
     def again(self, signals: Sequence[Signal], engine: Engine) -> None:
         """Take the signals that a run gives again after a restart: known ones are not told twice."""
+        self._remember(engine.last_mark_ns)
         for signal in signals:
             self._take(self.router.route([signal], _moment(engine, signal.mark)))
 
@@ -80,15 +96,11 @@ class Alerting:
 
     async def load(self) -> None:
         """Read rules and levels; to be called before the first cycle."""
-        self._seen_changes = self._documents.changes
-        rules, symbols = await self._rules()
-        mutes = await self._documents.all(MUTE)
-        until = {Key(d.owner, d.name): int(d.body["until_ns"]) for d in mutes}
-        self.router.follow(rules, symbols, until)
-        levels = await self._documents.all(LEVEL)
-        self.levels.follow({
-            Key(d.owner, d.name): (d.version, msgspec.convert(d.body, Level)) for d in levels
-        })  # fmt: skip
+        self.levels.recall(Side(Key(*row[:2]), *row[2:]) for row in await self._sides.all())
+        await self.book.read()
+        self._before = await self.outbox.told(BROWSER, REMEMBERED)
+        for alert in self._before:
+            self._note(alert)
 
     async def close(self) -> None:
         """Close the connections and the outbox."""
@@ -110,24 +122,25 @@ class Alerting:
 
     async def channels(self, owner: str) -> Sequence[Mapping[str, Json]]:
         """Return what a user may use."""
-        return await self._channels.all(owner)
+        return await self.channels_of.all(owner)
 
     async def write_channel(
         self, owner: str, name: str, body: Mapping[str, Json] | None, expected: str
     ) -> Mapping[str, Json]:
         """Write or delete a user's own channel."""
-        return await self._channels.write(owner, name, body, expected)
+        return await self.channels_of.write(owner, name, body, expected)
 
     async def test(self, owner: str, name: str) -> Mapping[str, Json]:
         """Send a test alert at once."""
         now = time.time_ns()
         alert = Alert(
             id=hashed(owner, name, "test", now), owner=owner, rule="test", kind="test",
-            text="Tapelight: this is a test, alerts arrive here.", ts_ns=now,
+            text="Tapelight: this is a test, alerts arrive here.", ts_ns=self._now_ns or now,
         )  # fmt: skip
         if name == BROWSER:
+            answer = HEARD if self._hears(owner) else UNHEARD
             self._publish([alert])
-            return {"ok": True, "answer": "shown on the dashboard"}
+            return {"ok": answer == HEARD, "answer": answer}
         after = await self.sender.send(delivery(alert, name, now))
         return {"ok": after.state == "sent", "answer": after.answer}
 
@@ -136,7 +149,25 @@ class Alerting:
         found = await self.outbox.newest(owner, limit)
         return [msgspec.to_builtins(delivery) for delivery in found]
 
+    def newest(self, owner: str) -> Sequence[Mapping[str, Json]]:
+        """Return the newest alerts told on a person's dashboards, the oldest first."""
+        return [msgspec.to_builtins(alert) for alert in self._newest.get(owner, ())]
+
     # from alerts to the outbox
+
+    def _remember(self, now_ns: int) -> None:
+        """Note the time; at the first one the router gets back what was alerted up to it."""
+        self._now_ns = max(self._now_ns, now_ns)
+        if self._before is not None and now_ns:
+            self.router.remember(alert for alert in self._before if alert.ts_ns <= now_ns)
+            self._before = None
+
+    def _note(self, alert: Alert) -> None:
+        self._newest.setdefault(alert.owner, deque(maxlen=SHOWN)).append(alert)
+
+    def _hears(self, owner: str) -> bool:
+        """Tell whether a dashboard of a person's is open."""
+        return f"alerts:{owner}" in self._bus.wanted()
 
     def _take(self, alerts: Sequence[Alert]) -> None:
         room = WAITING - len(self._waiting)
@@ -158,19 +189,39 @@ class Alerting:
                 continue
 
     async def step(self) -> None:
-        """Read what users changed; put what waits into the outbox and show it on dashboards."""
-        if self._documents.changes != self._seen_changes:
-            await self.load()
-        self._news.clear()
-        await self._rest_levels()
+        """Read what users changed; put what waits into the outbox and show it on dashboards.
+
+        A level rests only when its alert is on the disk: after a kill between the two it is reached
+        again, and told once, for its id is the same.
+        """
+        async with self._stepping:
+            if self.book.is_old:
+                await self.book.read()
+            self._news.clear()
+            await self._keep_alerts()
+            await self._rest_levels()
+            await self._keep_sides()
+
+    async def _keep_sides(self) -> None:
+        noted = list(self.levels.noted)
+        if noted:
+            await self._sides.keep([(*s.key, s.version, s.above) for s in noted])
+            del self.levels.noted[: len(noted)]
+
+    async def _keep_alerts(self) -> None:
         alerts = list(self._waiting)
         if not alerts:
             return
         now = time.time_ns()
-        made = [delivery(alert, name, now) for alert in alerts for name in alert.channels]
-        fresh = await self.outbox.add(made)
+        fresh = await self.outbox.add([
+            delivery(alert, name, now, heard=self._hears(alert.owner))
+            for alert in alerts for name in alert.channels
+        ])  # fmt: skip
         del self._waiting[: len(alerts)]
-        self._publish([d.alert for d in fresh if d.channel == BROWSER])
+        shown = [d.alert for d in fresh if d.channel == BROWSER]
+        for alert in shown:
+            self._note(alert)
+        self._publish(shown)
         if any(d.state == "waiting" for d in fresh):
             self.sender.kick()
 
@@ -184,7 +235,7 @@ class Alerting:
                 rests = replace(kept, body={**kept.body, "reached_ns": reached.alert.ts_ns}, of=0)
                 await self._documents.write(rests, str(reached.version))
             except Rejected:  # its owner has changed or deleted it meanwhile
-                self._seen_changes = -1
+                self.book.forget()
             self._reached.pop(0)
 
     def _publish(self, alerts: Sequence[Alert]) -> None:
@@ -192,29 +243,8 @@ class Alerting:
         for alert in alerts:
             by_owner.setdefault(alert.owner, []).append(msgspec.to_builtins(alert))
         for owner, told in by_owner.items():
-            stamp = max(alert["ts_ns"] for alert in told)
+            stamp = self._now_ns or max(alert["ts_ns"] for alert in told)
             self._bus.publish(f"alerts:{owner}", {"mark": stamp, "ts_ns": stamp, "alerts": told})
-
-    async def _rules(self) -> tuple[dict[Key, Any], dict[Key, frozenset[str]]]:
-        """Return the rules of all users, and the symbols of the watchlists that they name."""
-        lists = await self._documents.all(WATCHLIST)
-        rules, symbols = {}, {}
-        for document in await self._documents.all(RULE):
-            key = Key(document.owner, document.name)
-            rules[key] = rule = rule_of(document.body)
-            if rule.watchlist:
-                symbols[key] = _symbols(rule.watchlist, document.owner, lists)
-        return rules, symbols
-
-
-def _symbols(name: str, owner: str, lists: Sequence[Document]) -> frozenset[str]:
-    """Return the symbols of a watchlist: an own one, or OWNER/NAME that is shared."""
-    whose, _, title = name.rpartition("/")
-    for document in lists:
-        is_it = document.name == title and document.owner == (whose or owner)
-        if is_it and (document.owner == owner or document.shared):
-            return frozenset(document.body["symbols"])
-    return frozenset()
 
 
 def _moment(engine: Engine, now_ns: int) -> Moment:

@@ -1,6 +1,6 @@
 """The channels: the operator's of tapelight.toml, and those that users made for themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,8 +14,19 @@ from tapelight.ports import Document, Json
 from tapelight.stores.documents import DocumentStore
 
 KIND = "channel"
+OURS = ("kind", "roles", "users")
+"""Keys of [channel.NAME] that are not the kind's own settings."""
+ROLES = ("viewer", "analyst", "trader", "admin")
+Names = tuple[str, ...]
 MASK = "********"
 """What is shown of a secret; written back, it leaves the secret as it is."""
+
+
+class ForWhom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Say who may use a channel of the operator's: users of these roles, and these users."""
+
+    roles: Names = ()
+    users: Names = ()
 
 
 class Channels:
@@ -26,8 +37,11 @@ class Channels:
     ) -> None:
         self._documents = documents
         self._post = post
+        self.role_of: Callable[[str], str] = lambda _owner: "admin"
+        """Returns a user's role; empty for who has none."""
+        self._for = {name: _for_whom(name, table) for name, table in operators.items()}
         self._operators = {
-            name: (str(table.get("kind", "")), {k: v for k, v in table.items() if k != "kind"})
+            name: (str(table.get("kind", "")), {k: v for k, v in table.items() if k not in OURS})
             for name, table in operators.items()
         }
         self._open = {
@@ -40,7 +54,7 @@ class Channels:
         try:
             document = await self._documents.show(KIND, owner, name)
         except Missing:
-            if name in self._open:
+            if name in self._open and self._may_use(owner, name):
                 return self._open[name]
             known = ", ".join(c["name"] for c in await self.all(owner)) or "none"
             raise Missing(f"There is no channel {name!r}; there are: {known}.") from None
@@ -54,8 +68,12 @@ class Channels:
         return shown + [
             {"name": name, "kind": kind, "own": False, "version": 0, "settings": {}}
             for name, (kind, _) in sorted(self._operators.items())
-            if name not in own
+            if name not in own and self._may_use(owner, name)
         ]
+
+    def _may_use(self, owner: str, name: str) -> bool:
+        roles, users = self._for[name]
+        return not (roles or users) or owner in users or self.role_of(owner) in roles
 
     async def write(
         self, owner: str, name: str, body: Mapping[str, Json] | None, expected: str
@@ -82,6 +100,16 @@ class Channels:
             return settings
         old = (await self._documents.show(KIND, owner, name)).body["settings"]
         return {k: old.get(k, "") if v == MASK else v for k, v in settings.items()}
+
+
+def _for_whom(name: str, table: Mapping[str, Any]) -> tuple[Names, Names]:
+    """Return the roles and the users that may use a channel of the operator's; none: everybody."""
+    given = {key: value for key, value in table.items() if key in ("roles", "users")}
+    for_whom = convert(given, ForWhom, f"[channel.{name}]")
+    for role in for_whom.roles:
+        if role not in ROLES:
+            raise ConfigError(f"[channel.{name}] roles: {role!r} is none of {', '.join(ROLES)}.")
+    return for_whom.roles, for_whom.users
 
 
 def made(kind: str, settings: Mapping[str, Any], where: str, post: Post) -> Channel:

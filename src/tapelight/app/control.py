@@ -37,6 +37,8 @@ class Control:
         self.users = UserStore(self._database, hasher=hasher, belongings=(DOCUMENTS.c.owner,))
         self.users.touched = self.documents.touch
         self.alerting = Alerting(data, self.documents, config, bus)
+        self.alerting.book.barred = self.users.is_barred
+        self.alerting.channels_of.role_of = self.users.role
         self.oidc = _oidc(config.users.oidc)
         self.code = secrets.token_hex(4)
 

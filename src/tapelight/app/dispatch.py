@@ -54,6 +54,8 @@ class Dispatch:
         self._now_ns = now_ns
         self._publish = publish
         self.log: SignalLog | None = None
+        self.heard: Callable[[Cycle], None] = lambda _cycle: None
+        """Called with each cycle once it is published, the stamps on its signals."""
         self.traced: Callable[[Sequence[Signal]], None] = lambda _signals: None
         """Called with the signals of a mark, their stamps on them."""
         self._run: Callable[[], str] = str
@@ -95,6 +97,7 @@ class Dispatch:
             self.traced(cycle.signals)
         self._folded.clear()
         self._publish(cycle)
+        self.heard(cycle)
         self.keep(cycle.signals)
 
     def keep(self, signals: Sequence[Signal]) -> None:

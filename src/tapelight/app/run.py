@@ -119,7 +119,7 @@ def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) 
         quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
         code=control.code, alerting=control.alerting, oidc=control.oidc, orders=books,
         trader=trading, prints=prints, correlations=EngineCorrelations(scanner.engine),
-        chains=EngineChains(scanner.engine), measures=observing.measures,
+        chains=EngineChains(scanner.engine), measures=observing.measures, proxies=web.trusted_proxies,
     )  # fmt: skip
     parts = Parts(
         scanner,
@@ -179,7 +179,7 @@ def _connect(parts: Parts, config: Config) -> None:
     scanner, boards, feed = parts.scanner, parts.boards, parts.feed
     parts.control.show(parts.gateway, config.web.host)
     alerting = parts.control.alerting
-    scanner.listeners.append(lambda cycle: alerting.on_cycle(cycle, scanner.engine))
+    parts.dispatch.heard = lambda cycle: alerting.on_cycle(cycle, scanner.engine)
     parts.rounds = _rounds(parts, config.options.symbols)
     scanner.workers = config.workers
     scanner.listeners.insert(0, parts.workers.on_cycle)

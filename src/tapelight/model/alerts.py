@@ -15,13 +15,17 @@ from tapelight.model.signals import STATES, Signal, Value
 NS = 1_000_000_000
 BROWSER = "browser"
 """The channel that is always there: the stream's topic alerts:NAME."""
+HEARD, UNHEARD = "sent to the dashboard", "for the dashboard, which was not open"
+"""The receipts of the channel browser: what was not heard is in the topic's first snapshot."""
 MUTE = "mute"
 """What is kept of a muted symbol: {"until_ns"} under its name."""
 MOST_NAMES = 200
 DAY_S = 86_400
 SIDES = ("above", "below", "cross")
-DELIVERED = ("waiting", "sent", "failed")
-"""What may become of a delivery."""
+DELIVERED = ("waiting", "sent", "failed", "muted")
+"""What may become of a delivery; muted: before it went, its owner wanted it no more."""
+LATE_MS = 2_000.0
+"""A signal that took longer from the event to us is LATE."""
 
 
 class Quiet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"begin": "from"}):
@@ -127,6 +131,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     sound: str = ""
     speak: bool = False
     channels: tuple[str, ...] = ()
+    session: str = ""
+    """The date of the market's session."""
+    latency: str = ""
+    """The signal's hops: 142 ms (net 61, table 9, rule 64, send 8)."""
+    late: bool = False
+    """Whether they took more than two seconds."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,13 +161,28 @@ def hashed(*parts: object) -> str:
     return hashlib.blake2b(msgspec.json.encode(parts), digest_size=12).hexdigest()
 
 
-def delivery(alert: Alert, channel: str, now_ns: int) -> Delivery:
-    """Return the delivery of an alert through a channel."""
+def sentence(signal: Signal, before: int = 0) -> str:
+    """Return what a person is told of a signal: symbol, what became of it, words, price.
+
+    `before` are the signals of the same burst that it stands for.
+    """
+    words = signal.text or signal.scan
+    last = signal.values.get("last")
+    priced = isinstance(last, float) and last > 0 and f"{last:.8g}" not in words
+    price = f", last {last:.8g}" if priced else ""
+    lead = signal.symbol if signal.state == "fired" else f"{signal.symbol} {signal.state}"
+    body = words.removeprefix(f"{signal.symbol} ").removeprefix(f"{signal.symbol}: ")
+    many = f"{signal.scan} {before} times more; the last: " if before else ""
+    return f"{lead}: {many}{body}{price}"
+
+
+def delivery(alert: Alert, channel: str, now_ns: int, *, heard: bool = False) -> Delivery:
+    """Return the delivery of an alert through a channel; `heard`: a dashboard listens."""
     told = channel == BROWSER
     return Delivery(
         id=hashed(alert.id, channel), channel=channel, alert=alert,
         state="sent" if told else "waiting", due_ns=now_ns, created_ns=now_ns, changed_ns=now_ns,
-        answer="shown on the dashboard" if told else "",
+        answer=(HEARD if heard else UNHEARD) if told else "",
     )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ class UserStore:
         self._owners = (CREDENTIALS.c.owner, *belongings)
         self._changing = asyncio.Lock()
         self.touched: Callable[[], None] = lambda: None
-        """Called when what belongs to users was given to another or deleted."""
+        """Called when what belongs to users was given to another or deleted, or may no longer be told."""
         self._database = database
         self._now_ns = now_ns
         self._hasher = hasher
@@ -98,6 +98,18 @@ class UserStore:
     def any(self) -> bool:
         """Tell whether there are accounts."""
         return bool(self._accounts)
+
+    def is_barred(self, name: str) -> bool:
+        """Tell whether nothing may be sent to a user: the account is disabled or deleted."""
+        account = self._accounts.get(name)
+        return self.any() and (account is None or account.disabled)
+
+    def role(self, name: str) -> str:
+        """Return a user's role; without accounts the machine's own may do everything."""
+        account = self._accounts.get(name)
+        if account is None:
+            return "" if self.any() else "admin"
+        return account.role
 
     async def identify(self, token: str) -> Identity | None:
         """Return who shows a token; its use is noted."""
@@ -161,7 +173,7 @@ class UserStore:
         first = not self._accounts
         await self._database.run(lambda c: self._store(c, row, first=first))
         self._accounts[account.name], self._hashes[account.name] = written, hashed
-        if first:
+        if first or (old is not None and old.disabled != written.disabled):
             self.touched()
         return written
 

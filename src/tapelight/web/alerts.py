@@ -1,7 +1,9 @@
 """/api/alerts, /api/levels, /api/mutes, /api/channels, /api/deliveries: what reaches people."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 
 import msgspec
 from starlette.responses import Response
@@ -27,10 +29,14 @@ from tapelight.web.documents import (
     version_of,
 )
 from tapelight.web.endpoints import Arguments, Endpoint, limit, reply
-from tapelight.web.wire import quoted
+from tapelight.web.problems import Refused
+from tapelight.web.quota import Quota
+from tapelight.web.wire import nearest, quoted
 
 MINUTES = 60 * 24 * 7
 NS_A_MINUTE = 60 * 10**9
+TESTS_A_MINUTE = 6
+"""Tests of one channel by one user: an operator's mail is not to be flooded."""
 
 
 class RuleText(Rule, frozen=True, forbid_unknown_fields=True):
@@ -95,14 +101,36 @@ class Known:
         self._records = records
 
     async def vet(self, body: Mapping[str, Json]) -> None:
-        """Raise Rejected for a rule that names a scan or strategy that there is not."""
-        if self._records is None or not self._market.status().get("market_time"):
+        """Raise Rejected for a rule that names a scan, strategy or symbol that there is not."""
+        self._check_symbols(body["symbols"])
+        if self._records is None or not self._is_open:
             return
         for scan in body["scans"]:
             try:
                 await self._records.record(scan)
             except Missing as error:
                 raise Rejected(f"{error} A board alone fires nothing.") from error
+
+    async def vet_level(self, body: Mapping[str, Json]) -> None:
+        """Raise Rejected for a level of a symbol that is not watched."""
+        self._check_symbols((body["symbol"],))
+
+    @property
+    def _is_open(self) -> bool:
+        """Tell whether the market is known: before that any name may be right."""
+        return bool(self._market.status().get("market_time"))
+
+    def _check_symbols(self, symbols: Sequence[str]) -> None:
+        unknown = [s for s in symbols if self.of_symbol(s)] if self._is_open else ()
+        if not unknown:
+            return
+        watched = [str(row["symbol"]) for row in self._market.query("SELECT symbol FROM market")]
+        if watched:
+            hint = nearest(unknown[0].upper(), watched)
+            raise Rejected(
+                f"{quoted(unknown[0])} is not watched: it can't alert.{hint} "
+                "GET /api/market?columns=symbol lists the watched ones."
+            )
 
     def of_rule(self, body: Mapping[str, Json]) -> list[str]:
         """Return a warning for each symbol of a rule that is not watched."""
@@ -131,15 +159,26 @@ def alert_endpoints(
     rest = AlertRest(alerting, documents, now_ns, known)
     found = (*_of_mutes(rest), *_of_channels(rest))
     rules = replace(RULES, vet=known.vet, warn=known.of_rule)
+    levels = replace(LEVELS, vet=known.vet_level, warn=known.of_level)
+    kept = (*document_endpoints(rules, documents), *document_endpoints(levels, documents))
+    if documents is not None and alerting is None:
+        kept = tuple(replace(e, handle=_unwatched) if e.method != "GET" else e for e in kept)
     return (
-        *document_endpoints(rules, documents),
-        *document_endpoints(replace(LEVELS, warn=known.of_level), documents),
+        *(replace(e, errors=(*e.errors, 503)) if e.method != "GET" else e for e in kept),
         *(replace(endpoint, role="viewer", scope="alert") for endpoint in found),
     )
 
 
+def _unwatched(_args: Arguments) -> Response:
+    """Refuse what nobody here would look at: a gateway of several has no alerting."""
+    raise Unavailable(
+        "Nobody watches rules and price levels behind this gateway, so none is taken: write them at "
+        "a scanner that runs as one process."
+    )
+
+
 def _of_mutes(rest: "AlertRest") -> tuple[Endpoint, ...]:
-    one, wrong = "/api/mutes/{name}", (400, 404, 413)
+    one, wrong = "/api/mutes/{name:path}", (400, 404, 413)
     return (
         Endpoint(
             "/api/alerts/{name}/snooze", "Silence a rule for some minutes.", rest.snooze,
@@ -166,13 +205,19 @@ def _of_channels(rest: "AlertRest") -> tuple[Endpoint, ...]:
         ),
         Endpoint(
             f"{one}/test", "Send a test alert; shows the channel's own answer.", rest.test, Tested,
-            (NAME,), (400, 404), "POST",
+            (NAME,), (400, 404, 429), "POST",
         ),
         Endpoint(
             "/api/deliveries", "Show your alerts and their receipts, the newest first.",
             rest.deliveries, list[Delivery], (limit(100, 1_000),),
         ),
     )  # fmt: skip
+
+
+def _symbol(name: str) -> str:
+    """Return a symbol that may be muted: BTC/USD too; raises Rejected."""
+    name_of(name.replace("/", "."))
+    return name
 
 
 class AlertRest:
@@ -188,6 +233,7 @@ class AlertRest:
         self._given = alerting, documents
         self._now_ns = now_ns
         self._known = known
+        self._tests = Quota(TESTS_A_MINUTE, TESTS_A_MINUTE, time.monotonic)
 
     @property
     def _alerting(self) -> Alerting:
@@ -225,7 +271,7 @@ class AlertRest:
 
     async def mute(self, args: Arguments) -> Response:
         """Mute a symbol."""
-        name, until_ns = name_of(args["name"]), self._until(args)
+        name, until_ns = _symbol(args["name"]), self._until(args)
         body = {"until_ns": until_ns}
         await self._documents.write(Document(MUTE, args["who"].name, name, 0, body), "*")
         return reply(self._mute(name, until_ns))
@@ -259,6 +305,9 @@ class AlertRest:
         known = [channel["name"] for channel in await self._alerting.channels(me)]
         if name not in (BROWSER, *known):
             raise Missing(f"There is no channel {quoted(name)}: GET /api/channels lists them.")
+        wait_s = self._tests.take(f"{me}/{name}")
+        if wait_s > 0:
+            raise Refused(429, f"{TESTS_A_MINUTE} tests a minute: try again in {ceil(wait_s)} s.")
         return reply(await self._alerting.test(me, name))
 
     async def deliveries(self, args: Arguments) -> Response:

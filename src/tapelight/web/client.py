@@ -26,7 +26,8 @@ class Client:
     dropped for a note that the topic needs a snapshot, made only when the client can take it.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], *, is_guest: bool = False) -> None:
+        self.is_guest = is_guest
         self.topics: dict[str, Topic] = {}
         self.conflated = 0
         self.sent = 0

@@ -17,6 +17,8 @@ from tapelight.web.wire import encode, nearest, quoted
 
 Arguments = Mapping[str, Json]
 BODY_BYTES = 64 * 1024
+BODY_S = 10.0
+"""A body must be here within this time."""
 
 
 class ColumnInfo(msgspec.Struct):
@@ -204,11 +206,16 @@ async def _body(request: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
         raise Refused(415, "Send JSON, with the header content-type: application/json.")
     data = b""
     try:
-        async for piece in request.stream():
-            data += piece
-            if len(data) > BODY_BYTES:
-                raise Refused(413, f"The body is too large: keep it within {BODY_BYTES:,} bytes.")
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.stream():
+                data += piece
+                if len(data) > BODY_BYTES:
+                    raise Refused(
+                        413, f"The body is too large: keep it within {BODY_BYTES:,} bytes."
+                    )
         return msgspec.json.decode(data, type=kind)
+    except TimeoutError as error:
+        raise Refused(408, f"The body did not come within {BODY_S:g} s: send it again.") from error
     except ClientDisconnect as error:
         raise Refused(400, "The body did not come whole: send it again.") from error
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

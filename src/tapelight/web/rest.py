@@ -36,6 +36,7 @@ from tapelight.web.reasons import reason_endpoints
 from tapelight.web.records import record_endpoints
 from tapelight.web.scans import scan_endpoints
 from tapelight.web.spans import SPANS, widen
+from tapelight.web.views import public
 from tapelight.web.watchlists import WATCHLISTS
 from tapelight.web.wire import nearest, quoted
 
@@ -180,6 +181,8 @@ class Rest:
         reason = fault(status)
         if not args["who"].may("guest", "read"):
             status = {}
+        elif not args["who"].may("viewer", "read"):
+            status = public(status)
         body = {"ok": reason is None, **({"reason": reason} if reason else {}), **status}
         return reply(body, 503 if reason else 200)
 

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket
 from tapelight.errors import TapelightError
 from tapelight.ports import (
     Alerting,
+    AlertsTold,
     Boards,
     Bus,
     Chains,
@@ -36,6 +37,7 @@ from tapelight.ports import (
     TradeDesk,
 )
 from tapelight.telemetry import Measure, Measures, counted
+from tapelight.web.address import Crowd, Proxies
 from tapelight.web.auth import AuthRest, Directory
 from tapelight.web.auth_oidc import SIGN_IN, oidc_endpoints
 from tapelight.web.auth_users import UserRest
@@ -51,8 +53,8 @@ from tapelight.web.problems import Refused, on_error, on_http, problem
 from tapelight.web.quarantine import quarantine_endpoints
 from tapelight.web.rest import Rest
 from tapelight.web.session import Session
-from tapelight.web.sockets import Http, WebSocketProtocol, bind, serve_on
-from tapelight.web.stream import Limits, Stream
+from tapelight.web.sockets import WebSocketProtocol, bind, counting, serve_on
+from tapelight.web.stream import Limits, Stream, no_alerts
 from tapelight.web.trading import trading_endpoints
 from tapelight.web.who import Who, who_asks
 from tapelight.web.wire import nearest, quoted
@@ -70,12 +72,17 @@ class Users(Directory, Identities, Protocol):
     """Know accounts, sessions and keys."""
 
 
+class Herald(Alerting, AlertsTold, Protocol):
+    """Reach people, and know what their dashboards were told."""
+
+
 class Gateway:
     """Serve boards and market to browsers and programs.
 
     `app` is the ASGI application. `host` and `port` are bound by the constructor unless
     `listener` is given (see `bind`); port 0 takes a free one, which `port` then tells.
-    `hosts` and `origins` are further names and origins to trust. Raises ConfigError when the
+    `hosts` and `origins` are further names and origins to trust, `proxies` addresses whose word
+    for whom they ask is taken. Raises ConfigError when the
     port can't be had.
     """
 
@@ -102,7 +109,7 @@ class Gateway:
         users: Users | None = None,
         guests: bool = False,
         code: str = "",
-        alerting: Alerting | None = None,
+        alerting: Herald | None = None,
         oidc: Oidc | None = None,
         orders: OrderBooks | None = None,
         trader: TradeDesk | None = None,
@@ -110,25 +117,24 @@ class Gateway:
         correlations: Correlations | None = None,
         chains: Chains | None = None,
         measures: Measures = tuple,
+        proxies: Iterable[str] = (),
     ) -> None:
+        self._proxies = Proxies(proxies)
+        self._crowd = Crowd(self._proxies)
         self._listener = listener or bind(host, port)
         self.port: int = self._listener.getsockname()[1]
         self.stream = Stream(
-            boards, market, bus, epoch=epoch or secrets.token_hex(4), limits=limits, prints=prints
-        )
+            boards, market, bus, epoch=epoch or secrets.token_hex(4), limits=limits, prints=prints,
+            newest_alerts=alerting.newest if alerting is not None else no_alerts,
+        )  # fmt: skip
         self.gate = Gate(users, guests=guests)
         auth = AuthRest(users, self.gate, code, SIGN_IN if oidc is not None else "")
         more = (
-            *auth.endpoints(),
-            *UserRest(auth).endpoints(),
-            *oidc_endpoints(auth, oidc),
-            *quarantine_endpoints(quarantine),
-            *order_endpoints(orders, trader),
-            *trading_endpoints(orders, trader),
-            *print_endpoints(prints),
-            *correlation_endpoints(correlations),
-            *chain_endpoints(chains),
-        )
+            *auth.endpoints(), *UserRest(auth).endpoints(), *oidc_endpoints(auth, oidc),
+            *quarantine_endpoints(quarantine), *order_endpoints(orders, trader),
+            *trading_endpoints(orders, trader), *print_endpoints(prints),
+            *correlation_endpoints(correlations), *chain_endpoints(chains),
+        )  # fmt: skip
         rest = Rest(
             boards, market, lambda: [*measures(), *self.measures()], past, scans, reasons, records,
             documents, more, alerting,
@@ -136,7 +142,8 @@ class Gateway:
         self.endpoints = rest.endpoints
         self._sessions: set[Session] = set()
         self.application = self._application(static)
-        self.app: ASGIApp = Guard(self.gate.around(self.application), Door(host, hosts, origins))
+        guard = Guard(self.gate.around(self.application), Door(host, hosts, origins))
+        self.app: ASGIApp = self._proxies.around(guard)
 
     async def serve(self) -> None:
         """Serve until cancelled; then end within two seconds, closing clients with 1012."""
@@ -155,7 +162,7 @@ class Gateway:
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
             self.app,
-            http=Http,
+            http=counting(self._crowd),
             ws=WebSocketProtocol,
             ws_max_size=INCOMING_BYTES,
             ws_per_message_deflate=False,
@@ -251,7 +258,11 @@ class Gateway:
         )
         sent_bytes = counters.sent_bytes + sum(client.sent_bytes for client in live)
         yield Measure("client_sent_bytes_total", "Bytes of the messages sent.", sent_bytes)
-        ends = {"slow": counters.closed_slow, "refused": counters.refused}
-        yield from counted("client_refusals_total", "Closed as slow; refused.", ends, "why")
+        ends = {
+            "slow": counters.closed_slow, "refused": counters.refused,
+            "address": self._crowd.refused,
+        }  # fmt: skip
+        words = "Closed as slow; topics refused; connections of an address that has too many."
+        yield from counted("client_refusals_total", words, ends, "why")
         publications = counters.publications
         yield Measure("publications_total", "Publications on the bus.", publications)

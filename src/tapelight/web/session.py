@@ -78,7 +78,7 @@ class Session:
         self.who = who
         self._stream = stream
         self._websocket = websocket
-        self._client, self._too_slow = stream.join()
+        self._client, self._too_slow = stream.join(is_guest=who.via == "guest")
         self._pace = Pace(stream.clock)
         self._dismissed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

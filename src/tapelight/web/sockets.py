@@ -7,7 +7,7 @@ from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import h11
 import uvicorn
@@ -17,12 +17,15 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame, Opcode
 
 from tapelight.errors import ConfigError
+from tapelight.web.address import Crowd
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 HANDSHAKE_S = 5.0
 """A request's head must be complete within this time."""
+BODY_S = 12.0
+"""And its body within this time after it; the application tells a slow one a little earlier."""
 CLOSE_S = 5.0
 """A client has this long to take a close frame before the connection is cut."""
 SHUTDOWN_S = 0.5
@@ -54,15 +57,32 @@ async def serve_on(listener: socket.socket, config: uvicorn.Config, stop_s: floa
 
 
 class Http(H11Protocol):
-    """Cut connections that don't complete a request's head in time (slowloris)."""
+    """Cut connections that don't complete a request's head or body in time (slowloris).
 
+    An address that has too many of them gets no more.
+    """
+
+    crowd: ClassVar[Crowd | None] = None
     _head_timer: TimerHandle | None = None
+    _body_timer: TimerHandle | None = None
     _upgraded = False
+    _counted = ""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Start the clock of the first request."""
+        """Start the clock of the first request, where there is room."""
         super().connection_made(transport)
+        client = self.client[0] if self.client else ""
+        if self.crowd is not None and client:
+            if not self.crowd.enter(client):
+                transport.abort()
+                return
+            self._counted = client
         self._arm()
+
+    def _leave(self) -> None:
+        if self.crowd is not None and self._counted:
+            self.crowd.leave(self._counted)
+            self._counted = ""
 
     def data_received(self, data: bytes) -> None:
         """Stop the clock once a request is being answered; start it with the next."""
@@ -73,10 +93,26 @@ class Http(H11Protocol):
             self._disarm()
         elif self._head_timer is None:
             self._arm()
+        self._watch_body(cycle)
+
+    def _watch_body(self, cycle: RequestResponseCycle | None) -> None:
+        """Start the clock of a body that has begun, whether it is read or was refused already."""
+        coming = cycle is not None and self.conn.their_state is h11.SEND_BODY
+        if not coming or self._upgraded:
+            self._disarm_body()
+        elif self._body_timer is None:
+            self._body_timer = self.loop.call_later(BODY_S, self.transport.abort)
+
+    def _disarm_body(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         self._disarm()
+        self._disarm_body()
+        self._leave()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -87,6 +123,7 @@ class Http(H11Protocol):
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Hand the connection to the WebSocket protocol."""
         self._upgraded = True
+        self._leave()
         super().handle_websocket_upgrade(event)
 
     def _arm(self) -> None:
@@ -96,6 +133,16 @@ class Http(H11Protocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def counting(crowd: Crowd) -> type[Http]:
+    """Return the protocol whose connections are counted."""
+
+    class Counted(Http):
+        pass
+
+    Counted.crowd = crowd
+    return Counted
 
 
 @lru_cache(maxsize=8)

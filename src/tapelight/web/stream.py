@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tapelight.errors import Rejected
@@ -16,9 +16,15 @@ from tapelight.web.wire import nearest, quoted
 LINGER_S = 10.0
 """How long a topic goes on after its last subscriber left."""
 TOPICS_A_CLIENT = 128
+EMPTY: Mapping[str, Json] = {"order": [], "rows": {}, "gone": True}
 SWEEP_S = 0.5
 ALERTS = "alerts"
 """alerts:NAME is for the user of that name alone: who serves the client sees to that."""
+
+
+def no_alerts(_owner: str) -> Sequence[Mapping[str, Json]]:
+    """Return none: nobody is alerted here."""
+    return ()
 
 
 class Counters:
@@ -58,7 +64,9 @@ class Stream:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         prints: Prints | None = None,
+        newest_alerts: Callable[[str], Sequence[Mapping[str, Json]]] = no_alerts,
     ) -> None:
+        self._newest_alerts = newest_alerts
         self.epoch = epoch
         self.limits = limits or Limits()
         self.clock = clock
@@ -68,7 +76,7 @@ class Stream:
         self._market = market
         self._bus = bus
         self._prints = prints
-        self._topics: dict[str, Topic] = {}
+        self._topics: dict[tuple[str, bool], Topic] = {}
         self._sources: dict[str, list[Topic]] = {}
         self._opened = 0
         self._mark = 0
@@ -81,9 +89,9 @@ class Stream:
         """Return how many topics are kept up."""
         return len(self._topics)
 
-    def join(self) -> tuple[Client, asyncio.Future[None]]:
+    def join(self, *, is_guest: bool = False) -> tuple[Client, asyncio.Future[None]]:
         """Return a new client, and the future that is done when it must be closed as slow."""
-        client = Client(self.clock)
+        client = Client(self.clock, is_guest=is_guest)
         self.clients[client] = too_slow = asyncio.get_running_loop().create_future()
         return client, too_slow
 
@@ -144,15 +152,31 @@ class Stream:
             if topic.idle_since is not None and now_s - topic.idle_since >= self.limits.linger_s:
                 self._drop(topic)
 
+        self._empty_gone()
+
+    def _empty_gone(self) -> None:
+        """Take the rows off boards that are no longer: nothing old looks live. They may come back."""
+        watched = [t for t in self._topics.values() if t.address.prefix == "board" and t.view]
+        known = set(self._board_names()) if watched else set()
+        for topic in watched:
+            view = topic.view or EMPTY
+            if topic.address.subject not in known and "gone" not in view:
+                self._tell(topic, {**view, **EMPTY, **self._stamp()})
+
     def _published(self, name: str, state: Mapping[str, Json]) -> None:
         """Take a publication of the bus; nothing here waits for a client."""
         self.counters.publications += 1
-        self._mark, self.ts_ns = state["mark"], state["ts_ns"]
+        if not name.startswith(f"{ALERTS}:"):  # they tell of earlier signals too
+            self._mark, self.ts_ns = state["mark"], state["ts_ns"]
         for topic in self._sources.get(name, ()):
-            text = self._advance(topic, state)
-            if text is not None:
-                for subscriber in topic.subscribers:
-                    subscriber.offer(topic, text)
+            self._tell(topic, state)
+
+    def _tell(self, topic: Topic, state: State) -> None:
+        """Let a topic take a state, and its subscribers have the message."""
+        text = self._advance(topic, state)
+        if text is not None:
+            for subscriber in topic.subscribers:
+                subscriber.offer(topic, text)
 
     def _advance(self, topic: Topic, state: State) -> str | None:
         text = topic.advance(state)
@@ -173,7 +197,10 @@ class Stream:
                 f"A client may have {TOPICS_A_CLIENT} topics: unsubscribe from some before "
                 f"asking for {quoted(name)}."
             )
-        topic = self._topics.get(name) or self._open(self.address(name))
+        for_guests = client.is_guest and name == "status"
+        topic = self._topics.get((name, for_guests))
+        if topic is None:
+            topic = self._open(self.address(name)._replace(for_guests=for_guests))
         topic.idle_since = None
         topic.subscribers[client] = None
         client.topics[name] = topic
@@ -184,7 +211,7 @@ class Stream:
         # seq of an earlier topic of the name: an old one can't pass for a new one.
         self._opened += 1
         topic = Topic(address, self.epoch, self.counters.messages + self._opened)
-        self._topics[address.name] = topic
+        self._topics[address.key] = topic
         sharing = self._sources.setdefault(address.source, [])
         sharing.append(topic)
         state = self._present(address)
@@ -195,7 +222,7 @@ class Stream:
         return topic
 
     def _drop(self, topic: Topic) -> None:
-        del self._topics[topic.address.name]
+        del self._topics[topic.address.key]
         sharing = self._sources[topic.address.source]
         sharing.remove(topic)
         if not sharing:
@@ -217,7 +244,7 @@ class Stream:
             case "armed":
                 return self._boards.armed()
             case "alerts":
-                return stamp | {"alerts": []}
+                return stamp | {"alerts": self._newest_alerts(address.subject)}
             case "status":
                 return stamp | {"status": self._market.status()}
         return None

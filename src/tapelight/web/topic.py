@@ -21,6 +21,13 @@ class Address(NamedTuple):
     source: str
     """The topic of the bus from which this one is made."""
     span_s: int = 60
+    for_guests: bool = False
+    """Whether it leaves out what is not for guests; such a topic has the same name."""
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        """Return what tells a topic from all others."""
+        return self.name, self.for_guests
 
 
 class Subscriber(Protocol):
@@ -43,7 +50,7 @@ class Topic:
         self.subscribers: dict[Subscriber, None] = {}
         self.idle_since: float | None = None
         self.view: View | None = None
-        self._kind = kind_of(address.prefix, address.span_s)
+        self._kind = kind_of(address.prefix, address.span_s, for_guests=address.for_guests)
         self._mark = 0
         self._ts_ns = 0
         self._history: deque[tuple[int, str]] = deque()

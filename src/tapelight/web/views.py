@@ -18,6 +18,7 @@ from tapelight.web.wire import builtins
 State = Mapping[str, Json]
 View = dict[str, Json]
 
+BOARD_HEAD = ("name", "title", "board_kind", "columns", "gone")
 ALERTS_KEPT = 100
 ARMED_SHOWN = 500
 """How many armed rows a view of the topic `armed` shows, the newest; `total` counts them all."""
@@ -48,8 +49,15 @@ def same(a: Json, b: Json) -> bool:
     return bool(a == b) or (isinstance(a, float) and isinstance(b, float) and isnan(a) and isnan(b))
 
 
-def kind_of(prefix: str, span_s: int = 60) -> Kind:
+def public(status: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return a status without what is not for guests: the trader's, with who killed it and why."""
+    return {key: value for key, value in status.items() if key != "trader"}
+
+
+def kind_of(prefix: str, span_s: int = 60, *, for_guests: bool = False) -> Kind:
     """Return the kind of topics that begin with `prefix`; `span_s` is for bars."""
+    if prefix == "status" and for_guests:
+        return Kind(_public_status_view, _status_change)
     if prefix == "bars":
         return Kind(partial(_bars_view, span_s), _bars_change)
     return _KINDS[prefix]
@@ -58,7 +66,8 @@ def kind_of(prefix: str, span_s: int = 60) -> Kind:
 def _board_view(state: State, _old: View | None) -> View:
     rows = state["rows"]
     order = list(state["order"])
-    return {
+    gone = {"gone": True} if state.get("gone") else {}
+    return gone | {
         "name": state["name"],
         "title": state["title"],
         "board_kind": state["board_kind"] if "board_kind" in state else state["kind"],
@@ -69,7 +78,7 @@ def _board_view(state: State, _old: View | None) -> View:
 
 
 def _board_change(old: View, new: View, _state: State) -> Change | None:
-    if any(old[key] != new[key] for key in ("name", "title", "board_kind", "columns")):
+    if any(old.get(key) != new.get(key) for key in BOARD_HEAD):
         return Change("snapshot", new)
     rows, cells = _row_changes(old["rows"], new["rows"])
     body: View = {}
@@ -181,6 +190,10 @@ def _prints_change(old: View, new: View, _state: State) -> Change | None:
 
 def _status_view(state: State, _old: View | None) -> View:
     return {"status": state["status"]}
+
+
+def _public_status_view(state: State, _old: View | None) -> View:
+    return {"status": public(state["status"])}
 
 
 def _status_change(old: View, new: View, _state: State) -> Change | None:
