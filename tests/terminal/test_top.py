@@ -48,6 +48,10 @@ def side(app: Top) -> list[str]:
     return [str(c) for column in found.columns for c in column.cells]
 
 
+def side_title(app: Top) -> object:
+    return getattr(app.query_one("#side", Static).content, "title", "")
+
+
 def rows(app: Top, name: str) -> list[list[str]]:
     table = app.query_one(f"#{name}", DataTable)
     return [[str(c) for c in table.get_row_at(i)] for i in range(table.row_count)]
@@ -107,11 +111,16 @@ async def test_a_gateway_that_dies_is_shown_and_found_again() -> None:
     async with running() as desk, screen(desk) as (app, pilot):
         await until(pilot, lambda: bool(rows(app, "board")))
         await desk.stop()
+        app.symbol = "AAPL"
+        app._views["symbol:AAPL"] = {"values": {"last": 190.5, "stale": False}}
         await until(pilot, lambda: "lost" in head(app))
+        await until(pilot, lambda: "AAPL  STALE" in str(side_title(app)))
+        assert app.query_one("#board", DataTable).border_title == "gainers  (STALE)"
         assert f"127.0.0.1:{desk.port}" in head(app)
         desk.start("e2")
         await until(pilot, lambda: "lost" not in head(app))
         assert rows(app, "board")[0][0] == "TSLA"
+        assert app.query_one("#board", DataTable).border_title == "gainers"
 
 
 async def test_a_board_that_goes_ends_with_the_reason() -> None:

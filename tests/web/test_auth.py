@@ -110,7 +110,7 @@ async def test_wrong_passwords_are_told_alike_and_slowed(town: Town) -> None:
     ]
     assert {w.status_code for w in wrong} == {400}
     assert len({w.json()["detail"] for w in wrong}) == 1
-    for _ in range(2):
+    for _ in range(4):
         await there.post("/api/login", json={"name": "vic", "password": "wrong wrong"})
     late = await there.post("/api/login", json={"name": "vic", "password": PASSWORD})
     assert (late.status_code, "try again in" in late.json()["detail"]) == (429, True)
@@ -118,11 +118,19 @@ async def test_wrong_passwords_are_told_alike_and_slowed(town: Town) -> None:
     assert (
         await known.post("/api/login", json={"name": "vic", "password": PASSWORD})
     ).status_code == 200, "the name is not locked out"
-    many = [
+    for n in range(25):
         await town.client(f"10.1.0.{n}").post("/api/login", json={"name": "ann", "password": "x"})
+    mine = town.client("10.0.0.12")
+    assert (
+        await mine.post("/api/login", json={"name": "ann", "password": PASSWORD})
+    ).status_code == 200, "nor is it from many addresses"
+    network = [
+        await town.client(f"2001:db8:1:2::{n:x}").post(
+            "/api/login", json={"name": f"name{n}", "password": "x"}
+        )
         for n in range(25)
     ]
-    assert [m.status_code for m in many] == [400] * 20 + [429] * 5
+    assert [m.status_code for m in network] == [400] * 20 + [429] * 5
     elsewhere = town.client("10.0.0.10")
     assert (
         await elsewhere.post("/api/login", json={"name": "tess", "password": PASSWORD})
@@ -285,6 +293,10 @@ async def test_guests_read_within_their_quota_where_the_operator_lets_them(town:
     guest = town.client("10.0.0.9")
     assert (await me(guest))["role"] == "guest"
     assert (await guest.get("/api/boards")).status_code == 200
+    town.site.market.report["trader"] = {"state": "killed", "kill": {"by": "ann"}}
+    assert "trader" not in (await guest.get("/health")).json()
+    vic = await town.enter("vic")
+    assert (await vic.get("/health")).json()["trader"]["kill"] == {"by": "ann"}
     for path in ("/api/layouts", "/api/users", "/metrics"):
         assert (await guest.get(path)).status_code == 401
     codes = [(await guest.get("/api/boards")).status_code for _ in range(GUEST_BURST + 5)]

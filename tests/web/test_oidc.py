@@ -252,6 +252,14 @@ async def test_a_provider_that_describes_another_is_not_gone_to(
     assert (answer.status_code, "another issuer" in answer.json()["detail"]) == (503, True)
 
 
+async def test_nobody_pushes_out_the_sign_ins_of_others(home: Town) -> None:
+    greedy = [
+        (await home.client("203.0.113.9").get("/api/oidc/login")).status_code for _ in range(33)
+    ]
+    assert greedy == [302] * 30 + [429] * 3
+    assert (await home.client("203.0.113.10").get("/api/oidc/login")).status_code == 302
+
+
 async def test_without_a_provider_passwords_are_the_way(town: Town) -> None:
     answer = await town.client().get("/api/oidc/login")
     assert (answer.status_code, "[users.oidc]" in answer.json()["detail"]) == (404, True)

@@ -121,6 +121,32 @@ async def test_a_request_that_never_ends_is_cut(
         writer.close()
 
 
+@pytest.mark.parametrize(
+    ("limits", "head", "said"),
+    [
+        ({"endpoints.BODY_S": 0.2}, "POST /api/login", b"HTTP/1.1 408 "),
+        ({"sockets.BODY_S": 0.2}, "POST /api/login", b""),
+        ({"sockets.BODY_S": 0.2}, "POST /api/boards", b"HTTP/1.1 405 "),
+    ],
+)
+async def test_a_body_that_never_ends_is_told_or_cut(
+    site: Site, monkeypatch: pytest.MonkeyPatch, limits: dict[str, float], head: str, said: bytes
+) -> None:
+    for name, value in limits.items():
+        monkeypatch.setattr(f"tapelight.web.{name}", value)
+    async with serving(site) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        kind = "Content-Type: application/json\r\nContent-Length: 60000"
+        writer.write(f"{head} HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\n\r\n{{".encode())
+        async with asyncio.timeout(5):
+            with suppress(ConnectionError):
+                if said:
+                    assert (await reader.readline()).startswith(said)
+                while not said.endswith(b"408 ") and await reader.read(1_000):
+                    pass
+        writer.close()
+
+
 async def _read_until(raw: socket.socket, mark: bytes) -> None:
     loop, taken = asyncio.get_running_loop(), b""
     async with asyncio.timeout(10):

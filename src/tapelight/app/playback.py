@@ -275,7 +275,7 @@ class Player:
         web = msgspec.structs.replace(config.web, port=port)
         self.gateway = Gateway(
             self.boards, self.market, self.bus, host=web.host, port=port,
-            hosts=web.hosts, origins=web.origins, prints=self.prints,
+            hosts=web.hosts, origins=web.origins, proxies=web.trusted_proxies, prints=self.prints,
         )  # fmt: skip
         self.state = FeedState(0, "replay", "live")
         self.speed = 1.0

@@ -58,6 +58,8 @@ class Top(App[None]):
         self._ts_ns = 0
         self._dirty: set[str] = set()
         self._health = self._held = False
+        self._painted = ""
+        """The stream's state when the screen was painted last."""
         self._columns: list[str] = []
         self._failure: ConfigError | None = None
 
@@ -137,7 +139,11 @@ class Top(App[None]):
 
     def _paint(self) -> None:
         dirty, self._dirty = self._dirty, set()
+        if self.stream.state != self._painted:
+            self._painted = self.stream.state
+            dirty.add("symbol")
         self.query_one("#head", Static).update(self._head())
+        self.query_one("#board", DataTable).border_title = self._title()
         if "board" in dirty and not self._held:
             self._paint_board()
         if "signals" in dirty:
@@ -162,10 +168,15 @@ class Top(App[None]):
         line.append(f"\n{told}" if state == "live" else f"\n{plain(self.stream.detail)}")
         return line
 
+    def _title(self) -> str:
+        """Return the board's name, and what keeps its values from being new."""
+        gone = self._views.get(f"board:{self.board}", {}).get("gone")
+        marks = {"frozen": self._held, "STALE": self.stream.state != "live", "deleted": gone}
+        return "".join([self.board, *(f"  ({mark})" for mark, on in marks.items() if on)])
+
     def _paint_board(self) -> None:
         view = self._views.get(f"board:{self.board}")
         table = self.query_one("#board", DataTable)
-        table.border_title = f"{self.board}{'  (frozen)' if self._held else ''}"
         if view is None:
             table.clear()
             return
@@ -190,7 +201,9 @@ class Top(App[None]):
         values = self._views.get(f"symbol:{self.symbol}", {}).get("values")
         if values is None:
             return Text("Enter on a row shows its symbol here; h the scanner's health.")
-        return _grid(self.symbol, [(name, values[name]) for name in SHOWN if name in values])
+        old = any(values.get(name) for name in ("stale", "provisional"))
+        title = f"{self.symbol}  STALE" if old or self.stream.state != "live" else self.symbol
+        return _grid(title, [(name, values[name]) for name in SHOWN if name in values])
 
     def _side_health(self) -> Grid:
         status = self._views.get("status", {}).get("status", {})

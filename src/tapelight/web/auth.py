@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from tapelight.errors import Rejected
 from tapelight.ports import Account, Accounts, Credential, Credentials, Json
+from tapelight.web.address import network_of
 from tapelight.web.endpoints import Arguments, Endpoint, reply
 from tapelight.web.gate import (
     COOKIE,
@@ -37,9 +38,10 @@ NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")
 RESERVED = ("local", "guest", "nobody", "anonymous", "system")
 PASSWORD_CHARS = (10, 256)
 SESSION_NS = 30 * 86_400 * 10**9
-ADDRESS_A_MINUTE, ADDRESS_AT_ONCE = 1.0, 5
-NAME_A_MINUTE, NAME_AT_ONCE = 10.0, 20
-"""Wrong passwords: few from one address; more for one name, or anybody could lock it out."""
+PAIR_A_MINUTE, PAIR_AT_ONCE = 1.0, 5
+ADDRESS_A_MINUTE, ADDRESS_AT_ONCE = 10.0, 20
+"""Wrong passwords: few for one name from one address, more from an address for all names. A name
+alone is never locked: then anybody could lock it out."""
 
 
 class Me(msgspec.Struct):
@@ -109,7 +111,7 @@ class AuthRest:
         self._sign_in = sign_in
         self._setting_up = asyncio.Lock()
         self._by_address = Quota(ADDRESS_A_MINUTE, ADDRESS_AT_ONCE, clock)
-        self._by_name = Quota(NAME_A_MINUTE, NAME_AT_ONCE, clock)
+        self._by_pair = Quota(PAIR_A_MINUTE, PAIR_AT_ONCE, clock)
 
     @property
     def directory(self) -> Directory:
@@ -197,8 +199,9 @@ class AuthRest:
 
     async def _verified(self, name: str, password: str, scope: Scope) -> Account:
         """Return whose password it is; wrong ones are slowed by address and by name."""
-        address, who = client_of(scope), name[:64]
-        wait_s = max(self._by_address.take(address), self._by_name.take(who))
+        address = network_of(client_of(scope))
+        pair = f"{address} {name[:64]}"
+        wait_s = max(self._by_address.take(address), self._by_pair.take(pair))
         if wait_s > 0:
             raise Refused(429, f"Too many wrong passwords: try again in {ceil(wait_s)} s.")
         if len(password) > PASSWORD_CHARS[1]:
@@ -209,11 +212,11 @@ class AuthRest:
             log.warning("a log-in failed", user=quoted(name), address=client_of(scope))
             raise
         self._by_address.forgive(address)
-        self._by_name.forgive(who)
+        self._by_pair.forgive(pair)
         return account
 
     def _check_code(self, code: str, scope: Scope) -> None:
-        if self._by_address.take(client_of(scope)) > 0:
+        if self._by_address.take(network_of(client_of(scope))) > 0:
             raise Refused(429, "Too many wrong codes: try again in a minute.")
         if not self._code or not secrets.compare_digest(code.encode(), self._code.encode()):
             raise Refused(

@@ -1,21 +1,26 @@
 """/api/oidc: sign in at a provider and come back with a session."""
 
 import re
+import time
+from math import ceil
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from tapelight.errors import Rejected
 from tapelight.ports import Account
+from tapelight.web.address import network_of
 from tapelight.web.auth import NAME, RESERVED, AuthRest
 from tapelight.web.endpoints import Arguments, Endpoint, Param
-from tapelight.web.gate import cookies
+from tapelight.web.gate import client_of, cookies
 from tapelight.web.oidc import FLOW_S, Oidc, Person
 from tapelight.web.problems import Refused
+from tapelight.web.quota import Quota
 
 COOKIE = "tapelight-oidc"
 PATH = "/api/oidc"
 SIGN_IN = f"{PATH}/login"
+BEGUN_A_MINUTE, BEGUN_AT_ONCE = 10.0, 30
 ANSWERED = ("code", "state", "iss", "error")
 PASSED_OVER = (
     "error_description", "error_uri", "scope", "session_state", "authuser", "hd", "prompt",
@@ -33,7 +38,7 @@ def oidc_endpoints(auth: AuthRest, oidc: Oidc | None) -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             SIGN_IN, "Go to the provider to sign in.", rest.begin, "text/html", (),
-            (404, 503), role="nobody",
+            (404, 429, 503), role="nobody",
         ),
         Endpoint(
             f"{PATH}/callback", "Come back from the provider.", rest.end, "text/html", params,
@@ -48,6 +53,7 @@ class OidcRest:
     def __init__(self, auth: AuthRest, oidc: Oidc | None) -> None:
         self._auth = auth
         self._given = oidc
+        self._begun = Quota(BEGUN_A_MINUTE, BEGUN_AT_ONCE, time.monotonic)
 
     @property
     def _oidc(self) -> Oidc:
@@ -59,8 +65,11 @@ class OidcRest:
     def _is_secure(self) -> bool:
         return self._oidc.provider.redirect.startswith("https://")
 
-    async def begin(self, _args: Arguments) -> Response:
-        """Send the browser to the provider."""
+    async def begin(self, args: Arguments) -> Response:
+        """Send the browser to the provider; an address alone can't push out the others' sign-ins."""
+        wait_s = self._begun.take(network_of(client_of(args["scope"])))
+        if self._given is not None and wait_s > 0:
+            raise Refused(429, f"Too many sign-ins were begun: try again in {ceil(wait_s)} s.")
         place, browser = await self._oidc.begin()
         return Response(None, 302, {"location": place, "cache-control": "no-store",
                                     "set-cookie": self._cookie(browser, int(FLOW_S))})  # fmt: skip

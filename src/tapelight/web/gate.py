@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from tapelight.ports import Identities, Identity
+from tapelight.web.address import network_of
 from tapelight.web.guard import LOCAL, host_name, is_loopback
 from tapelight.web.problems import problem
 from tapelight.web.quota import Quota
@@ -135,7 +136,7 @@ class Gate:
         """Count a WebSocket of whoever asks; gives whether there was room."""
         who = who_asks(scope)
         most = SOCKETS_A_GUEST if who.via == "guest" else SOCKETS_A_USER
-        key = f"guest {client_of(scope)}" if who.via == "guest" else f"user {who.name}"
+        key = f"guest {network_of(client_of(scope))}" if who.via == "guest" else f"user {who.name}"
         free = who.via == "open" or self._sockets[key] < most
         self._sockets[key] += free
         try:
@@ -160,7 +161,7 @@ class Gate:
         if who.via == "nobody" and (_bearer(headers) is not None or _ticket(scope)):
             return 401, "The API key or ticket isn't valid (any more): make a new one.", {}
         if who.via == "guest":
-            wait_s = self._quota.take(client_of(scope))
+            wait_s = self._quota.take(network_of(client_of(scope)))
             if wait_s > 0:
                 again = {"retry-after": str(ceil(wait_s))}
                 return 429, "Guests may ask so much a minute: wait, or log in.", again

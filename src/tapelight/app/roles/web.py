@@ -135,6 +135,7 @@ async def serve(config: Config, data: Path) -> None:
     books, trading = Books(data, lambda _symbol: None), Asking(data)
     gateway = Gateway(
         boards, market, near, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
+        proxies=web.trusted_proxies,
         documents=control.documents, users=control.users, guests=config.users.guests,
         code=control.code, oidc=control.oidc, measures=observing.measures, orders=books, trader=trading,
     )  # fmt: skip
