@@ -1,5 +1,6 @@
 """A browser, the built dashboard and a gateway to drive it."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,21 +51,29 @@ def gateway(dashboard: Path) -> Iterator[FakeGateway]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def may_be_busy() -> str:
+    """Return what the address of a request must match that may be told to come again (503)."""
+    return r"\Z."
+
+
+@pytest.fixture
+def page(browser: Browser, may_be_busy: str) -> Iterator[Page]:
     """Return an empty page; an error on its console or in its scripts fails the test."""
     context = browser.new_context(viewport={"width": 1600, "height": 900})
     opened = context.new_page()
     opened.set_default_timeout(WAIT_MS)
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda message: wrong.extend(_fault(message)))
+    opened.on("console", lambda message: wrong.extend(_fault(message, may_be_busy)))
     yield opened
     context.close()
     assert wrong == []
 
 
-def _fault(message: ConsoleMessage) -> list[str]:
+def _fault(message: ConsoleMessage, may_be_busy: str) -> list[str]:
     # A lost connection and a refusal are told by the browser itself; some tests are about them.
     told = ("WebSocket connection", "ERR_", "status of 404", "status of 401")
-    expected = any(text in message.text for text in told)
-    return [message.text] if message.type == "error" and not expected else []
+    where = message.location["url"]
+    busy = "status of 503" in message.text and re.search(may_be_busy, where) is not None
+    expected = busy or any(text in message.text for text in told)
+    return [f"{message.text} ({where})"] if message.type == "error" and not expected else []

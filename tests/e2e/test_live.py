@@ -33,6 +33,16 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
+def may_be_busy() -> str:
+    """Allow 503 where a slow machine makes it true.
+
+    An answer of the past may take longer than its limit, the trader's answer longer than it is
+    waited for, and the health may say that nothing comes in. The page says it, or asks again.
+    """
+    return r"[?&]at=|/api/(approvals|positions)/[^/]+/|/health$"
+
+
+@pytest.fixture
 def patience(page: Page) -> Iterator[None]:
     """Wait long while the test lasts, and give the limits of the other tests back."""
     page.set_default_timeout(PATIENCE_MS)

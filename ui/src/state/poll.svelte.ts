@@ -16,7 +16,7 @@ export class Asked<T> {
  *
  * `question` returns what to ask, or null for nothing; what it reads is followed, so that a change
  * asks at once. `at` is the past second that the page shows, undefined for now. A hidden page asks
- * nothing; a past second is asked once.
+ * nothing; a past second is asked once, when its turn comes.
  */
 export function repeat<T>(
   desk: Desk,
@@ -36,7 +36,9 @@ export function repeat<T>(
     const gone = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const round = async (): Promise<void> => {
-      if (!document.hidden) await once(asked, () => ask(at, gone.signal), gone.signal);
+      const question = (): Promise<T> => ask(at, gone.signal);
+      const turned = (): Promise<T> => desk.travel.queue.ask(question, () => gone.signal.aborted);
+      if (!document.hidden) await once(asked, at === undefined ? question : turned, gone.signal);
       if (at === undefined && !gone.signal.aborted) timer = setTimeout(() => void round(), everyMs);
     };
     void round();

@@ -1,16 +1,13 @@
 /** Time travel: every board and symbol on the page as of a recorded second. */
 
-import { ask, Problem, told } from '../link/rest';
+import { PastQueue } from '../link/queue';
+import { ask, told } from '../link/rest';
 import type { Cell, Column, Envelope, Signal } from '../wire';
 import type { Gateway } from './gateway.svelte';
 import type { Source } from './sources.svelte';
 
 export const SPEEDS = [0.5, 1, 2, 5, 10, 30, 60] as const;
 const TICK_MS = 100;
-/** How many questions are under way at once; the gateway takes eight of all clients. */
-const AT_ONCE = 2;
-const ATTEMPTS = 6;
-const AGAIN_MS = 500;
 /** While it plays, what is shown may lag so much of the playing time (ms). */
 const LAG_MS = 2_000;
 
@@ -34,6 +31,8 @@ export class Travel {
   /** The second that the page shows; it follows `at` as answers come. */
   shown = $state<number | null>(null);
   signals = $state.raw<readonly Signal[]>([]);
+  /** What every question about the past goes through, the panels' own ones too. */
+  readonly queue = new PastQueue();
 
   #gateway: Gateway;
   #round = 0;
@@ -135,38 +134,21 @@ export class Travel {
   async #fill(at: string): Promise<void> {
     const round = (this.#round += 1);
     const wanted = [...this.#gateway.watched].filter(([topic]) => /^(board|symbol):/.test(topic));
-    const ask_ = async (): Promise<void> => {
-      for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
-        await this.#one(next[0], next[1], at, round);
-      }
-    };
     this.fault = '';
-    await Promise.all(Array.from({ length: AT_ONCE }, ask_));
+    await Promise.all(wanted.map(([topic, source]) => this.#one(topic, source, at, round)));
     this.#gateway.touch();
   }
 
   async #one(topic: string, source: Source, at: string, round: number): Promise<void> {
     try {
-      const message = await this.#patient(round, () =>
-        topic.startsWith('board:') ? pastBoard(topic, at) : pastSymbol(topic, at),
-      );
+      const question = (): Promise<Envelope> =>
+        topic.startsWith('board:') ? pastBoard(topic, at) : pastSymbol(topic, at);
+      const message = await this.queue.ask(question, () => round !== this.#round);
       if (round === this.#round && this.at !== null) source.apply(message);
     } catch (error) {
+      if (round !== this.#round) return;
       this.fault = told(error);
       this.stop();
-    }
-  }
-
-  /** Ask again while the gateway is busy: its work goes on from where it stands. */
-  async #patient(round: number, question: () => Promise<Envelope>): Promise<Envelope> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await question();
-      } catch (error) {
-        const busy = error instanceof Problem && error.status === 503 && attempt < ATTEMPTS;
-        if (!busy || round !== this.#round) throw error;
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-      }
     }
   }
 
