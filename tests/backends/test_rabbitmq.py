@@ -61,7 +61,8 @@ async def test_what_is_confirmed_survives_a_kill_of_the_server(rabbit: Service) 
     await until(lambda: len(confirmed) > 50, "some messages")
     await asyncio.to_thread(rabbit.kill)
     await asyncio.to_thread(rabbit.start)
-    await asyncio.wait_for(putting, 90)
+    async with asyncio.timeout(90):
+        await putting
     await until(lambda: len(seen) == 301, "the rest")
     taking.cancel()
     await asyncio.wait((taking,))

@@ -42,7 +42,8 @@ async def test_quotes_come_for_what_is_followed_until_the_stream_breaks() -> Non
                     )
 
         with pytest.raises(Unavailable, match=r"broke|ended"):
-            await asyncio.wait_for(follow(), 60)
+            async with asyncio.timeout(60):
+                await follow()
         for picture in seen.values():
             assert picture.bid is not None
             assert picture.ask is not None

@@ -131,7 +131,8 @@ async def test_a_plan_without_news_is_asked_once() -> None:
         massive_service(answers={NEWS: refuse}) as service,
         running(service, news_s=0.01) as (_, tape),
     ):
-        await asyncio.wait_for(asked.wait(), 10)
+        async with asyncio.timeout(10):
+            await asked.wait()
         await tape.until(lambda t: bool(t.states) and t.states[-1] == "live")
         assert tape.of(News) == []
 

@@ -32,7 +32,8 @@ async def test_the_stream_brings_all_five_channels() -> None:
 
         task = asyncio.create_task(client.connect(keep))
         try:
-            await asyncio.wait_for(complete.wait(), 20)
+            async with asyncio.timeout(20):
+                await complete.wait()
         finally:
             await client.close()
             task.cancel()
@@ -52,7 +53,8 @@ async def test_a_wrong_key_is_an_auth_error_to_it() -> None:
             api_key="wrong", feed=f"127.0.0.1:{port}", secure=False, market="stocks"
         )
         with pytest.raises(AuthError, match="authentication failed"):
-            await asyncio.wait_for(client.connect(lambda _: None), 10)
+            async with asyncio.timeout(10):
+                await client.connect(lambda _: None)
 
 
 async def test_rest_answers_it() -> None:

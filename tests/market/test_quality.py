@@ -253,6 +253,18 @@ def test_history_keeps_what_the_stream_saw_in_fuller_bars() -> None:
     assert tape("hod") == 12.5
 
 
+def test_history_that_ends_with_the_forming_minute_closes_it() -> None:
+    tape = Tape(known=False)
+    tape.snapshot("10:00:00", last=12.0, volume=5_000.0)
+    tape.trade("10:00:10", 12.1, 200.0)
+    tape.history("10:00:59", *MORNING, ("10:00:00", 12, 12.3, 12, 12.1, 300.0), trades=3.0)
+    tape.trade("10:00:59.5", 12.4, 50.0)
+    tape.mark("10:01:00")
+    bars = tape.table.bars.of_row(0)
+    assert bars["volume"].tolist() == [1_000.0, 3_000.0, 1_000.0, 350.0]
+    assert tape.many("vol hod") == [5_250.0, 12.5]
+
+
 # Splits
 
 

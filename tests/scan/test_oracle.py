@@ -4,11 +4,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scan.sentences import Counts, Oracle, Sentences, attack, closed, hostile, market, run
 from tapelight.engine import Engine
+from tapelight.errors import ConfigError
 from tapelight.market.some import Some
 from tapelight.market.view import View
 from tapelight.scan.sql import compile_query
@@ -65,9 +66,12 @@ def test_few_rows_are_answered_like_all(seed: int, rows: set[int]) -> None:
     table = wide().table
     drawn = Sentences(seed)
     asked = " AND ".join(drawn.condition(2).ours for _ in range(3))
-    query = compile_query.__wrapped__(
-        f"SELECT symbol FROM market WHERE symbol LIKE '%7%' AND {asked}"
-    )
+    text = f"SELECT symbol FROM market WHERE symbol LIKE '%7%' AND {asked}"
+    try:
+        query = compile_query.__wrapped__(text)
+    except ConfigError as error:
+        assume("would cost" not in str(error))
+        raise
     assert query.where is not None
     mask = query.where(View(table))
     np.testing.assert_array_equal(query.where.rows(View(table)), np.flatnonzero(mask))

@@ -42,11 +42,11 @@ async def test_prints_are_listed_newest_first() -> None:
 def test_the_topic_tells_what_came_and_all_where_some_fell_out() -> None:
     kind = kind_of("prints")
     old = kind.view({"prints": [one(2), one(1)]}, None)
-    assert kind.change(old, old) is None
+    assert kind.change(old, old, old) is None
     new = {"prints": [one(4), one(2)]}
-    assert kind.change(old, new) == Change("diff", {"prints": [one(4)]})
+    assert kind.change(old, new, new) == Change("diff", {"prints": [one(4)]})
     later = {"prints": [one(9), one(8)]}
-    assert kind.change(old, later) == Change("snapshot", later)
+    assert kind.change(old, later, later) == Change("snapshot", later)
 
 
 def test_a_gateway_without_prints_has_no_such_topic() -> None:

@@ -118,7 +118,8 @@ async def _simulator(options: DemoOptions, port: int) -> AsyncIterator[None]:
         if child.returncode is None:
             child.send_signal(signal.SIGTERM)
             try:
-                await asyncio.wait_for(child.wait(), 10.0)
+                async with asyncio.timeout(10.0):
+                    await child.wait()
             except TimeoutError:
                 child.kill()
                 await child.wait()

@@ -166,7 +166,8 @@ async def _end(child: asyncio.subprocess.Process) -> None:
         return
     child.send_signal(signal.SIGTERM)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(child.wait(), STOP_S)
+        async with asyncio.timeout(STOP_S):
+            await child.wait()
     if child.returncode is None:
         child.kill()
         await child.wait()

@@ -115,7 +115,8 @@ async def throughput(size: int, load: Load) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="tapelight-bench-") as folder:
         async with child("-m", "tapelight.bench.e2e", "--send", size) as sender:
             assert sender.stdout is not None
-            port = int(await asyncio.wait_for(sender.stdout.readline(), START_LIMIT_S))
+            async with asyncio.timeout(START_LIMIT_S):
+                port = int(await sender.stdout.readline())
             async with open_stream(f"ws://127.0.0.1:{port}", lambda: None) as stream:
                 core, journal, trades = await _measure(stream, Path(folder), load)
     return [
@@ -312,7 +313,8 @@ async def child(*arguments: object) -> AsyncIterator[asyncio.subprocess.Process]
         if child.returncode is None:
             child.terminate()
         try:
-            await asyncio.wait_for(child.wait(), 15.0)
+            async with asyncio.timeout(15.0):
+                await child.wait()
         except TimeoutError:
             child.kill()
             await child.wait()

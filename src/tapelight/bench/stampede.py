@@ -94,14 +94,16 @@ async def stampede(rated: float, seconds: float) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="tapelight-bench-") as folder:
         async with child(*arguments) as sender:
             assert sender.stdout is not None
-            port = int(await asyncio.wait_for(sender.stdout.readline(), PATIENCE_S))
+            async with asyncio.timeout(PATIENCE_S):
+                port = int(await sender.stdout.readline())
             scanner = _at_evening(Path(folder))
             marks = asyncio.create_task(scanner.run_marks(), name="marks")
             await asyncio.sleep(EVENING_S)
             async with open_stream(f"ws://127.0.0.1:{port}", lambda: None) as stream:
                 decoder = await _follow(stream, scanner, rate, seconds)
             marks.cancel()
-            told = json.loads(await asyncio.wait_for(sender.stdout.readline(), PATIENCE_S))
+            async with asyncio.timeout(PATIENCE_S):
+                told = json.loads(await sender.stdout.readline())
         rows = _rows(scanner, decoder, int(told["sent"]), rate)
         scanner.close()
     return rows

@@ -137,7 +137,8 @@ class RedisBus:
             self._wanted = await self._of_all()
             self.state = "ok"
             try:
-                await asyncio.wait_for(self._changed.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

@@ -91,6 +91,12 @@ def widen_bar(row, r, minute, price, more_value, moves_hl, counters, spill):
 
 
 @loop
+def close_bar_of(rows, r, counters, spill):
+    """Close the forming minute bar of row `r` alone."""
+    close_bar(rows[r], r, counters, spill)
+
+
+@loop
 def close_minutes(rows, minute, counters, spill):
     """Close the forming bars that ended before `minute`, each fifth minute the 5-m candles too."""
     for r in range(len(rows)):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tapelight.market.candle import close_bar
+from tapelight.market.candle import close_bar_of
 from tapelight.market.extremes import move_ranges
 from tapelight.market.fold import add_vwap
 from tapelight.market.row import AUCTION_PRINT, FIRST_PRINT, KNOWN_DAY, PARTIAL
@@ -14,7 +14,7 @@ from tapelight.model.batch import Bars
 from tapelight.model.records import History
 from tapelight.model.session import MINUTE_NS, Session
 
-_close_bar, _touch = close_bar.py_func, touch.py_func
+_touch = touch.py_func
 _move_ranges, _add_vwap = move_ranges.py_func, add_vwap.py_func
 
 
@@ -53,7 +53,7 @@ def _store(table: Table, state: Any, row: int, fresh: np.ndarray) -> None:
     """Keep the fuller of each two bars, and note whether the snapshot's minute is among them."""
     newest = int(fresh["minute"].max())
     if newest >= int(state["bar_min"]):
-        _close_bar(state, row, table.counters, table.spill)
+        close_bar_of(table.live, row, table.counters, table.spill)
         table.drain()
         state["bar_min"] = newest + 1
     table.bars.set_past(row, _fuller(table.bars.of_row(row), fresh))

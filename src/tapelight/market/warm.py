@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tapelight.market.candle import close_bar_of
 from tapelight.market.intake import take
 from tapelight.market.table import Table
 from tapelight.model.batch import Bars, Batch, bars_of, quotes_of, trades_of
@@ -49,6 +50,7 @@ def compile_loops() -> None:
     take(table, picture)
     take(table, History(start, _bar(0, start - 2 * MINUTE_NS, 60)))
     table.advance(start + 2 * MINUTE_NS)
+    close_bar_of(table.live, 0, table.counters, table.spill)
 
 
 def _bar(row: int, start_ns: int, span_s: int) -> Bars:

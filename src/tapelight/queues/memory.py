@@ -75,9 +75,11 @@ class MemoryQueue:
         while True:
             self._expire()
             try:
-                yield await asyncio.wait_for(self._lost.get(), 0.02)
+                async with asyncio.timeout(0.02):
+                    lost = await self._lost.get()
             except TimeoutError:
                 continue
+            yield lost
 
     async def _next(self) -> _Item:
         while True:

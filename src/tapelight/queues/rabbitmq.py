@@ -207,7 +207,8 @@ class RabbitQueue:
 
 async def _close(connection: AbstractConnection) -> None:
     with suppress(*FAULTS):
-        await asyncio.wait_for(connection.close(), CLOSE_S)
+        async with asyncio.timeout(CLOSE_S):
+            await connection.close()
 
 
 def _reason(incoming: AbstractIncomingMessage) -> str:

@@ -56,7 +56,8 @@ class Door:
         while client.farewell is None:
             limit = None if authorised else AUTH_TIMEOUT_S
             try:
-                text = await asyncio.wait_for(socket.receive_text(), limit)
+                async with asyncio.timeout(limit):
+                    text = await socket.receive_text()
             except TimeoutError:
                 client.cut(status("auth_timeout", "No authentication request received."))
             except (WebSocketDisconnect, KeyError):

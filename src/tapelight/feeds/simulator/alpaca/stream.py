@@ -185,7 +185,8 @@ class DataStream:
         while not reader.ended:
             try:
                 limit = None if reader.authenticated else AUTH_S
-                message = await asyncio.wait_for(socket.receive(), limit)
+                async with asyncio.timeout(limit):
+                    message = await socket.receive()
             except TimeoutError:
                 reader.fail(404)
                 return

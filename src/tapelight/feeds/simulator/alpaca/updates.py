@@ -94,7 +94,8 @@ class Updates:
         try:
             while True:
                 limit = None if listener.authorized else AUTH_S
-                message = await asyncio.wait_for(socket.receive(), limit)
+                async with asyncio.timeout(limit):
+                    message = await socket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
                 self._answer(message.get("text") or message.get("bytes") or b"", listener)
