@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+AGAIN_S = 5.0
+"""After so long a task that was told to end, and goes on, is told again."""
 PR_SET_PDEATHSIG = 1
 M_ARENA_MAX = -8
 
@@ -42,9 +44,29 @@ async def run_until_stopped(main_task: Coroutine[Any, Any, T]) -> T | None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
-    with contextlib.suppress(asyncio.CancelledError):
-        return await task
+    insisting = loop.create_task(_insist(task), name="insisting")
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            return await task
+    finally:
+        insisting.cancel()
     return None
+
+
+async def _insist(main: asyncio.Task[Any]) -> None:
+    """Tell the tasks again that were told to end, once all are to end.
+
+    Libraries lose a cancellation that comes together with what they wait for: they call
+    asyncio.wait_for, which does so before Python 3.12. The task would go on, and the process with it.
+    """
+    while True:
+        await asyncio.sleep(AGAIN_S)
+        if not main.cancelling():
+            continue
+        await asyncio.sleep(AGAIN_S)
+        for task in asyncio.all_tasks() if main.cancelling() else ():
+            if task is not main and task.cancelling():
+                task.cancel()
 
 
 def begin_worker(nice: int) -> None:

@@ -9,11 +9,20 @@ from tapelight.errors import ConfigError, TapelightError
 
 @contextlib.asynccontextmanager
 async def beside() -> AsyncIterator[asyncio.TaskGroup]:
-    """Yield a task group that ends with the block; the first failure of either is raised."""
+    """Yield a task group that ends with the block; the first failure of either is raised.
+
+    Where something fails just as the caller is cancelled, the caller is cancelled: before Python
+    3.13 a group forgets that for the failure, and who tries again after it would never end.
+    """
+    caller = asyncio.current_task()
+    assert caller is not None
+    asked = caller.cancelling()
     try:
         async with asyncio.TaskGroup() as tasks:
             yield tasks
     except ExceptionGroup as group:
+        if caller.cancelling() > asked:
+            raise asyncio.CancelledError from group
         raise min(_leaves(group), key=_rank) from None
 
 
