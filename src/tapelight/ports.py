@@ -656,8 +656,14 @@ class Lease:
 class Leases(Protocol):
     """Let one process at a time own a name, such as a feed's key. Raises Unavailable."""
 
-    def take(self, name: str, owner: str, ttl_s: float) -> Lease | None:
-        """Take a lease that is free or over, or renew one's own; None while another holds it."""
+    def take(
+        self, name: str, owner: str, ttl_s: float, *, anew: bool = False, grace_s: float = 0.0
+    ) -> Lease | None:
+        """Take a lease that is free or over, or renew one's own; None while another holds it.
+
+        One's own keeps its token, however long it was over, as long as nobody had it since; `anew`
+        gives a new one, for it may be a forerunner's. What ran out is left to its owner for `grace_s`.
+        """
 
     def holds(self, lease: Lease) -> bool:
         """Tell whether it is still the newest, and not over."""

@@ -1,5 +1,6 @@
 """Services of the whole run: started when first asked for, stopped at its end."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -7,22 +8,23 @@ import pytest
 from backends.services import Postgres, Rabbit, Redis, Service, serve
 
 
-def _service(kind: type[Service], factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made = serve(kind, factory)
+def _service(kind: type[Service]) -> Iterator[Service]:
+    made = serve(kind)
     yield made
     made.stop()
+    shutil.rmtree(made.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from _service(Redis, tmp_path_factory)
+def redis() -> Iterator[Service]:
+    yield from _service(Redis)
 
 
 @pytest.fixture(scope="session")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from _service(Rabbit, tmp_path_factory)
+def rabbit() -> Iterator[Service]:
+    yield from _service(Rabbit)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from _service(Postgres, tmp_path_factory)
+def postgres() -> Iterator[Service]:
+    yield from _service(Postgres)

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -164,10 +165,6 @@ class Postgres(Service):
 
     def prepare(self) -> None:
         shutil.chown(self.folder, *self._owner())
-        for parent in self.folder.parents:  # pytest's folders are for their owner alone
-            if parent == Path("/tmp"):
-                break
-            parent.chmod(0o755)
         done = subprocess.run(
             [*self._as(), str(POSTGRES[0] / "initdb"), "-D", str(self.folder / "data"),
              "-U", "tape", "--auth=trust", "--no-sync"],
@@ -219,8 +216,9 @@ def missing(name: str) -> str:
     return "" if there[name] else f"{name} is not installed"
 
 
-def serve(kind: type[Service], factory: pytest.TempPathFactory) -> Service:
+def serve(kind: type[Service]) -> Service:
     """Start a service, or skip the test where it is not installed."""
     if why := missing(kind.name):
         pytest.skip(why)
-    return kind(factory.mktemp(kind.name))
+    # Not one of pytest's: those are for their owner alone, and PostgreSQL runs as another.
+    return kind(Path(tempfile.mkdtemp(prefix=f"tapelight-{kind.name}-")))

@@ -8,13 +8,15 @@ import pytest
 
 from replay.tape import Tape
 from roles.day import running
+from tapelight.app.roles import hotboards
 from tapelight.app.roles.archive import Archive
-from tapelight.app.roles.boardwriter import TTL_S, BoardWriter
-from tapelight.app.roles.hotboards import HotBoards
-from tapelight.app.roles.outbox import Outbox, told
+from tapelight.app.roles.boardwriter import BoardWriter
+from tapelight.app.roles.hotboards import TTL_S, HotBoards
+from tapelight.app.roles.outbox import SETTLED_S, STUCK_S, Outbox, told
 from tapelight.app.roles.serve import coroutine
 from tapelight.app.roles.services import Services, lock
 from tapelight.app.roles.trade import receive
+from tapelight.app.roles.web import Sieve
 from tapelight.app.tradechild import TradeChild
 from tapelight.app.views import EngineBoards
 from tapelight.buses.memory import MemoryBus
@@ -22,8 +24,9 @@ from tapelight.config import Config, ScaleOut
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.signals import Signal, witness
-from tapelight.ports import Lost, Message
+from tapelight.ports import Lost, Message, Ranked
 from tapelight.queues.memory import MemoryQueue
+from tapelight.scan.board import Ranking
 from tapelight.stores.history import SqlHistory
 from tapelight.stores.hot_memory import MemoryHot
 from tapelight.stores.signals import SignalLog
@@ -72,8 +75,8 @@ def signals(cycles: list[Cycle]) -> list[Signal]:
 
 
 async def test_signals_wait_until_their_queue_has_them(signals: list[Signal]) -> None:
-    queue = Shaky()
-    outbox = Outbox([queue])
+    queue, now_s = Shaky(), [0.0]
+    outbox = Outbox({"archive": queue}, lambda: now_s[0])
     for one in signals:
         outbox.add(RUN, [one])
     outbox.add(RUN, [])
@@ -87,8 +90,62 @@ async def test_signals_wait_until_their_queue_has_them(signals: list[Signal]) ->
 
     async with running(outbox.run(), take()):
         await until(lambda: len(came) == len(signals), "every signal")
-        assert outbox.empty
+        assert not outbox.empty, "a queue that may be gone again with its server"
+        now_s[0] = SETTLED_S
+        await until(lambda: outbox.empty, "the queue to be there to stay")
     assert [witness(s) for s in came] == [witness(s) for s in signals]
+
+
+async def test_a_queue_that_takes_nothing_holds_up_no_other(signals: list[Signal]) -> None:
+    trade, archive, now_s = Shaky(), MemoryQueue(), [0.0]
+    trade.away = 10**9
+    outbox = Outbox({"trade": trade, "archive": archive}, lambda: now_s[0])
+    came: list[Signal] = []
+
+    async def take() -> None:
+        async for message in archive.messages():
+            came.extend(told(message.body).signals)
+            await archive.done(message)
+
+    for one in signals:
+        outbox.add(RUN, [one])
+    async with running(outbox.run(), take()):
+        await until(lambda: len(came) == len(signals), "every signal in the archive's queue")
+        await until(lambda: outbox.lanes[0].reason, "a refusal")
+        assert outbox.fault() is None
+        now_s[0] = STUCK_S + 1.0
+        assert outbox.fault() == "Signals wait for trade: away"
+        assert not outbox.empty
+        figures = {(m.name, m.labels["queue"]): m.value for m in outbox.measures()}
+        assert figures["outbox_waiting", "trade"] == len(signals) + 1
+        assert figures["outbox_sent_total", "archive"] == len(signals)
+        trade.away = 0
+        await until(lambda: outbox.lanes[0].sent == len(signals), "the rest")
+        assert outbox.fault() is None
+
+
+async def test_what_a_young_queue_confirmed_is_put_again_after_a_fault(
+    signals: list[Signal],
+) -> None:
+    """It may have come back without what it had."""
+    queue, now_s = Shaky(), [0.0]
+    queue.away = 0
+    outbox = Outbox({"archive": queue}, lambda: now_s[0])
+    lane = outbox.lanes[0]
+    async with running(outbox.run()):
+        outbox.add(RUN, signals[:1])
+        await until(lambda: lane.sent == 1, "the first")
+        queue.inner, queue.away = MemoryQueue(), 1
+        now_s[0] = SETTLED_S / 2
+        outbox.add(RUN, signals[1:2])
+        await until(lambda: lane.sent == 3, "all of it in the new queue")
+        now_s[0] += SETTLED_S
+        await until(lambda: outbox.empty, "the end of its youth")
+        queue.away = 1
+        outbox.add(RUN, signals[2:3])
+        await until(lambda: lane.sent == 4, "one more")
+    found = [told(item.body).signals for item in queue.inner._ready]
+    assert [s for one in found for s in one] == signals[:3]
 
 
 async def test_what_comes_twice_is_archived_and_traded_once(
@@ -96,7 +153,7 @@ async def test_what_comes_twice_is_archived_and_traded_once(
 ) -> None:
     history, log = SqlHistory(f"sqlite:///{tmp_path}/history.db"), SignalLog(tmp_path)
     archived, traded = MemoryQueue(), MemoryQueue()
-    outbox = Outbox([archived, traded])
+    outbox = Outbox({"archive": archived, "trade": traded})
     archive = Archive(archived, history)
     for _ in range(2):
         outbox.add(RUN, signals)
@@ -146,6 +203,106 @@ async def test_boards_go_through_the_hot_store_and_vanish_with_their_writer() ->
             reader.board(last.rankings[0].name)
 
 
+async def test_a_board_that_was_emptied_is_not_shown_as_empty_before(cycles: list[Cycle]) -> None:
+    """The gateway has read the share's row of a second when the worker writes the next one."""
+    hot, bus, engine = MemoryHot(), MemoryBus(), Engine()
+    for record in Tape(seconds=4).records():
+        engine.apply(record)
+    ranking = next(r for c in cycles if c.whole for r in c.rankings if r.order)
+    writer, reader = BoardWriter(hot, 0, EngineBoards(engine)), HotBoards(hot, 1, bus)
+    mark, writer._mine = ranking.ts_ns, [ranking.name]
+    await writer._write(mark, [ranking])
+    await reader._read(0)
+    assert reader.board(ranking.name)["order"] == ranking.order
+    row = await hot.row("share:0")
+    await hot.put_top(ranking.name, "0", [], 60.0)  # of the next second; its row is not there yet
+    await hot.put_rows({"share:0": row | {"mark": mark + 1}}, 60.0)  # as if this one were new
+    await reader._read(0)
+    shown = reader.board(ranking.name)
+    assert (shown["mark"], shown["order"]) == (mark, ranking.order), "empty under another mark"
+    empty = Ranking(ranking.name, mark + 10**9, [], [])
+    await writer._write(mark + 10**9, [empty])
+    await reader._read(0)
+    shown = reader.board(ranking.name)
+    assert (shown["mark"], shown["order"]) == (mark + 10**9, [])
+
+
+async def test_signals_are_shown_as_they_come_and_once(signals: list[Signal]) -> None:
+    bus = MemoryBus()
+    reader = HotBoards(MemoryHot(), 1, bus)
+    sieve, heard = Sieve(bus, reader), []
+    bus.subscribe(lambda topic, state: heard.append((topic, [s.id for s in state["signals"]])))
+    packed = msgspec.json.decode(msgspec.json.encode({"mark": 7, "signals": signals}))
+    sieve.hear("signals:0:1", packed)
+    sieve.hear("signals:0:2", packed)
+    assert heard == [("signals", [s.id for s in sorted(signals, key=lambda s: s.ts_ns)])]
+    assert [witness(s) for s in reader.signals(1000)] == [
+        witness(s) for s in sorted(signals, key=lambda s: -s.ts_ns)
+    ]
+
+
+async def test_what_another_version_or_a_stranger_tells_is_counted_and_ends_nothing(
+    signals: list[Signal],
+) -> None:
+    hot, bus = MemoryHot(), MemoryBus()
+    reader = HotBoards(hot, 1, bus)
+    sieve, heard = Sieve(bus, reader), []
+    bus.subscribe(lambda topic, _state: heard.append(topic))
+    told = {"name": "x", "kind": "board"}
+    rows = (
+        7, [], {"mark": "x"}, {"mark": 1, "boards": [{}], "signals": []},
+        {"mark": 1, "boards": [{"told": {}, "head": {}, "rows": 0}], "signals": []},
+        {"mark": 2, "boards": [{"told": told, "head": told, "rows": 1}], "signals": [{"id": 1}]},
+    )  # fmt: skip
+    for row in rows[:-1]:
+        await hot.put_rows({"share:0": row}, 60.0)
+        await reader._read(0)
+    assert reader.refused == len(rows) - 1
+    assert reader.board_names() == []
+    await hot.put_top("x", "0", [Ranked("AAA", 1.0, [2, 1.5])], 60.0)
+    await hot.put_rows({"share:0": rows[-1]}, 60.0)
+    await reader._read(0)
+    assert reader.board("x")["rows"] == {"AAA": [1.5]}, "boards go with signals that can't be read"
+    assert reader.refused == len(rows)
+    good = {"mark": 1, "ts_ns": 1, "order": ["AAA"], "rows": {"AAA": [1.0]}}
+    for topic, state in (
+        ("signals:0:1", {}), ("signals:0:2", {"mark": 1, "signals": [{"id": 1}]}),
+        ("signals:0:3", {"mark": None, "signals": []}), ("board:x", {}), ("nothing", {}),
+        ("board:x", good | {"rows": 1}), ("symbol:A", {"mark": 1}), ("bars:A:1m", {"bars": 7}),
+    ):  # fmt: skip
+        sieve.hear(topic, state)
+    assert heard == []
+    assert (reader.refused, sieve.refused) == (len(rows) + 3, 5)
+    sieve.hear("board:x", good)
+    assert heard == ["board:x"]
+
+
+class Gone:
+    """Be a hot store whose server is away."""
+
+    async def row(self, _symbol: str) -> None:
+        raise Unavailable("away")
+
+
+async def test_boards_are_forgotten_where_the_hot_store_is_away_for_long(
+    cycles: list[Cycle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hot, engine = MemoryHot(), Engine()
+    for record in Tape(seconds=4).records():
+        engine.apply(record)
+    ranking = next(r for c in cycles if c.whole for r in c.rankings if r.order)
+    writer, reader = BoardWriter(hot, 0, EngineBoards(engine)), HotBoards(hot, 1, MemoryBus())
+    writer._mine = [ranking.name]
+    await writer._write(ranking.ts_ns, [ranking])
+    monkeypatch.setattr(hotboards, "TTL_S", 0.5)
+    async with running(reader.run()):
+        await until(reader.board_names, "the boards")
+        reader._hot = Gone()  # type: ignore[assignment]
+        await until(lambda: reader.state == "away", "that it is away")
+        assert reader.board_names()
+        await until(lambda: not reader.board_names(), "nothing old that looks fresh")
+
+
 def test_what_a_role_lacks_is_told(tmp_path: Path) -> None:
     services = Services(ScaleOut())
     for name, ask in (
@@ -164,9 +321,9 @@ def test_what_a_role_lacks_is_told(tmp_path: Path) -> None:
 
 
 def test_a_message_of_signals_is_read_as_it_was_written(signals: list[Signal]) -> None:
-    outbox = Outbox([])
+    outbox = Outbox({"archive": MemoryQueue()})
     outbox.add(RUN, signals)
-    body = outbox._waiting[0]
+    body = outbox.lanes[0].waiting[-1]
     assert list(told(body).signals) == signals
     with pytest.raises(msgspec.MsgspecError):
         told(b"")

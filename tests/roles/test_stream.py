@@ -140,6 +140,38 @@ async def test_repeats_gaps_and_old_tokens(
     worker.follower.close()
 
 
+async def test_a_second_answer_to_a_repeated_word_takes_nothing_back(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    worker = Worker(tmp_path, Wire(), 0, 0, "alone")
+    pieces = await _pieces(data, run)
+    take = worker.follower.take
+    for piece in pieces[:4]:
+        take(encode(piece))
+    newer = [msgspec.structs.replace(piece, token=3) for piece in pieces]
+    cut = encode(Parcel(3, pieces[0].run, CUT, b"", at=first_of(pieces[3]) - 1))
+    for body in (cut, encode(newer[3]), encode(newer[4])):
+        take(body)
+    there, told = worker.seq, worker.answers.times
+    take(cut)
+    assert (worker.seq, worker.answers.times) == (there, told)
+    take(encode(newer[3]))
+    take(encode(newer[5]))
+    assert worker.seq > there
+    worker.follower.close()
+
+
+async def test_a_stream_that_is_refused_is_told(data: Path, run: Path, tmp_path: Path) -> None:
+    worker, piece = Worker(tmp_path, Wire(), 0, 0, "alone"), (await _pieces(data, run))[0]
+    worker.follower.take(encode(piece))
+    assert worker.follower.fault() is None
+    worker.follower.take(encode(msgspec.structs.replace(piece, token=0)))
+    assert worker.follower.fault() is None
+    worker.follower._heard_s -= 10.0
+    assert "older token" in (worker.follower.fault() or "")
+    worker.follower.close()
+
+
 def test_every_name_has_one_share() -> None:
     names = [f"board{i}" for i in range(300)]
     shares = [share_of(n, SHARES) for n in range(SHARES)]

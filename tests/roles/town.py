@@ -24,6 +24,7 @@ from tapelight.app.roles.replica import identity
 from tapelight.app.runs import open_journal
 from tapelight.model.signals import Signal
 from tapelight.model.stream import Run
+from tapelight.stores.signalqueue import SignalQueue
 
 SHARES = 3
 OPEN = "2026-11-20T09:29:55-05:00"
@@ -49,6 +50,7 @@ class Process:
     def __init__(self, folder: Path, name: str, arguments: list[str]) -> None:
         self.name, self.folder, self.arguments = name, folder, arguments
         self.process: subprocess.Popen[bytes] | None = None
+        self.may_end = False
 
     def start(self) -> None:
         with (self.folder / f"{self.name}.log").open("ab") as log:
@@ -67,6 +69,13 @@ class Process:
         if self.process.poll() is None:
             self.signal(signal.SIGKILL)
         self.process.wait(30)
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether it ended though nobody ended it."""
+        if self.process is None or self.may_end:
+            return False
+        return self.process.poll() not in (None, -signal.SIGKILL)
 
     @property
     def log(self) -> str:
@@ -144,6 +153,18 @@ symbols = 0
             if process.process is not None:
                 process.kill()
 
+    def wait(self, holds: Callable[[], Any], what: str, limit_s: float = 60.0) -> float:
+        """Wait until something holds; return how long it took. Fails where a process ends meanwhile."""
+
+        def looked() -> bool:
+            for process in self.processes.values():
+                assert not process.has_ended, f"{process.name} ended: {process.log[-3000:]}"
+            return bool(holds())
+
+        began = time.monotonic()
+        until(looked, what, limit_s)
+        return time.monotonic() - began
+
     # --- what can be read ----------------------------------------------------------------------
 
     def get(self, path: str, port: int | None = None) -> Any:
@@ -167,8 +188,15 @@ symbols = 0
         return found
 
     def mark_s(self, name: str) -> float:
-        """Return the market time of a worker's last mark, seconds."""
-        return self.measures(name).get("tapelight_stream_mark_seconds", 0.0)
+        """Return the market time of a worker's last mark, seconds; waits until it tells."""
+        found: list[float] = []
+
+        def tells() -> bool:
+            found[:] = [self.measures(name).get("tapelight_stream_mark_seconds", 0.0)]
+            return bool(found[0])
+
+        self.wait(tells, f"{name} at work", START_S)
+        return found[0]
 
     def boards(self) -> dict[tuple[int, str], tuple[list[str], dict[str, list[Any]]]]:
         """Return every board as the gateway shows it now."""
@@ -240,8 +268,11 @@ def answers_until(folder: Path, last_s: float) -> Answers:
     return answers
 
 
-def wait(holds: Callable[[], bool], what: str, limit_s: float = 60.0) -> float:
-    """Wait until something holds; return how long it took."""
-    began = time.monotonic()
-    until(holds, what, limit_s)
-    return time.monotonic() - began
+def traded(data: Path) -> set[tuple[str, str, int]]:
+    """Return what the trader's signal log has."""
+    queue, found, cursor = SignalQueue(data), set(), 0
+    while rows := queue.read(cursor):
+        found |= {(s.id, s.state, s.mark) for _, s in rows}
+        cursor = rows[-1][0]
+    queue.close()
+    return found

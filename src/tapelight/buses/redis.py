@@ -26,6 +26,7 @@ WANTED_S = 3.0
 """How long a gateway's wants outlive it."""
 COMMAND_S = 5.0
 AGAIN_S = 0.5
+_states = msgspec.json.Decoder(dict[str, Any])
 TOPICS = 20_000
 """Topics that may wait while Redis is away; newer ones are shed and counted."""
 
@@ -42,6 +43,8 @@ class RedisBus:
         self.state = "connecting"
         """connecting, ok, or `away: ` and the reason."""
         self.sent = 0
+        self.refused = 0
+        """Messages of others that are none of ours."""
         self._every_s = every_s
         self._prefix = prefix
         self._id = secrets.token_hex(6)
@@ -145,15 +148,22 @@ class RedisBus:
     async def _of_all(self) -> frozenset[str]:
         keys = [key async for key in self._commands.scan_iter(f"{self._prefix}:wants:*", 100)]
         found: Any = await self._commands.sunion(keys) if keys else ()
-        return frozenset(topic.decode() for topic in found)
+        return frozenset(topic.decode(errors="replace") for topic in found)
 
     async def _listen(self) -> None:
         lead = f"{self._prefix}:topic:"
         async with self._reader.pubsub() as heard:
             await heard.psubscribe(f"{lead}*")
             async for message in heard.listen():
-                if message["type"] == "pmessage":
-                    topic = message["channel"].decode().removeprefix(lead)
-                    state = msgspec.json.decode(message["data"])
-                    for listener in self._listeners:
-                        listener(topic, state)
+                if message["type"] != "pmessage":
+                    continue
+                topic = message["channel"].decode(errors="replace").removeprefix(lead)
+                try:
+                    state = _states.decode(message["data"])
+                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                    if not self.refused:
+                        log.warning("a publication is none of ours", topic=topic, reason=str(error))
+                    self.refused += 1
+                    continue
+                for listener in self._listeners:
+                    listener(topic, state)

@@ -7,6 +7,7 @@ each message, have a single active consumer, and dead-letter what they lose into
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -27,6 +28,7 @@ from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import Lost, Message, QueueLimits
 
 log = structlog.get_logger()
+logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # each refusal: told here, once
 WAIT_S = 5.0
 """For a connection and for a confirm: a publisher that waits without a limit may hang for good."""
 AGAIN_S = 0.5
@@ -36,6 +38,16 @@ DEAD_LENGTH = 100_000
 REASONS = {"expired": "expired", "maxlen": "shed"}
 """RabbitMQ's words; every other one is a message that was handed back too often."""
 FAULTS = (AMQPError, ChannelInvalidStateError, DeliveryError, OSError, TimeoutError)
+
+
+class Mute(Exception):
+    """Say that a queue confirms nothing though its server answers."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"it confirms nothing on queue {name} though it answers: the queue may have no leader; "
+            "delete it, it is made anew and what waits is put again"
+        )
 
 
 class RabbitQueue:
@@ -57,13 +69,15 @@ class RabbitQueue:
 
     async def put(self, body: bytes) -> None:
         """Put a message; raises Unavailable where it is not confirmed: put it again."""
+        exchange = None
         try:
             async with asyncio.timeout(WAIT_S):
                 exchange = await self._open_exchange()
                 await exchange.publish(self._message(body), self.name, mandatory=True)
         except FAULTS as error:
             await self._drop()
-            raise self._away(error) from error
+            mute = exchange is not None and isinstance(error, TimeoutError)
+            raise self._away(Mute(self.name) if mute else error) from error
         except ConfigError:
             await self._drop()
             raise
@@ -146,8 +160,12 @@ class RabbitQueue:
             raise ConfigError(
                 f"RabbitMQ refuses user or password of queue {self.name}: check the url."
             ) from error
-        channel = await connection.channel()
-        await channel.set_qos(prefetch_count=self._prefetch)
+        try:
+            channel = await connection.channel()
+            await channel.set_qos(prefetch_count=self._prefetch)
+        except RuntimeError as error:  # the client's word for one that closed meanwhile
+            await _close(connection)
+            raise ConnectionError(str(error)) from error
         return connection, channel
 
     async def _declare(self, channel: AbstractChannel) -> AbstractQueue:

@@ -25,22 +25,28 @@ class SqlLeases:
         """Close the connections."""
         self._engine.dispose()
 
-    def take(self, name: str, owner: str, ttl_s: float) -> Lease | None:
-        """Take a lease that is free or over, or renew one's own; None while another holds it."""
+    def take(
+        self, name: str, owner: str, ttl_s: float, *, anew: bool = False, grace_s: float = 0.0
+    ) -> Lease | None:
+        """Take a lease that is free or over, or renew one's own; None while another holds it.
+
+        A new token is the time in ms, so that it is higher than any before even where the database
+        was made anew or restored from a backup.
+        """
         try:
             with self._engine.begin() as connection:
                 self._lock(connection)
                 now_s = self._now_s(connection)
                 row = connection.execute(sa.select(LEASES).where(C.name == name)).first()
+                changed = {"owner": owner, "token": int(now_s * 1e3), "until_s": now_s + ttl_s}
                 if row is None:
-                    made = {"name": name, "owner": owner, "token": 1, "until_s": now_s + ttl_s}
-                    connection.execute(sa.insert(LEASES), made)
-                    return Lease(name, owner, 1)
-                over = row.until_s <= now_s
-                if not over and row.owner != owner:
+                    connection.execute(sa.insert(LEASES), {"name": name} | changed)
+                    return Lease(name, owner, int(now_s * 1e3))
+                if row.owner != owner and row.until_s + grace_s > now_s:
                     return None
-                token = row.token + (over or row.owner != owner)
-                changed = {"owner": owner, "token": token, "until_s": now_s + ttl_s}
+                renewal = row.owner == owner and not anew
+                token = row.token if renewal else max(row.token + 1, int(now_s * 1e3))
+                changed["token"] = token
                 connection.execute(sa.update(LEASES).where(C.name == name).values(changed))
                 return Lease(name, owner, token)
         except SQLAlchemyError as error:

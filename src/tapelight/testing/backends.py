@@ -242,6 +242,28 @@ def check_leases(leases: Leases, others: Leases, wait: Callable[[float], None]) 
     assert third is not None
     assert third.token > second.token
     assert leases.take("key", "a", 30.0) is not None, "names are not apart"
+    _check_own_leases(leases, others, wait)
+
+
+def _check_own_leases(leases: Leases, others: Leases, wait: Callable[[float], None]) -> None:
+    """Hold what an owner may do with what was its own, and others with what ran out."""
+    lease = leases.take("share", "a", 0.2)
+    assert lease is not None
+    wait(0.4)
+    assert others.take("share", "b", 0.2, grace_s=30.0) is None, "not left to its owner"
+    assert leases.take("share", "a", 0.2) == lease, "nobody had it since: the token holds"
+    newer = leases.take("share", "a", 0.2, anew=True)
+    assert newer is not None
+    assert newer.token > lease.token, "a forerunner's token was used again"
+    assert not leases.holds(lease)
+    wait(0.4)
+    taken = others.take("share", "b", 0.2, grace_s=0.1)
+    assert taken is not None
+    assert taken.token > newer.token
+    wait(0.4)
+    back = leases.take("share", "a", 0.2)
+    assert back is not None
+    assert back.token > taken.token, "another had it since: the token has to tell"
 
 
 def check_history(history: History) -> None:

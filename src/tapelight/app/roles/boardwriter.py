@@ -5,16 +5,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tapelight.app.roles.hotboards import share_row
+from tapelight.app.roles.hotboards import TTL_S, share_row
 from tapelight.app.views import EngineBoards, board_state
 from tapelight.errors import Unavailable
 from tapelight.ports import Hot, Json, Ranked
 from tapelight.scan.board import Ranking
 
-TTL_S = 10.0
 AGAIN_S = 0.3
 SIGNALS = 200
-"""Newest signals that a share's row holds."""
+"""Newest signals that a share's row holds, for a gateway that comes later; all go over the bus."""
 
 
 class BoardWriter:
@@ -54,15 +53,20 @@ class BoardWriter:
             ]
             await self._hot.put_top(ranking.name, part, top, TTL_S)
             self.written += 1
-        await self._hot.put_rows({share_row(self._number): self._row(mark)}, TTL_S)
+        await self._hot.put_rows({share_row(self._number): self._row(mark, rankings)}, TTL_S)
 
-    def _row(self, mark: int) -> dict[str, Json]:
+    def _row(self, mark: int, rankings: Sequence[Ranking]) -> dict[str, Json]:
+        rows = {ranking.name: len(ranking.order) for ranking in rankings}
         known = {board["name"]: board for board in self._boards.board_names()}
         engine = self._boards.engine
         asked = {n: b.question for n, b in engine.boards.items()}
         asked |= {n: s.question for n, s in engine.scans.items()}
         described = [
-            {"told": known[name], "head": board_state(asked[name], _blank(name))}
+            {
+                "told": known[name],
+                "head": board_state(asked[name], _blank(name)),
+                "rows": rows.get(name, 0),
+            }
             for name in self._mine
             if name in known
         ]

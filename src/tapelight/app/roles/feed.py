@@ -87,7 +87,7 @@ async def stand_by(tenure: Tenure, name: str, services: Services, data: Path) ->
         following.append(loop.create_task(_follow(follower), name="standby stream"))
 
     try:
-        await tenure.win(name, waits=waits)
+        await tenure.win([name], waits)
     finally:
         for task in following:
             task.cancel()

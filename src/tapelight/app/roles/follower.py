@@ -21,6 +21,8 @@ WORD_S = 0.25
 """Between two words to the feed."""
 STUCK_S = 1.5
 """Without anything new for so long, all that follows is asked for again."""
+REFUSED_S = 5.0
+"""Nothing but what is refused for so long is told."""
 TOKEN = "token"  # noqa: S105 - a fencing token's file
 
 
@@ -60,6 +62,7 @@ class Follower:
         self._asks = True
         self._fenced: set[int] = set()
         """Tokens that were refused, told once each."""
+        self._refused_s = self._heard_s = float("-inf")
         self._fed_s = float("-inf")
 
     @property
@@ -114,10 +117,12 @@ class Follower:
             return
         if came.token < self.token:
             self.counts["refused"] += 1
+            self._refused_s = asyncio.get_running_loop().time()
             if came.token not in self._fenced:
                 self._fenced.add(came.token)
                 log.warning("fenced off: a feed without the lease still sends", token=came.token)
             return
+        self._heard_s = asyncio.get_running_loop().time()
         if came.token > self.token:
             self._keep(came.token, self._applied)
         if came.run != self.run and not self._turn_to(came):
@@ -142,6 +147,8 @@ class Follower:
     def _cut(self, came: Parcel) -> None:
         """Let go of what the feed of this token does not have, and go on under it."""
         assert self.replica is not None
+        if came.token == self._applied:
+            return  # an answer to a word of before: what this reader has, it has under this token
         if self.replica.seq > came.at:
             log.warning("taken back to where the lease was handed over", record=came.at)
             self.replica.close()
@@ -200,7 +207,19 @@ class Follower:
     def _keep(self, token: int, applied: int) -> None:
         self.token, self._applied = token, applied
         self._data.mkdir(parents=True, exist_ok=True)
-        (self._data / TOKEN).write_text(f"{token} {applied}\n", "utf-8")
+        beside = self._data / f"{TOKEN}.new"
+        beside.write_text(f"{token} {applied}\n", "utf-8")
+        beside.replace(self._data / TOKEN)
+
+    def fault(self) -> str | None:
+        """Return why nothing is followed, where what comes is refused."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._refused_s < REFUSED_S < now_s - self._heard_s:
+            return (
+                f"The stream is refused: it comes under an older token than {self.token}. End the feed "
+                f"that has lost its lease; if there is none, delete {self._data / TOKEN}."
+            )
+        return None
 
     def close(self) -> None:
         """Leave the run."""

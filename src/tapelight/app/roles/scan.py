@@ -15,7 +15,7 @@ from tapelight.app.prints import PrintTape
 from tapelight.app.publish import Publisher
 from tapelight.app.roles.boardwriter import BoardWriter
 from tapelight.app.roles.follower import Follower
-from tapelight.app.roles.hotboards import SYMBOLS
+from tapelight.app.roles.hotboards import SIGNALS, SYMBOLS
 from tapelight.app.roles.outbox import Outbox
 from tapelight.app.roles.services import Services, lock, share_of
 from tapelight.app.roles.tenure import Tenure, mark_of, owner_of
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 SYMBOLS_S = 2.0
 SYMBOLS_TTL_S = 30.0
 FIRST = 0
-"""The share whose worker also tells rows, bars and what is watched."""
+"""The share whose worker also tells rows and bars."""
 PUBLISH_S = 0.05
 AGAIN = 500
 """Signals of one message that are given again."""
@@ -74,7 +74,7 @@ class ScanWorker:
         self.number = number
         folder = data / f"share-{number}"
         consumers = ["archive", *(["trade"] if settings.trade else [])]
-        self.outbox = Outbox([services.signals(name) for name in consumers])
+        self.outbox = Outbox({name: services.signals(name) for name in consumers})
         self.hot, self.bus = services.hot(), services.bus()
         engine = Engine()
         self.boards = EngineBoards(engine)
@@ -89,6 +89,7 @@ class ScanWorker:
             share_of(number, settings.shares), self._on_cycle, self._again, self._opened,
         )  # fmt: skip
         self._published_s = 0.0
+        self._told = 0
         telemetry = config.telemetry
         parts = (self.follower.measures, self.outbox.measures, self._measures)
         self.observing = Observing(telemetry, "scan", telemetry.port, parts, self._unfit)
@@ -103,8 +104,7 @@ class ScanWorker:
             group.create_task(self.writer.run(), name="boards")
             group.create_task(self.follower.run_words(), name="words")
             group.create_task(self.follower.run_stream(self._before), name="stream")
-            if self.number == FIRST:
-                group.create_task(self._tell_symbols(), name="symbols")
+            group.create_task(self._tell_symbols(), name="symbols")
 
     async def _before(self) -> None:
         """Wait for room; keep the state where every signal up to it has arrived."""
@@ -118,12 +118,14 @@ class ScanWorker:
 
     def _again(self, signals: Sequence[Signal]) -> None:
         """Send again what followed the state that a start goes on from."""
-        self.boards.keep((), signals)
+        shown = {(s.id, s.state, s.mark) for s in self.boards.newest}
+        self.boards.keep((), [s for s in signals if (s.id, s.state, s.mark) not in shown])
         for at in range(0, len(signals), AGAIN):
             self.outbox.add(self.follower.run.label, signals[at : at + AGAIN])
 
     def _on_cycle(self, cycle: Cycle) -> None:
         self.outbox.add(self.follower.run.label, cycle.signals)
+        self._tell_signals(cycle)
         now_s = asyncio.get_running_loop().time()
         if now_s - self._published_s >= PUBLISH_S:
             self._published_s = now_s
@@ -134,6 +136,13 @@ class ScanWorker:
             engine = self.boards.engine
             mine = [n for n in (*engine.boards, *engine.scans) if engine.share(n)]
             self.writer.note(cycle.mark.ts_ns, cycle.rankings, mine)
+
+    def _tell_signals(self, cycle: Cycle) -> None:
+        """Let the gateways have signals at once; each topic is published once, so none is conflated."""
+        if cycle.signals:
+            self._told += 1
+            state = {"mark": cycle.mark.ts_ns, "signals": list(cycle.signals)}
+            self.bus.publish(f"{SIGNALS}{self.number}:{self._told}", state)
 
     async def _tell_symbols(self) -> None:
         """Tell the gateways what is watched; until cancelled."""
@@ -149,7 +158,7 @@ class ScanWorker:
         """Return why this worker answers nothing, if so."""
         if self.follower.replica is None:
             return "Nothing has come over the stream yet: is a feed running?"
-        return None
+        return self.follower.fault() or self.outbox.fault()
 
     def _measures(self) -> list[Measure]:
         doc = "Boards written to the hot store."
@@ -166,7 +175,7 @@ async def serve(config: Config, data: Path) -> None:
     services = Services(config.scale_out)
     names = [f"{config.scale_out.prefix}.scan.{n}" for n in range(config.scale_out.shares)]
     tenure = Tenure(await asyncio.to_thread(services.leases), owner_of(data))
-    lease = await tenure.win(*names, waits=lambda: log.info("every share is taken: standing by"))
+    lease = await tenure.win(names, lambda: log.info("every share is taken: standing by"))
     number = names.index(lease.name)
     log.info("scan worker", share=number, of=len(names))
     worker = ScanWorker(config, data, services, number)

@@ -1,8 +1,9 @@
 """A lease as a process lives with it: won by waiting, renewed, and given up for lost in time.
 
-A process that stood still for longer than its lease lasts asks for it before it does anything else:
+It is renewed on a thread, so that a loop which restores, heals or folds for long does not lose it. A
+process that stood still for longer than its lease lasts asks for it before it does anything else:
 another one may have it by now. While the database is away nobody can take it over, so the holder goes
-on.
+on; who waits leaves it to its holder for a lease's time when the database is back.
 """
 
 import asyncio
@@ -10,7 +11,8 @@ import hashlib
 import os
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -34,21 +36,33 @@ class Tenure:
         self.lease: Lease | None = None
         self._leases, self._owner, self._ttl_s = leases, owner, ttl_s
         self._asking = threading.Lock()
+        self._ending = threading.Event()
+        self._until_s = 0.0
+        """Until when nobody else can have it, whatever the database says."""
+        self._fault: Lost | None = None
+        self._away = False
+        self._patient_s = 0.0
 
     @property
     def token(self) -> int:
         """Return the fencing token; 0 before the lease is won."""
         return self.lease.token if self.lease is not None else 0
 
-    async def win(self, *names: str, waits: Callable[[], object] = lambda: None) -> Lease:
+    async def win(
+        self,
+        names: Sequence[str],
+        waits: Callable[[], object] = lambda: None,
+        grace_s: Callable[[], float] = lambda: 0.0,
+    ) -> Lease:
         """Take the first of `names` that is free, under a new token; wait until one is.
 
-        `waits` is called once where one has to wait.
+        `waits` is called once where one has to wait; `grace_s` says for how long what ran out is left
+        to its last owner.
         """
         told = False
         while True:
             for name in names:
-                lease = await self._anew(name)
+                lease = await asyncio.to_thread(self._anew, name, grace_s())
                 if lease is not None:
                     self.lease = lease
                     return lease
@@ -57,61 +71,69 @@ class Tenure:
                 waits()
             await asyncio.sleep(LOOK_S)
 
-    async def _anew(self, name: str) -> Lease | None:
-        """Take a lease; one that this owner still had is given up first, for it was its forerunner's."""
-        take = self._leases.take
+    def _anew(self, name: str, grace_s: float) -> Lease | None:
+        """Take a lease, also where this owner still had it: that was its forerunner's."""
         try:
-            lease = await asyncio.to_thread(take, name, self._owner, self._ttl_s)
-            if lease is not None:
-                await asyncio.to_thread(self._leases.give_up, lease)
-                lease = await asyncio.to_thread(take, name, self._owner, self._ttl_s)
+            if self._away:
+                self._leases.holds(Lease(name, self._owner, 0))
+                self._away, self._patient_s = False, time.monotonic() + self._ttl_s
+            if time.monotonic() < self._patient_s:
+                return None
+            asked_s = time.monotonic()
+            lease = self._leases.take(name, self._owner, self._ttl_s, anew=True, grace_s=grace_s)
         except Unavailable as error:
-            log.warning("the lease can't be asked for, trying again", reason=str(error))
+            if not self._away:
+                log.warning("the lease can't be asked for, trying again", reason=str(error))
+            self._away = True
             return None
+        self._until_s = asked_s + self._ttl_s
         return lease
 
     async def keep(self) -> None:
-        """Renew the lease; raises Unavailable, in a group, once it is lost."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch(), name="lease watch")
-            group.create_task(self._renewing(), name="lease renewal")
+        """Renew the lease until cancelled; raises Lost once it is another's."""
+        threading.Thread(target=self._renewing, name="lease renewal", daemon=True).start()
+        try:
+            await self._watch()
+        finally:
+            self._ending.set()
 
     async def _watch(self) -> None:
         """Look at the time alone; after a standstill nothing else runs until the lease is asked for."""
-        loop = asyncio.get_running_loop()
         while True:
-            seen_s = loop.time()
+            seen_s = time.monotonic()
             await asyncio.sleep(LOOK_S)
-            asleep_s = loop.time() - seen_s
-            if asleep_s >= self._ttl_s:
-                log.warning("this process stood still", seconds=round(asleep_s, 1))
-                self._ask()
+            now_s = time.monotonic()
+            if now_s - seen_s >= self._ttl_s and now_s >= self._until_s:
+                log.warning("this process stood still", seconds=round(now_s - seen_s, 1))
+                self._renew()
+            if self._fault is not None:
+                raise self._fault
 
-    async def _renewing(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self._renew()
+    def _renewing(self) -> None:
+        """Renew; on a thread, which a standstill of the process stops too."""
+        while not self._ending.wait(LOOK_S) and self._fault is None:
+            self._renew()
 
-    async def _renew(self) -> None:
-        try:
-            await asyncio.to_thread(self._ask)
-        except Lost:
-            raise
-        except Unavailable as error:
-            log.warning("the lease can't be renewed, trying again", reason=str(error))
-
-    def _ask(self) -> None:
-        """Renew it, on any thread; raises Lost where another one has it or had it since."""
+    def _renew(self) -> None:
+        """Renew it, on any thread; what came of it is noted."""
         with self._asking:
-            lease = self.lease
-            if lease is None:
+            lease, asked_s = self.lease, time.monotonic()
+            if lease is None or self._fault is not None:
                 return
-            renewed = self._leases.take(lease.name, lease.owner, self._ttl_s)
+            try:
+                renewed = self._leases.take(lease.name, lease.owner, self._ttl_s)
+            except Unavailable as error:
+                if not self._away:
+                    log.warning("the lease can't be renewed, trying again", reason=str(error))
+                self._away = True
+                return
+            self._away = False
             if renewed is None:
-                raise self._lost("another process took it")
-            if renewed.token > lease.token + 1:  # one more is its own renewal after it was over
-                raise self._lost("another process had it")
-            self.lease = renewed
+                self._fault = self._lost("another process took it")
+            elif renewed.token != lease.token:
+                self._fault = self._lost("another process had it")
+            else:
+                self._until_s = asked_s + self._ttl_s
 
     def _lost(self, why: str) -> Lost:
         assert self.lease is not None
@@ -120,6 +142,7 @@ class Tenure:
 
     async def give_up(self) -> None:
         """Let another take it at once."""
+        self._ending.set()
         lease, self.lease = self.lease, None
         if lease is not None:
             try:

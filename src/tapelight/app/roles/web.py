@@ -7,12 +7,14 @@ not theirs: they say so.
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import structlog
 
 from tapelight.app.control import Control
 from tapelight.app.observing import Observing
-from tapelight.app.roles.hotboards import STATUS, SYMBOLS, HotBoards
+from tapelight.app.roles.hotboards import SIGNALS, STATUS, SYMBOLS, HotBoards
 from tapelight.app.roles.services import Services, lock
 from tapelight.app.trading import Asking, Books
 from tapelight.buses.memory import MemoryBus
@@ -86,9 +88,10 @@ class HotMarket:
         """Read what is watched and how the feed is, and let go of what nobody asks for any more."""
         while True:
             try:
-                self.symbols = frozenset(await self._hot.row(SYMBOLS) or ())
-                self.told = await self._hot.row(STATUS) or {}
-            except Unavailable as error:
+                symbols = msgspec.convert(await self._hot.row(SYMBOLS) or (), list[str])
+                self.symbols = frozenset(symbols)
+                self.told = msgspec.convert(await self._hot.row(STATUS) or {}, dict[str, Any])
+            except (Unavailable, msgspec.MsgspecError) as error:
                 self.told = {"feed": {"name": "", "state": "away", "detail": str(error)}}
             self._beat()
             self._let_go()
@@ -107,10 +110,63 @@ class HotMarket:
             self._bus.want(topic, False)
 
 
+class BoardState(msgspec.Struct, frozen=True):
+    """Be what a board's state must have."""
+
+    mark: int
+    ts_ns: int
+    order: list[str]
+    rows: dict[str, list[Any]]
+
+
+class SymbolState(msgspec.Struct, frozen=True):
+    """Be what a row's state must have."""
+
+    mark: int
+    ts_ns: int
+    values: dict[str, Any]
+
+
+class BarsState(msgspec.Struct, frozen=True):
+    """Be what the state of bars must have."""
+
+    mark: int
+    ts_ns: int
+    bars: list[list[float]]
+
+
+STATES = {"board": BoardState, "symbol": SymbolState, "bars": BarsState}
+
+
+class Sieve:
+    """Let through to a gateway's bus what the workers may tell: another version's, or a stranger's, ends here."""
+
+    def __init__(self, near: MemoryBus, boards: HotBoards) -> None:
+        self.refused = 0
+        self._near, self._boards = near, boards
+
+    def hear(self, topic: str, state: Mapping[str, Json]) -> None:
+        """Take a publication of another process."""
+        if topic.startswith(SIGNALS):
+            self._boards.heard(state)
+            return
+        kind = STATES.get(topic.partition(":")[0])
+        try:
+            if kind is not None:
+                msgspec.convert(state, kind)
+                self._near.publish(topic, state)
+                return
+            reason = "no such topic"
+        except msgspec.ValidationError as error:
+            reason = str(error)
+        if not self.refused:
+            log.warning("a publication is none of ours", topic=topic, reason=reason)
+        self.refused += 1
+
+
 async def bridge(near: MemoryBus, far: Bus) -> None:
-    """Let the other processes know what this gateway's clients want, and them what comes of it."""
+    """Let the other processes know what this gateway's clients want."""
     wanted: frozenset[str] = frozenset()
-    far.subscribe(near.publish)
     while True:
         now = frozenset(
             t for t in near.wanted() if t.partition(":")[0] in ("board", "symbol", "bars")
@@ -131,7 +187,10 @@ async def serve(config: Config, data: Path) -> None:
     boards, market = HotBoards(hot, config.scale_out.shares, near), HotMarket(hot, near)
     control = Control(data, config, near)
     web, telemetry = config.web, config.telemetry
-    observing = Observing(telemetry, "web", telemetry.port, (), lambda: unfit(market.status()))
+    observing = Observing(
+        telemetry, "web", telemetry.port, (boards.measures,),
+        lambda: unfit(market.status()),
+    )  # fmt: skip
     books, trading = Books(data, lambda _symbol: None), Asking(data)
     gateway = Gateway(
         boards, market, near, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
@@ -144,6 +203,7 @@ async def serve(config: Config, data: Path) -> None:
     log.info("gateway", port=gateway.port)
     try:
         async with asyncio.TaskGroup() as group:
+            far.subscribe(Sieve(near, boards).hear)
             group.create_task(far.run(), name="bus")
             group.create_task(bridge(near, far), name="bridge")
             group.create_task(boards.run(), name="boards")
