@@ -32,6 +32,51 @@ def rate(name: str, by: str = "") -> str:
 
 
 DASHBOARDS: dict[str, tuple[str, list[Panel]]] = {
+    "roles": (
+        "Tapelight: roles",
+        [
+            Panel("At work", {"{{job}} {{instance}}": "tapelight_role_active"}, kind="stat"),
+            Panel("Shares with boards", {"{{instance}}": "tapelight_hot_shares"}, kind="stat"),
+            Panel("Services", {"{{instance}} {{service}}": "tapelight_service_up"}),
+            Panel(
+                "PostgreSQL",
+                {
+                    "{{instance}} lease": "tapelight_lease_database_up",
+                    "{{instance}} archive": "tapelight_archive_up",
+                },
+            ),
+            Panel(
+                "Behind the feed's newest mark",
+                {
+                    "{{instance}}": "scalar(max(tapelight_stream_mark_seconds)) - tapelight_stream_mark_seconds"
+                },
+                "s",
+            ),
+            Panel(
+                "Pieces of the stream",
+                {"{{instance}} {{fate}}": rate("stream_parcels_total", "instance, fate")},
+                "ops",
+            ),
+            Panel("Sent to readers", {"{{what}}": rate("stream_sent_total", "what")}, "ops"),
+            Panel("Signals that wait", {"{{instance}} {{queue}}": "tapelight_outbox_waiting"}),
+            Panel("Signals archived", {"{{fate}}": rate("archived_signals_total", "fate")}, "ops"),
+            Panel(
+                "Signals with the trader",
+                {"{{fate}}": rate("received_signals_total", "fate")},
+                "ops",
+            ),
+            Panel(
+                "Boards into Redis",
+                {"{{instance}}": rate("boards_written_total", "instance")},
+                "ops",
+            ),
+            Panel(
+                "Publications on the bus",
+                {"{{instance}}": rate("bus_sent_total", "instance")},
+                "ops",
+            ),
+        ],
+    ),
     "overview": (
         "Tapelight: overview",
         [

@@ -601,13 +601,17 @@ class QueueLimits:
 
     Older messages than `age_s`, and the oldest beyond `length`, are lost and told; a message that
     was handed back `tries` times is put into quarantine. A `shared` queue has many consumers at once,
-    each message for one of them: a consumer that is stopped holds up a part alone.
+    each message for one of them: a consumer that is stopped holds up a part alone. What a `quiet` queue
+    loses is told nobody. One that nobody has used for `idle_s` goes.
     """
 
     age_s: float = 0.0
     length: int = 0
     tries: int = 0
     shared: bool = False
+    size_bytes: int = 0
+    idle_s: float = 0.0
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,28 @@ class Measure:
 
 Measures = Callable[[], Iterable[Measure]]
 """Asked when somebody scrapes: an event or a tick costs nothing for it."""
+
+
+class Stated:
+    """Be an adapter that says how its service is: connecting, ok, or `away: ` and the reason."""
+
+    told_s = 0.0
+    """When that was told last; monotonic."""
+    _state = "connecting"
+
+    @property
+    def state(self) -> str:
+        """Return how the service was when it was used last."""
+        return self._state
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._state, self.told_s = state, time.monotonic()
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether it did not answer."""
+        return self._state.startswith("away")
 
 
 class LoopLag:

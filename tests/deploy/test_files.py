@@ -132,6 +132,28 @@ def test_prometheus_asks_the_listeners_that_the_configuration_opens(
         load(K8S / "tapelight.toml")
 
 
+def test_prometheus_asks_every_role_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASSIVE_API_KEY", "TAPELIGHT_RABBITMQ", "TAPELIGHT_REDIS", "TAPELIGHT_POSTGRES"):
+        monkeypatch.setenv(name, f"of {name}")
+    telemetry = load(DEPLOY / "scale-out.toml").telemetry
+    asked = yaml.safe_load((DEPLOY / "prometheus/roles.yml").read_text("utf-8"))
+    targets = {t for job in asked["scrape_configs"] for t in job["static_configs"][0]["targets"]}
+    roles = [
+        n for n, s in ROLES["services"].items() if s["image"] == "tapelight:latest" and n != "trade"
+    ]
+    assert targets == {f"{n}:{telemetry.port}" for n in roles} | {f"web:{telemetry.receive_port}"}
+    assert str(telemetry.receive_port) in ROLES["services"]["trade"]["healthcheck"]["test"][-1]
+    assert "/etc/prometheus/roles.yml" in ROLES["services"]["prometheus"]["command"][0]
+
+
+def test_both_feeds_have_one_folder_of_questions() -> None:
+    config = (DEPLOY / "scale-out.toml").read_text("utf-8")
+    assert 'questions = "/questions"' in config
+    for name in ("feed", "feed-standby"):
+        assert "./questions:/questions:ro" in ROLES["services"][name]["volumes"]
+        assert "./strategies:/strategies:ro" in ROLES["services"][name]["volumes"]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_a_manifest_fits_its_schema(name: str) -> None:

@@ -101,7 +101,7 @@ def test_both_roles_are_scraped(prometheus: str) -> None:
     assert float(samples(prometheus, "tapelight_rows{state='watched'}")[0]["value"][1]) == 50
 
 
-@pytest.mark.parametrize("name", DASHBOARDS)
+@pytest.mark.parametrize("name", sorted(DASHBOARDS.keys() - {"roles"}))
 def test_every_query_of_a_dashboard_returns_data(prometheus: str, name: str) -> None:
     queries = [t["expr"] for p in dashboard(name)["panels"] for t in p["targets"]]
     # A signal is not sure to come in so quiet a market.

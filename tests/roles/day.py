@@ -77,13 +77,13 @@ class Worker:
         )  # fmt: skip
 
     async def run(self) -> None:
-        self.follower.open()
+        await self.follower.open()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.follower.run_words())
                 group.create_task(self.follower.run_stream())
         finally:
-            self.follower.close()
+            await self.follower.close()
 
     @property
     def seq(self) -> int:

@@ -15,7 +15,7 @@ from tapelight.app.roles.hotboards import TTL_S, HotBoards
 from tapelight.app.roles.outbox import SETTLED_S, STUCK_S, Outbox, told
 from tapelight.app.roles.serve import coroutine
 from tapelight.app.roles.services import Services, lock
-from tapelight.app.roles.trade import receive
+from tapelight.app.roles.trade import Receiver
 from tapelight.app.roles.web import Sieve
 from tapelight.app.tradechild import TradeChild
 from tapelight.app.views import EngineBoards
@@ -24,7 +24,7 @@ from tapelight.config import Config, ScaleOut
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.model.signals import Signal, witness
-from tapelight.ports import Lost, Message, Ranked
+from tapelight.ports import Lost, Message, QueueLimits, Ranked
 from tapelight.queues.memory import MemoryQueue
 from tapelight.scan.board import Ranking
 from tapelight.stores.history import SqlHistory
@@ -34,6 +34,7 @@ from tapelight.testing.backends import until
 
 pytestmark = pytest.mark.integration
 
+TRIES = 3
 RUN = "2026-11-20/0001@abcd"
 
 
@@ -152,18 +153,24 @@ async def test_what_comes_twice_is_archived_and_traded_once(
     signals: list[Signal], tmp_path: Path
 ) -> None:
     history, log = SqlHistory(f"sqlite:///{tmp_path}/history.db"), SignalLog(tmp_path)
-    archived, traded = MemoryQueue(), MemoryQueue()
+    limits = QueueLimits(tries=TRIES)
+    archived, traded = MemoryQueue(limits), MemoryQueue(limits)
     outbox = Outbox({"archive": archived, "trade": traded})
     archive = Archive(archived, history)
     for _ in range(2):
         outbox.add(RUN, signals)
+    receiver = Receiver(traded, log)
     await archived.put(b"no signals")
     await traded.put(b"no signals")
-    async with running(outbox.run(), archive.run(), receive(traded, log)):
-        await until(lambda: sum(archive.counts.values()) == 2 * len(signals) + 1, "the archive")
+    async with running(outbox.run(), archive.run(), receiver.run()):
+        await until(lambda: archive.counts["repeated"] == len(signals), "the archive")
         await until(lambda: log.written + log.repeated == 2 * len(signals), "the trader's log")
-    assert archive.counts == {"written": len(signals), "repeated": len(signals), "refused": 1}
+        await until(lambda: archive.counts["lost"] == receiver.counts["lost"] == 1, "what was lost")
+    assert archive.counts == {
+        "written": len(signals), "repeated": len(signals), "refused": TRIES + 2, "lost": 1,
+    }  # fmt: skip
     assert (log.written, log.repeated) == (len(signals), len(signals))
+    assert receiver.counts == {"received": 2 * len(signals), "refused": TRIES + 1, "lost": 1}
     log.close()
     history.close()
 
@@ -301,6 +308,24 @@ async def test_boards_are_forgotten_where_the_hot_store_is_away_for_long(
         await until(lambda: reader.state == "away", "that it is away")
         assert reader.board_names()
         await until(lambda: not reader.board_names(), "nothing old that looks fresh")
+
+
+async def test_services_that_are_away_are_told_and_no_end() -> None:
+    services = Services(
+        ScaleOut(rabbitmq="amqp://guest@127.0.0.1:1/", redis="redis://127.0.0.1:1/0")
+    )
+    assert services.fault() is None
+    await services.check("redis", "rabbitmq")
+    fault = services.fault() or ""
+    assert "rabbitmq is away" in fault
+    assert "redis is away" in fault
+    assert {m.labels["service"]: m.value for m in services.measures()} == {
+        "redis": 0,
+        "rabbitmq": 0,
+    }
+    hot = services.hot()
+    hot.state = "ok"
+    assert "redis" not in (services.fault() or ""), "what used it last has the word"
 
 
 def test_what_a_role_lacks_is_told(tmp_path: Path) -> None:

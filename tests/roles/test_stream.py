@@ -1,5 +1,7 @@
 """The stream of a recorded day: three shares together answer what one engine answers, bit for bit."""
 
+import asyncio
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -7,10 +9,16 @@ import pytest
 
 from replay.tape import Tape, record_day
 from roles.day import Answers, Wire, Worker, embedded, running, senders
-from tapelight.app.roles.follower import first_of
+from tapelight.app.roles import senders as sending
+from tapelight.app.roles.follower import Follower, first_of
 from tapelight.app.roles.replica import identity
 from tapelight.app.roles.services import share_of
-from tapelight.model.stream import CUT, Parcel, encode, parcel
+from tapelight.app.roles.standby import STANDBY, own_first, take_over
+from tapelight.app.roles.tenure import Lost
+from tapelight.engine import Cycle, everything
+from tapelight.model.signals import Signal
+from tapelight.model.stream import CUT, Parcel, Run, Word, encode, parcel
+from tapelight.queues.memory import MemoryQueue
 from tapelight.stores.journal.segments import end_of
 from tapelight.testing.backends import until
 
@@ -59,11 +67,11 @@ async def test_a_worker_that_starts_again_goes_on_from_its_own_disk(
     wire, last = Wire(), end_of(run).records
     first = Worker(tmp_path, wire, 0, 1)
     pieces = [encode(p) for p in await _pieces(data, run)]
-    first.follower.open()
+    await first.follower.open()
     for body in pieces[: len(pieces) // 2]:
-        first.follower.take(body)
+        await first.follower.take(body)
     half = first.seq
-    first.follower.close()
+    await first.follower.close()
     assert 0 < half < last
     second = Worker(tmp_path, wire, 0, 1)
     async with running(senders(data, wire, run).run(), second.run()):
@@ -85,15 +93,12 @@ async def test_a_feed_whose_token_rises_goes_on_where_it_is(
         told = worker.answers.times
         token[0] = 2
         worker.follower._asks = True
-        await until(lambda: worker.follower._applied == 2, "the newer token")
+        await until(lambda: worker.follower.fence.applied == 2, "the newer token")
         assert (worker.seq, worker.answers.times) == (last, told)
 
 
 async def _pieces(data: Path, run: Path) -> list[Parcel]:
     """Return the parcels of a whole run, small ones."""
-    from tapelight.app.roles import senders as sending
-    from tapelight.model.stream import Run, Word
-
     cursor = sending.Cursor(data, Word("all", Run(), 0), run, 1)
     pieces = []
     with pytest.MonkeyPatch.context() as patch:
@@ -111,33 +116,33 @@ async def test_repeats_gaps_and_old_tokens(
     pieces = await _pieces(data, run)
     assert len(pieces) > 8
     take = worker.follower.take
-    take(encode(pieces[1]))
+    await take(encode(pieces[1]))
     assert worker.follower.replica is None, "a run was begun in its middle"
     for piece in pieces[:4]:
-        take(encode(piece))
-        take(encode(piece))
+        await take(encode(piece))
+        await take(encode(piece))
     there = worker.seq
-    take(encode(pieces[6]))
+    await take(encode(pieces[6]))
     assert (worker.seq, worker.follower.counts["gaps"]) == (there, 1)
     newer = [msgspec.structs.replace(piece, token=3) for piece in pieces]
-    take(encode(newer[4]))
-    assert (worker.seq, worker.follower.token) == (there, 3), "taken before it was asked for"
+    await take(encode(newer[4]))
+    assert (worker.seq, worker.follower.fence.token) == (there, 3), "taken before it was asked for"
     ahead = first_of(pieces[3]) - 1
-    take(encode(Parcel(3, pieces[0].run, CUT, b"", at=ahead)))
+    await take(encode(Parcel(3, pieces[0].run, CUT, b"", at=ahead)))
     assert worker.seq == ahead, "what the newer feed has not is still there"
-    take(encode(newer[3]))
-    take(encode(newer[4]))
+    await take(encode(newer[3]))
+    await take(encode(newer[4]))
     for piece in pieces[5:]:
-        take(encode(piece))
+        await take(encode(piece))
     assert worker.follower.counts["refused"] == len(pieces) - 5, "an older token was taken"
     again = Worker(tmp_path, Wire(), 0, 0, "alone")
-    assert again.follower.token == 3, "a restart forgot the token"
+    assert again.follower.fence.token == 3, "a restart forgot the token"
     for piece in newer[5:]:
-        take(encode(piece))
+        await take(encode(piece))
     assert worker.answers.signals == whole.signals
     assert worker.answers.boards == whole.boards
-    take(b"no parcel")
-    worker.follower.close()
+    await take(b"no parcel")
+    await worker.follower.close()
 
 
 async def test_a_second_answer_to_a_repeated_word_takes_nothing_back(
@@ -147,29 +152,166 @@ async def test_a_second_answer_to_a_repeated_word_takes_nothing_back(
     pieces = await _pieces(data, run)
     take = worker.follower.take
     for piece in pieces[:4]:
-        take(encode(piece))
+        await take(encode(piece))
     newer = [msgspec.structs.replace(piece, token=3) for piece in pieces]
     cut = encode(Parcel(3, pieces[0].run, CUT, b"", at=first_of(pieces[3]) - 1))
     for body in (cut, encode(newer[3]), encode(newer[4])):
-        take(body)
+        await take(body)
     there, told = worker.seq, worker.answers.times
-    take(cut)
+    await take(cut)
     assert (worker.seq, worker.answers.times) == (there, told)
-    take(encode(newer[3]))
-    take(encode(newer[5]))
+    await take(encode(newer[3]))
+    await take(encode(newer[5]))
     assert worker.seq > there
-    worker.follower.close()
+    await worker.follower.close()
 
 
 async def test_a_stream_that_is_refused_is_told(data: Path, run: Path, tmp_path: Path) -> None:
     worker, piece = Worker(tmp_path, Wire(), 0, 0, "alone"), (await _pieces(data, run))[0]
-    worker.follower.take(encode(piece))
+    await worker.follower.take(encode(piece))
     assert worker.follower.fault() is None
-    worker.follower.take(encode(msgspec.structs.replace(piece, token=0)))
+    await worker.follower.take(encode(msgspec.structs.replace(piece, token=0)))
     assert worker.follower.fault() is None
-    worker.follower._heard_s -= 10.0
+    worker.follower.fence.heard_s -= 10.0
     assert "older token" in (worker.follower.fault() or "")
-    worker.follower.close()
+    await worker.follower.close()
+
+
+async def test_a_reader_that_asks_and_takes_nothing_gets_a_piece_a_time(
+    data: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "PARCEL_BYTES", 1)
+    sender, queue, ask = senders(data, Wire(), run), MemoryQueue(), Word("mute", Run(), 0, True)
+    place = sending.Place()
+
+    def sent() -> int:
+        sender._last["mute"] = sender._asked["mute"] = ask
+        found = 0
+        while sender._next("mute", place) is not None:
+            place.note()
+            found += 1
+        return found
+
+    assert sent() > 8
+    assert [sent(), sent()] == [1, 1], "all of it once more"
+    at = place.sent[0]
+    sender._last["mute"] = msgspec.structs.replace(ask, run=at[0], after=at[1])
+    assert sender._next("mute", place) is not None, "it takes again"
+    assert place.window == sending.WINDOW_PARCELS
+    place.leave()
+    assert queue is not None
+
+
+async def test_a_block_that_is_damaged_holds_up_one_reader_and_no_feed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "FAULT_S", 0.05)
+    shutil.copytree(data, tmp_path / "feed")
+    folder = tmp_path / "feed" / "journal" / DAY / "0001"
+    path = sorted(folder.glob("*.tlj"))[0]
+    sound = path.read_bytes()
+    path.write_bytes(sound[:200] + bytes([sound[200] ^ 1]) + sound[201:])
+    wire, last = Wire(), end_of(data / "journal" / DAY / "0001").records
+    sender, worker = senders(tmp_path / "feed", wire, folder), Worker(tmp_path, wire, 0, 1)
+    async with running(sender.run(), worker.run()):
+        await until(lambda: sender.counts["faults"] >= 2, "it is tried again")
+        path.write_bytes(sound)
+        await until(lambda: worker.seq == last, "every record once it can be read")
+
+
+async def test_a_feed_ends_that_hears_of_a_newer_one(data: Path, run: Path) -> None:
+    wire = Wire()
+    await wire.words.put(encode(Word("scan.0", Run(), 0, False, 2)))
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(senders(data, wire, run, lambda: 1).run(), 10)
+    assert caught.group_contains(Lost, match="newer feed")
+
+
+async def test_who_stands_by_for_a_share_goes_on_where_its_worker_ended(
+    data: Path, run: Path, whole: Answers, tmp_path: Path
+) -> None:
+    """It has answered every question meanwhile, so that its state is right for the share it takes."""
+    wire, last, pieces = Wire(), end_of(run).records, [encode(p) for p in await _pieces(data, run)]
+    worker = Worker(tmp_path, wire, 1, SHARES)
+    followed = Follower(
+        tmp_path / "spare" / STANDBY,
+        "spare",
+        wire.stream("spare"),
+        wire.words,
+        everything,
+        _unheard,
+    )
+    half = len(pieces) // 2
+    for body in pieces[:half]:
+        await worker.follower.take(body)
+        await followed.take(body)
+    await followed.close()
+    await worker.follower.close()
+    left = tmp_path / "spare" / "share-1"
+    left.mkdir()
+    (left / "of before").touch()
+    assert own_first(tmp_path / "spare", SHARES) == [0, 1, 2]
+    folder = take_over(tmp_path / "spare", 1)
+    assert folder == left
+    assert not (left / "of before").exists()
+    again: list[Signal] = []
+    heard = Answers()
+    spare = Follower(
+        folder,
+        "scan.1",
+        wire.stream("scan.1"),
+        wire.words,
+        share_of(1, SHARES),
+        heard.hear,
+        again.extend,
+    )
+    await spare.open()
+    for body in pieces[half:]:
+        await spare.take(body)
+    assert spare.replica is not None
+    assert spare.replica.seq == last
+    await spare.close()
+    other = Worker(tmp_path / "others", wire, 1, SHARES)
+    for body in pieces:
+        await other.follower.take(body)
+    await other.follower.close()
+    both = Answers().added([worker.answers, heard])
+    both.hear_signals(again)
+    assert both.signals == other.answers.signals
+    assert both.boards == other.answers.boards
+    assert own_first(tmp_path / "spare", SHARES) == [1, 0, 2], (
+        "its own share is not its first choice"
+    )
+    assert take_over(tmp_path / "spare", 1) == folder, "it has nothing newer than its own"
+    assert identity(folder / "journal" / DAY / "0001").name
+
+
+async def test_a_reader_that_catches_up_is_not_near(data: Path, run: Path, tmp_path: Path) -> None:
+    worker, pieces = Worker(tmp_path, Wire(), 0, 1), await _pieces(data, run)
+    assert not worker.follower.near
+    await worker.follower.take(encode(msgspec.structs.replace(pieces[0], last=False)))
+    assert not worker.follower.near
+    await worker.follower.take(encode(msgspec.structs.replace(pieces[1], last=True)))
+    assert worker.follower.near
+    await worker.follower.take(encode(msgspec.structs.replace(pieces[3], last=True)))
+    assert not worker.follower.near, "there is a gap before it"
+    await worker.follower.close()
+
+
+async def test_old_runs_of_a_reader_are_deleted(data: Path, run: Path, tmp_path: Path) -> None:
+    tidied: list[Path] = []
+    wire = Wire()
+    follower = Follower(
+        tmp_path, "r", wire.stream("r"), wire.words, everything, _unheard, tidy=tidied.append
+    )
+    await follower.take(encode((await _pieces(data, run))[0]))
+    await until(lambda: tidied, "the word to tidy")
+    assert tidied == [tmp_path / "journal" / DAY / "0001"]
+    await follower.close()
+
+
+def _unheard(_cycle: Cycle) -> None:
+    """Leave a cycle alone."""
 
 
 def test_every_name_has_one_share() -> None:

@@ -18,7 +18,7 @@ EXTRA = "pip install 'tapelight[traces]'"
 class Observing:
     """Gather the measures of a process's parts, and serve them where a port is configured.
 
-    `unfit` says why the process isn't fit, or None. Raises ConfigError when the port can't be had.
+    `unfit` says why the process isn't fit, or None; another one may take its place. Raises ConfigError when the port can't be had.
     """
 
     def __init__(
@@ -30,12 +30,13 @@ class Observing:
         unfit: Callable[[], str | None],
     ) -> None:
         self._role = role
+        self.unfit = unfit
         self.spans = open_spans(settings, role)
         self._lag = LoopLag()
         self._parts = tuple(parts)
         self.more: Measures = tuple
         """What the listener shows besides: the gateway's, which shows them itself."""
-        self.operations = self._listening(unfit, settings.host, port) if port else None
+        self.operations = self._listening(settings.host, port) if port else None
 
     def measures(self) -> Iterator[Measure]:
         """Yield the measures of every part."""
@@ -48,10 +49,13 @@ class Observing:
         yield from self.measures()
         yield from self.more()
 
-    def _listening(self, unfit: Callable[[], str | None], host: str, port: int) -> "Operations":
+    def _listening(self, host: str, port: int) -> "Operations":
         from tapelight.web.operations import Operations
 
-        return Operations(self._all, unfit, host, port)
+        return Operations(self._all, self._why, host, port)
+
+    def _why(self) -> str | None:
+        return self.unfit()
 
     async def run(self) -> None:
         """Watch the loop, and serve; until cancelled, when the spans that wait are sent."""

@@ -332,7 +332,6 @@ def _market(parts: Parts, group: asyncio.TaskGroup) -> list["asyncio.Task[None]"
     scanner = parts.scanner
     tasks = [
         group.create_task(scanner.run_marks(), name="marks"),
-        group.create_task(parts.observing.run(), name="observing"),
         group.create_task(_follow_questions(parts), name="questions"),
         group.create_task(_follow_strategies(parts), name="strategies"),
         group.create_task(parts.workers.run(), name="tier workers"),
@@ -344,7 +343,10 @@ def _market(parts: Parts, group: asyncio.TaskGroup) -> list["asyncio.Task[None]"
 
 
 async def serve_headless(parts: Parts) -> None:
-    """Run feed and marks alone until cancelled: whose key it is was settled by a lease before."""
+    """Run feed and marks alone until cancelled: whose key it is was settled by a lease before.
+
+    What observes the process is the caller's: it begins before.
+    """
     await asyncio.to_thread(prune, parts.data, parts.limits)
     collect_seldom()
     try:
@@ -368,6 +370,7 @@ async def serve(parts: Parts, until: asyncio.Event | None = None) -> None:
                 group.create_task(parts.control.alerting.run(), name="alerting"),
                 group.create_task(_warm(parts.past), name="past"),
                 group.create_task(_feed(parts), name="feed"),
+                group.create_task(parts.observing.run(), name="observing"),
                 *_market(parts, group),
             ]
             if until is not None:

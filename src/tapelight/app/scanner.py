@@ -202,6 +202,7 @@ class Scanner:
             self._take(CalendarChoice(self._calendar))
             self._take_profile(now)
         if self.engine.questions != self._questions:
+            self._tell_other_questions(recording.opened.engine is not None)
             self._take(self._questions)
         if self._strategies is not None:
             self.follow(self._strategies)
@@ -212,6 +213,13 @@ class Scanner:
         for record in early:
             self._admit(record)
             self._take(record)
+
+    def _tell_other_questions(self, goes_on: bool) -> None:
+        """Say at once where a run goes on with other questions than it had: by another folder, perhaps."""
+        had, has = self.engine.questions.texts, self._questions.texts
+        gone, new = sorted(had.keys() - has.keys()), sorted(has.keys() - had.keys())
+        if goes_on and had:
+            log.warning("the run goes on with other questions", gone=gone, new=new)
 
     def _take_profile(self, now: int) -> None:
         """Take the volume baseline that the kept sessions before `now` give."""

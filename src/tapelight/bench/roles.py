@@ -5,6 +5,7 @@ answers nothing. Then 1,000 scans and the boards are asked at a whole second by 
 busiest of two and of three shares: what one worker saves where another one helps.
 """
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,14 +63,16 @@ def stream(data: Path, trades_s: int) -> tuple[float, float, float]:
     cursor = Cursor(data / "feed", Word("bench", Run(), 0), folder, 1)
     reader = Replica(data / "reader", cursor.run, nothing, _unheard)
     blocks = size = cpu_ns = 0
+    loop = asyncio.new_event_loop()
     while (parcel := cursor.read(1, folder)) is not None:
         blocks += sum(1 for _ in blocks_in(parcel.body, folder))
         size += len(parcel.body)
         begin = time.process_time_ns()
-        reader.take(parcel.body)
+        loop.run_until_complete(reader.take(parcel.body))
         cpu_ns += time.process_time_ns() - begin
     cursor.close()
-    reader.close()
+    loop.run_until_complete(reader.close())
+    loop.close()
     trades = trades_s * SECONDS
     return blocks / SECONDS, size / trades, cpu_ns / 1e3 / trades
 

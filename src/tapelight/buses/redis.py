@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from tapelight.errors import Bug
 from tapelight.ports import Json
+from tapelight.telemetry import Stated
 
 log = structlog.get_logger()
 Listener = Callable[[str, Mapping[str, Json]], None]
@@ -31,7 +32,7 @@ TOPICS = 20_000
 """Topics that may wait while Redis is away; newer ones are shed and counted."""
 
 
-class RedisBus:
+class RedisBus(Stated):
     """Publish to, and hear from, every process on the same Redis under one prefix.
 
     Everything happens in the loop that runs `run`; `publish` only notes the state.
@@ -40,8 +41,6 @@ class RedisBus:
     def __init__(self, url: str, prefix: str = "tapelight", every_s: float = EVERY_S) -> None:
         self.conflated = 0
         self.shed = 0
-        self.state = "connecting"
-        """connecting, ok, or `away: ` and the reason."""
         self.sent = 0
         self.refused = 0
         """Messages of others that are none of ours."""
@@ -102,7 +101,7 @@ class RedisBus:
             try:
                 await work()
             except (RedisError, OSError) as error:
-                if not self.state.startswith("away"):
+                if not self.is_away:
                     log.warning("Redis is away, trying again", reason=str(error))
                 self.state = f"away: {error}"
                 await asyncio.sleep(AGAIN_S)

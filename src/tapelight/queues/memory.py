@@ -39,6 +39,8 @@ class MemoryQueue:
         self._ready.append(_Item(body, self._clock()))
         while 0 < self._limits.length < len(self._ready):
             self._lose(self._ready.popleft(), "shed")
+        while 0 < self._limits.size_bytes < sum(len(item.body) for item in self._ready):
+            self._lose(self._ready.popleft(), "shed")
         self._news.set()
 
     async def messages(self) -> AsyncIterator[Message]:
@@ -95,6 +97,8 @@ class MemoryQueue:
             self._lose(self._ready.popleft(), "expired")
 
     def _lose(self, item: _Item, why: str) -> None:
+        if self._limits.quiet:
+            return
         if self._lost.full():
             self._lost.get_nowait()
         self._lost.put_nowait(Lost(why, item.body))

@@ -7,7 +7,9 @@ each message, have a single active consumer, and dead-letter what they lose into
 """
 
 import asyncio
+import hashlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -26,6 +28,7 @@ from aio_pika.exceptions import (
 
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import Lost, Message, QueueLimits
+from tapelight.telemetry import Stated
 
 log = structlog.get_logger()
 logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # each refusal: told here, once
@@ -33,6 +36,9 @@ WAIT_S = 5.0
 """For a connection and for a confirm: a publisher that waits without a limit may hang for good."""
 AGAIN_S = 0.5
 CLOSE_S = 1.0
+OLDEST = (3, 10)
+HEARTBEAT_S = 10
+"""A consumer that is gone without a word is seen to be within some three of them."""
 PREFETCH = 200
 DEAD_LENGTH = 100_000
 REASONS = {"expired": "expired", "maxlen": "shed"}
@@ -50,15 +56,13 @@ class Mute(Exception):
         )
 
 
-class RabbitQueue:
+class RabbitQueue(Stated):
     """Carry messages of one queue; a connection each for putting, taking and hearing of losses."""
 
     def __init__(
         self, url: str, name: str, limits: QueueLimits | None = None, prefetch: int = PREFETCH
     ) -> None:
         self.name = name
-        self.state = "connecting"
-        """connecting, ok, or `away: ` and the reason."""
         self._url = url
         self._limits = limits or QueueLimits()
         self._prefetch = prefetch
@@ -66,6 +70,18 @@ class RabbitQueue:
         self._exchange: Any = None
         self._taken: dict[int, AbstractIncomingMessage] = {}
         self._tag = 0
+        self._answered = False
+        self._handed: Counter[bytes] = Counter()
+        """How often this process has handed a message back."""
+
+    async def open(self) -> None:
+        """Make the queue; raises ConfigError for what no retry mends, else Unavailable."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self._open_exchange()
+        except FAULTS as error:
+            await self._drop()
+            raise self._away(error) from error
 
     async def put(self, body: bytes) -> None:
         """Put a message; raises Unavailable where it is not confirmed: put it again."""
@@ -108,9 +124,20 @@ class RabbitQueue:
             if ok:
                 await incoming.ack()
             else:
-                await incoming.reject(requeue=True)
+                await incoming.reject(requeue=self._may_come_again(incoming))
         except FAULTS as error:
             raise self._away(error) from error
+
+    def _may_come_again(self, incoming: AbstractIncomingMessage) -> bool:
+        """Tell whether a message that is handed back has tries left; RabbitMQ 4.3 does not count them."""
+        if not self._limits.tries:
+            return True
+        digest = hashlib.blake2b(incoming.body, digest_size=16).digest()
+        self._handed[digest] += 1
+        if self._handed[digest] <= self._limits.tries:
+            return True
+        del self._handed[digest]
+        return False
 
     async def lost(self) -> AsyncIterator[Lost]:
         """Yield what was lost, over every outage."""
@@ -155,11 +182,17 @@ class RabbitQueue:
     async def _channel(self) -> tuple[AbstractConnection, AbstractChannel]:
         """Return a new connection and channel; raises ConfigError for what no retry mends."""
         try:
-            connection = await aio_pika.connect(self._url, timeout=WAIT_S)
+            beat = f"{'&' if '?' in self._url else '?'}heartbeat={HEARTBEAT_S}"
+            url = self._url if "heartbeat=" in self._url else self._url + beat
+            connection = await aio_pika.connect(url, timeout=WAIT_S)
         except (AuthenticationError, ProbableAuthenticationError) as error:
+            if self._answered:  # they may be set anew while a process runs
+                raise ConnectionError("it refuses user or password") from error
             raise ConfigError(
                 f"RabbitMQ refuses user or password of queue {self.name}: check the url."
             ) from error
+        self._answered = True
+        self._check(connection)
         try:
             channel = await connection.channel()
             await channel.set_qos(prefetch_count=self._prefetch)
@@ -168,13 +201,25 @@ class RabbitQueue:
             raise ConnectionError(str(error)) from error
         return connection, channel
 
+    def _check(self, connection: AbstractConnection) -> None:
+        """Raise ConfigError where the server is too old."""
+        told: Any = getattr(
+            getattr(connection.transport, "connection", None), "server_properties", {}
+        )
+        version = told.get("version", b"")
+        text = version.decode() if isinstance(version, bytes) else str(version)
+        numbers = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
+        if numbers and numbers < OLDEST:
+            raise ConfigError(f"RabbitMQ {text} is too old: {'.'.join(map(str, OLDEST))} or newer.")
+
     async def _declare(self, channel: AbstractChannel) -> AbstractQueue:
         """Make the queue and what belongs to it; raises ConfigError where one has other bounds."""
         try:
-            await channel.declare_queue(
-                f"{self.name}.dead", durable=True, arguments={"x-max-length": DEAD_LENGTH}
-            )
-            await channel.declare_queue(f"{self.name}.quarantine", durable=True)
+            if not self._limits.quiet:
+                await channel.declare_queue(
+                    f"{self.name}.dead", durable=True, arguments={"x-max-length": DEAD_LENGTH}
+                )
+                await channel.declare_queue(f"{self.name}.quarantine", durable=True)
             made = await channel.declare_queue(self.name, durable=True, arguments=self._bounds())
         except ChannelPreconditionFailed as error:
             raise ConfigError(
@@ -186,11 +231,14 @@ class RabbitQueue:
 
     def _bounds(self) -> dict[str, Any]:
         limits = self._limits
-        bounds: dict[str, Any] = {
-            "x-single-active-consumer": not limits.shared,
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": f"{self.name}.dead",
-        }
+        bounds: dict[str, Any] = {"x-single-active-consumer": not limits.shared}
+        if not limits.quiet:
+            bounds["x-dead-letter-exchange"] = ""
+            bounds["x-dead-letter-routing-key"] = f"{self.name}.dead"
+        if limits.size_bytes:
+            bounds |= {"x-max-length-bytes": limits.size_bytes, "x-overflow": "drop-head"}
+        if limits.idle_s:
+            bounds["x-expires"] = int(limits.idle_s * 1e3)
         if limits.tries:
             bounds |= {"x-queue-type": "quorum", "x-delivery-limit": limits.tries}
         if limits.age_s:
@@ -217,7 +265,7 @@ class RabbitQueue:
 
     def _away(self, error: BaseException) -> Unavailable:
         reason = str(error) or type(error).__name__
-        if not self.state.startswith("away"):
+        if not self.is_away:
             log.warning("RabbitMQ is away, trying again", queue=self.name, reason=reason)
         self.state = f"away: {reason}"
         return Unavailable(f"Queue {self.name}: RabbitMQ does not answer: {reason}.")

@@ -11,6 +11,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import Json, Ranked
 from tapelight.stores.hot_memory import rank
+from tapelight.telemetry import Stated
 
 COMMAND_S = 5.0
 OLDEST = (7, 0)
@@ -27,26 +28,29 @@ def open_client(url: str) -> "aioredis.Redis":
 
 @contextmanager
 def told(url: str) -> Iterator[None]:
-    """Turn Redis's errors into ours."""
+    """Turn Redis's errors into ours; a password may be set anew while a process runs."""
+    place = url.rpartition("@")[2].removeprefix("redis://")
     try:
         yield
     except AuthenticationError as error:
-        raise ConfigError(f"Redis refuses the password ({error}): check its url.") from error
+        raise Unavailable(f"Redis at {place} refuses the password: {error}.") from error
     except (RedisError, OSError) as error:
-        place = url.rpartition("@")[2].removeprefix("redis://")
         raise Unavailable(f"Redis at {place} does not answer: {error}.") from error
 
 
 async def check(client: "aioredis.Redis", url: str) -> None:
     """Raise ConfigError or Unavailable with the remedy, where the server will not do."""
     with told(url):
-        info = await client.info("server")
+        try:
+            info = await client.info("server")
+        except AuthenticationError as error:
+            raise ConfigError(f"Redis refuses the password ({error}): check its url.") from error
     version = str(info["redis_version"])
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
         raise ConfigError(f"Redis {version} is too old: install {'.'.join(map(str, OLDEST))}.")
 
 
-class RedisHot:
+class RedisHot(Stated):
     """Keep boards and rows under a prefix; one round trip a call."""
 
     def __init__(self, url: str, prefix: str = "tapelight") -> None:
@@ -54,9 +58,20 @@ class RedisHot:
         self._prefix = prefix
         self._client = open_client(url)
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            with told(self._url):
+                yield
+        except Unavailable as error:
+            self.state = f"away: {error}"
+            raise
+        self.state = "ok"
+
     async def open(self) -> None:
         """Check the server; raises ConfigError or Unavailable."""
-        await check(self._client, self._url)
+        with self._told():
+            await check(self._client, self._url)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -68,7 +83,7 @@ class RedisHot:
         """Replace what a partition has on a board, all at once."""
         key, known = self._key("top", board, partition), self._key("parts", board)
         ttl_ms = max(int(ttl_s * 1e3), 1)
-        with told(self._url):
+        with self._told():
             async with self._client.pipeline(transaction=True) as pipe:
                 pipe.delete(key, f"{key}:cells")
                 if top:
@@ -86,7 +101,7 @@ class RedisHot:
         Redis orders equal scores by the name downwards, so each partition gives all rows that are
         as good as its last one; who comes first is settled here.
         """
-        with told(self._url):
+        with self._told():
             known: Any = await self._client.smembers(self._key("parts", board))
             parts = sorted(part.decode() for part in known)
             if not parts or most <= 0:
@@ -107,7 +122,7 @@ class RedisHot:
     async def put_rows(self, rows: Mapping[str, Json], ttl_s: float) -> None:
         """Replace rows by symbol."""
         ttl_ms = max(int(ttl_s * 1e3), 1)
-        with told(self._url):
+        with self._told():
             async with self._client.pipeline(transaction=False) as pipe:
                 for symbol, row in rows.items():
                     key = self._key("row", symbol)
@@ -117,7 +132,7 @@ class RedisHot:
 
     async def row(self, symbol: str) -> Json:
         """Return a row; None where there is none, or no longer."""
-        with told(self._url):
+        with self._told():
             packed: Any = await self._client.hget(self._key("row", symbol), CELLS)
         return None if packed is None else msgspec.msgpack.decode(packed)
 

@@ -14,7 +14,7 @@ from tapelight.app.roles.outbox import told
 from tapelight.app.roles.services import Services
 from tapelight.config import Config
 from tapelight.errors import Unavailable
-from tapelight.ports import History, Message, Queue
+from tapelight.ports import History, Queue
 from tapelight.telemetry import Measure, counted
 
 log = structlog.get_logger()
@@ -25,27 +25,40 @@ class Archive:
     """Write what the queue brings."""
 
     def __init__(self, queue: Queue, history: History) -> None:
-        self.counts = {"written": 0, "repeated": 0, "refused": 0}
+        self.counts = {"written": 0, "repeated": 0, "refused": 0, "lost": 0}
         self.fault = ""
         self._queue, self._history = queue, history
 
     async def run(self) -> None:
         """Take and write; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._take(), name="archive")
+            group.create_task(self._lost(), name="archive lost")
+
+    async def _take(self) -> None:
         async for message in self._queue.messages():
-            await self._write(message)
+            written = await self._write(message.body)
             try:
-                await self._queue.done(message)
+                await self._queue.done(message, ok=written)
             except Unavailable:
                 continue  # it comes again, and is there already
 
-    async def _write(self, message: Message) -> None:
+    async def _lost(self) -> None:
+        """Write what the queue gave up, where it can be read: handed back too often, as in long outages."""
+        async for lost in self._queue.lost():
+            self.counts["lost"] += 1
+            written = await self._write(lost.body)
+            log.warning("the queue gave a message up", why=lost.why, written=written)
+
+    async def _write(self, body: bytes) -> bool:
+        """Write a message; False where this version can't read it: it goes to the quarantine."""
         try:
-            came = told(message.body)
+            came = told(body)
         except msgspec.MsgspecError as error:
             self.counts["refused"] += 1
-            log.warning("a message of the signals' queue is none of ours", reason=str(error))
-            return
-        while True:
+            log.warning("a message of the signals' queue can't be read", reason=str(error))
+            return False
+        while came.signals:
             try:
                 new = await asyncio.to_thread(self._history.write_signals, came.run, came.signals)
             except Unavailable as error:
@@ -55,7 +68,8 @@ class Archive:
                 self.counts["written"] += new
                 self.counts["repeated"] += len(came.signals) - new
                 self.fault = ""
-                return
+                return True
+        return True
 
     def _tell(self, reason: str) -> None:
         if not self.fault:
@@ -64,18 +78,24 @@ class Archive:
 
     def measures(self) -> list[Measure]:
         """Return what was written, for /metrics."""
-        return list(counted("archived_signals_total", "Records of signals.", self.counts, "fate"))
+        up = "Whether PostgreSQL took what was written last."
+        return [
+            *counted("archived_signals_total", "Records of signals.", self.counts, "fate"),
+            Measure("archive_up", up, int(not self.fault)),
+        ]
 
 
 async def serve(config: Config, _data: Path) -> None:
     """Be the archive until cancelled."""
     services = Services(config.scale_out)
+    await services.check("rabbitmq")
     history = await asyncio.to_thread(services.history)
     archive = Archive(services.signals("archive"), history)
     telemetry = config.telemetry
     observing = Observing(
-        telemetry, "archive", telemetry.port, (archive.measures,), lambda: archive.fault or None
-    )
+        telemetry, "archive", telemetry.port, (archive.measures, services.measures),
+        lambda: archive.fault or services.fault(),
+    )  # fmt: skip
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(observing.run(), name="observing")

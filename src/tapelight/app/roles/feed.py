@@ -11,14 +11,13 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from tapelight.app.roles.follower import Follower
 from tapelight.app.roles.hotboards import STATUS
 from tapelight.app.roles.senders import Senders
 from tapelight.app.roles.services import Services, lock, nothing
+from tapelight.app.roles.standby import Standby, active
 from tapelight.app.roles.tenure import Tenure, mark_of, owner_of
 from tapelight.app.run import Parts, assemble, serve_headless
 from tapelight.config import Config
-from tapelight.engine import Cycle
 from tapelight.errors import Unavailable
 from tapelight.market.warm import compile_loops
 from tapelight.ports import Feed, Hot, Keyed
@@ -33,25 +32,48 @@ async def serve(config: Config, feed: Feed, data: Path) -> None:
     held = lock(data)
     compile_loops()
     services = Services(config.scale_out)
+    await services.check("redis", "rabbitmq")
     tenure = Tenure(await asyncio.to_thread(services.leases), owner_of(data))
     parts = assemble(_headless(config), feed, data, nothing)  # before it is needed in a hurry
     parts.gateway.close()
-    await stand_by(tenure, _lease_of(config, feed), services, data)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(parts.observing.run(), name="observing")
+            await _stand_by(config, feed, data, services, tenure, parts)
+            await _be_the_feed(data, services, tenure, parts)
+    finally:
+        await tenure.give_up()
+        held.close()
+
+
+async def _stand_by(
+    config: Config, feed: Feed, data: Path, services: Services, tenure: Tenure, parts: Parts
+) -> None:
+    """Wait for the lease; meanwhile follow the stream into this disk's own journal."""
+    standby = Standby(config, data, f"standby.{mark_of(data)}", services, nothing)
+    at_work, parts.observing.unfit = parts.observing.unfit, standby.unfit
+    parts.observing.more = standby.measures
+    await standby.win(tenure, [_lease_of(config, feed)])
+    parts.observing.unfit = lambda: at_work() or services.fault()
+
+
+async def _be_the_feed(data: Path, services: Services, tenure: Tenure, parts: Parts) -> None:
     log.info("this process is the feed", token=tenure.token)
     senders = Senders(
         data, lambda: _running(parts), lambda: tenure.token, services.stream, services.words(),
         lambda: _taken_up(parts),
     )  # fmt: skip
-    parts.observing.more = senders.measures
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(tenure.keep(), name="lease")
-            group.create_task(senders.run(), name="senders")
-            group.create_task(_tell(parts, services.hot()), name="status")
-            group.create_task(serve_headless(parts), name="feed")
-    finally:
-        await tenure.give_up()
-        held.close()
+    parts.observing.more = lambda: [
+        active(True),
+        *senders.measures(),
+        *services.measures(),
+        *tenure.measures(),
+    ]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(tenure.keep(), name="lease")
+        group.create_task(senders.run(), name="senders")
+        group.create_task(_tell(parts, services.hot()), name="status")
+        group.create_task(serve_headless(parts), name="feed")
 
 
 def _headless(config: Config) -> Config:
@@ -71,41 +93,6 @@ def _running(parts: Parts) -> Path | None:
 
 def _taken_up(parts: Parts) -> int:
     return parts.scanner.recording.taken_up if parts.scanner.recording is not None else 0
-
-
-async def stand_by(tenure: Tenure, name: str, services: Services, data: Path) -> None:
-    """Wait for the lease; meanwhile follow the stream into this disk's own journal."""
-    reader = f"standby.{mark_of(data)}"
-    follower = Follower(data, reader, services.stream(reader), services.words(), nothing, _unheard)
-    following: list[asyncio.Task[None]] = []
-
-    def waits() -> None:
-        log.info("another process is the feed: standing by")
-        follower.open()
-        loop = asyncio.get_running_loop()
-        following.append(loop.create_task(follower.run_words(), name="standby words"))
-        following.append(loop.create_task(_follow(follower), name="standby stream"))
-
-    try:
-        await tenure.win([name], waits)
-    finally:
-        for task in following:
-            task.cancel()
-        if following:
-            await asyncio.wait(following)
-        follower.close()
-
-
-async def _follow(follower: Follower) -> None:
-    async def snapshot() -> None:
-        if follower.replica is not None:
-            follower.replica.snapshot()
-
-    await follower.run_stream(snapshot)
-
-
-def _unheard(_cycle: Cycle) -> None:
-    """Leave a cycle alone: a standby tells nobody."""
 
 
 async def _tell(parts: Parts, hot: Hot) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from tapelight.app.roles.fence import Fence
 from tapelight.app.roles.replica import Replica, cut_back, folder_of, identify, identity, newest
 from tapelight.engine import Cycle, Engine, Share
 from tapelight.errors import Unavailable
@@ -21,9 +22,8 @@ WORD_S = 0.25
 """Between two words to the feed."""
 STUCK_S = 1.5
 """Without anything new for so long, all that follows is asked for again."""
-REFUSED_S = 5.0
-"""Nothing but what is refused for so long is told."""
-TOKEN = "token"  # noqa: S105 - a fencing token's file
+SILENT_S = 15.0
+"""Nothing from the feed for so long is told."""
 
 
 async def _at_once() -> None:
@@ -34,7 +34,7 @@ class Follower:
     """Follow the feed's stream into a replica.
 
     `hear` is called with each cycle, `again` with signals that a start gives again, `opened` with the
-    engine of each run that begins or goes on.
+    engine of each run that begins or goes on; `tidy`, on a thread, with that run's folder.
     """
 
     def __init__(
@@ -47,22 +47,23 @@ class Follower:
         hear: Callable[[Cycle], object],
         again: Callable[[Sequence[Signal]], object] = lambda _signals: None,
         opened: Callable[[Engine], object] = lambda _engine: None,
+        tidy: Callable[[Path], object] = lambda _folder: None,
     ) -> None:
         self.replica: Replica | None = None
-        self.token, self._applied = _kept_tokens(data)
-        """The highest fencing token seen: what comes under a lower one is refused. What this reader
-        has was brought under `_applied`: before it takes anything of a newer one it asks up to where
-        what it has holds."""
+        self.near = False
+        """Whether the newest that came was the newest there was."""
+        self.fence = Fence(data)
         self.counts = {"taken": 0, "repeated": 0, "refused": 0, "gaps": 0, "asked": 0}
         self._data, self._reader = data, reader
         self._stream, self._words = stream, words
         self._share, self._hear, self._again, self._opened = share, hear, again, opened
+        self._tidy = tidy
+        self._tidying: asyncio.Future[None] | None = None
         self._run_token = 0
         """That under which the run was first heard of by this process."""
         self._asks = True
-        self._fenced: set[int] = set()
-        """Tokens that were refused, told once each."""
-        self._refused_s = self._heard_s = float("-inf")
+        self._turning = False
+        """Whether a run is being opened: there is no telling how far this reader is."""
         self._fed_s = float("-inf")
 
     @property
@@ -70,11 +71,11 @@ class Follower:
         """Return the run that is followed; an empty one before the first."""
         return self.replica.run if self.replica is not None else Run()
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Go on with the newest run of this disk, if there is one."""
         found = newest(self._data)
         if found.name:
-            self._follow(found)
+            await self._follow(found)
 
     async def run_words(self) -> None:
         """Tell the feed how far it is, and ask where it is stuck; until cancelled."""
@@ -83,10 +84,11 @@ class Follower:
         while True:
             stuck = loop.time() - self._fed_s > STUCK_S
             place = (self.run, self.replica.seq if self.replica is not None else 0)
-            if self._asks or stuck or place != told:
+            if not self._turning and (self._asks or stuck or place != told):
                 asks, self._asks = self._asks or stuck, False
+                word = Word(self._reader, *place, asks, self.fence.applied)
                 try:
-                    await self._words.put(encode(Word(self._reader, *place, asks, self._applied)))
+                    await self._words.put(encode(word))
                 except Unavailable:
                     self._asks = asks
                 else:
@@ -99,7 +101,7 @@ class Follower:
         """Take what the stream brings, each time when `before` has returned; until cancelled."""
         async for message in self._stream.messages():
             await before()
-            self.take(message.body)
+            await self.take(message.body)
             await self._done(message)
 
     async def _done(self, message: Message) -> None:
@@ -108,55 +110,52 @@ class Follower:
         except Unavailable:
             return  # it comes again, and is left out then
 
-    def take(self, body: bytes) -> None:
+    async def take(self, body: bytes) -> None:
         """Take one message of the stream; raises Corrupt for a piece of a journal that is damaged."""
         try:
             came = parcel(body)
         except msgspec.MsgspecError:
             self.counts["refused"] += 1
             return
-        if came.token < self.token:
+        if not self.fence.lets_in(came.token, asyncio.get_running_loop().time()):
             self.counts["refused"] += 1
-            self._refused_s = asyncio.get_running_loop().time()
-            if came.token not in self._fenced:
-                self._fenced.add(came.token)
-                log.warning("fenced off: a feed without the lease still sends", token=came.token)
             return
-        self._heard_s = asyncio.get_running_loop().time()
-        if came.token > self.token:
-            self._keep(came.token, self._applied)
-        if came.run != self.run and not self._turn_to(came):
+        if came.run != self.run and not await self._turn_to(came):
             return
         if came.kind == BASE or self.replica is None:
             return
         if came.kind == CUT:
-            self._cut(came)
-            return
-        if came.token != self._applied:
+            await self._cut(came)
+        elif came.token != self.fence.applied:
             self._asks = True
-            return
-        before = self.replica.seq
-        if self.replica.take(came.body):
+        else:
+            await self._take_blocks(came, self.replica)
+
+    async def _take_blocks(self, came: Parcel, replica: Replica) -> None:
+        before, self.near = replica.seq, came.last
+        if await replica.take(came.body):
             self.counts["gaps"] += 1
             self._asks = True
-        fed = self.replica.seq > before
+            self.near = False
+        fed = replica.seq > before
         self.counts["taken" if fed else "repeated"] += 1
         if fed:
             self._fed_s = asyncio.get_running_loop().time()
 
-    def _cut(self, came: Parcel) -> None:
+    async def _cut(self, came: Parcel) -> None:
         """Let go of what the feed of this token does not have, and go on under it."""
         assert self.replica is not None
-        if came.token == self._applied:
+        if came.token == self.fence.applied:
             return  # an answer to a word of before: what this reader has, it has under this token
         if self.replica.seq > came.at:
             log.warning("taken back to where the lease was handed over", record=came.at)
-            self.replica.close()
-            cut_back(self.replica.folder, came.at)
-            self._follow(came.run)
-        self._keep(self.token, came.token)
+            self._turning = True
+            await self.replica.close()
+            await asyncio.to_thread(cut_back, self.replica.folder, came.at)
+            await self._follow(came.run)
+        self.fence.keep(self.fence.token, came.token)
 
-    def _turn_to(self, came: Parcel) -> bool:
+    async def _turn_to(self, came: Parcel) -> bool:
         """Turn to another run at its beginning, or where this disk has it up to there."""
         if came.run.name < self.run.name and came.token == self._run_token:
             self.counts["repeated"] += 1
@@ -165,17 +164,18 @@ class Follower:
         if came.kind == CUT:
             return False
         if came.kind == BASE:
-            return self._lay_base(folder, came)
+            if identity(folder) == came.run or not self._lay_base(folder, came):
+                return False
+            await self._follow(came.run)
+            return True
         if identity(folder) != came.run and first_of(came) != 1:
             self._asks = True
             return False
-        self._follow(came.run)
+        await self._follow(came.run)
         return True
 
     def _lay_base(self, folder: Path, came: Parcel) -> bool:
-        """Write a piece of the snapshot that a run begins with; the last one makes it a run."""
-        if identity(folder) == came.run:
-            return False
+        """Write a piece of the snapshot that a run begins with; tell whether it is a run now."""
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f"{Path(came.name).name}.coming"
         if came.at and (not draft.exists() or draft.stat().st_size != came.at):
@@ -188,43 +188,48 @@ class Follower:
             return False
         draft.replace(folder / Path(came.name).name)
         identify(folder, came.run)
-        self._follow(came.run)
         return True
 
-    def _follow(self, run: Run) -> None:
-        left = self.replica
-        if left is not None:
-            left.close()
-        self._run_token = self.token
-        if identity(folder_of(self._data, run)) != run or not segments(folder_of(self._data, run)):
-            self._keep(self.token, self.token)
-        self.replica = Replica(self._data, run, self._share, self._hear)
+    async def _follow(self, run: Run) -> None:
+        """Open a run, on a thread: a state is read, and what was written after it taken again."""
+        self._turning = True
+        if self.replica is not None:
+            await self.replica.close()
+        self._run_token = self.fence.token
+        folder = folder_of(self._data, run)
+        if identity(folder) != run or not segments(folder):
+            self.fence.keep(self.fence.token, self.fence.token)
+        made = await asyncio.to_thread(Replica, self._data, run, self._share, self._hear)
+        self.replica, self._turning, self.near = made, False, False
         self._fed_s = asyncio.get_running_loop().time()
-        self._opened(self.replica.engine)
-        self._again(self.replica.again)
-        log.info("following", run=run.label, after=self.replica.seq)
+        self._opened(made.engine)
+        self._again(made.again)
+        self._tidying = asyncio.get_running_loop().run_in_executor(None, self._tidied, made.folder)
+        log.info("following", run=run.label, after=made.seq)
 
-    def _keep(self, token: int, applied: int) -> None:
-        self.token, self._applied = token, applied
-        self._data.mkdir(parents=True, exist_ok=True)
-        beside = self._data / f"{TOKEN}.new"
-        beside.write_text(f"{token} {applied}\n", "utf-8")
-        beside.replace(self._data / TOKEN)
+    def _tidied(self, folder: Path) -> None:
+        try:
+            self._tidy(folder)
+        except OSError as error:
+            log.warning("old runs can't be deleted", reason=str(error))
 
     def fault(self) -> str | None:
-        """Return why nothing is followed, where what comes is refused."""
+        """Return why nothing is followed, if so."""
         now_s = asyncio.get_running_loop().time()
-        if now_s - self._refused_s < REFUSED_S < now_s - self._heard_s:
-            return (
-                f"The stream is refused: it comes under an older token than {self.token}. End the feed "
-                f"that has lost its lease; if there is none, delete {self._data / TOKEN}."
-            )
+        refused = self.fence.fault(now_s)
+        if refused is not None:
+            return refused
+        silent_s = now_s - self.fence.heard_s
+        if self.replica is None or silent_s == float("inf"):
+            return "Nothing has come over the stream yet: is a feed running?"
+        if silent_s > SILENT_S:
+            return f"Nothing has come over the stream for {silent_s:.0f} s: is a feed running?"
         return None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Leave the run."""
         if self.replica is not None:
-            self.replica.close()
+            await self.replica.close()
 
     def measures(self) -> "list[Measure]":
         """Return what came, for /metrics."""
@@ -233,20 +238,13 @@ class Follower:
         mark = self.replica.engine.last_mark_ns if self.replica is not None else 0
         return [
             *counted("stream_parcels_total", doc, self.counts, "fate"),
-            Measure("stream_token", "The highest fencing token seen.", self.token),
+            Measure("stream_token", "The highest fencing token seen.", self.fence.token),
             Measure("stream_record", "Number of the last record applied.", seq),
             Measure("stream_mark_seconds", "Market time of the last mark.", mark / 1e9),
+            Measure("stream_near", "Whether the newest there is has come.", int(self.near)),
         ]
 
 
 def first_of(came: Parcel) -> int:
     """Return the number of the first record of a parcel of blocks."""
     return int.from_bytes(came.body[12:20], "little")
-
-
-def _kept_tokens(data: Path) -> tuple[int, int]:
-    try:
-        seen, applied = (data / TOKEN).read_text("utf-8").split()
-        return int(seen), int(applied)
-    except (OSError, ValueError):
-        return 0, 0

@@ -5,7 +5,9 @@ own disk; what it lacks it asks the feed for. Its folder is a run's like the fee
 """
 
 import asyncio
+import math
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +18,13 @@ from tapelight.app.rewind import from_journal
 from tapelight.app.runs import restore
 from tapelight.engine import Cycle, Share
 from tapelight.model.codec import decode
+from tapelight.model.records import Healed
 from tapelight.model.signals import Signal
 from tapelight.model.stream import Run
 from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, cut, items_of, segments
 from tapelight.stores.journal.snapshots import drop_after, write_snapshot
 from tapelight.stores.journal.tail import blocks_in
-from tapelight.stores.journal.writer import Segment
+from tapelight.stores.journal.writer import SYNC_S, Segment
 
 log = structlog.get_logger()
 NS = 1_000_000_000
@@ -54,16 +57,17 @@ class Replica:
         self.seq = tail.records
         """The last record that is applied."""
         self.engine.rewind = lambda healed: from_journal(self.folder, healed, share=share)
-        self._segment = Segment(self.folder, SEGMENT_BYTES)
+        self._segment = Segment(self.folder, SEGMENT_BYTES, math.inf)
+        self._synced_s = time.monotonic()
         self._shadow: State | None = None
         self._due_ns = self.engine.last_mark_ns + SNAPSHOT_NS
         self._writing: asyncio.Task[None] | None = None
 
-    def take(self, body: bytes) -> bool:
+    async def take(self, body: bytes) -> bool:
         """Write and apply the blocks that follow; tell whether one between is missing.
 
-        What is there already is left out. Raises Corrupt for what is no piece of a journal, OSError
-        where the disk refuses it.
+        What is there already is left out; a healing, which reckons long, is done on a thread. Raises
+        Corrupt for what is no piece of a journal, OSError where the disk refuses it.
         """
         for block, raw in blocks_in(body, self.folder):
             if block.last_seq <= self.seq:
@@ -72,11 +76,18 @@ class Replica:
                 return True
             self._segment.append(raw)
             for item in items_of(block):
-                cycle = self.engine.apply(decode(item))
+                record = decode(item)
+                if isinstance(record, Healed):
+                    cycle = await asyncio.to_thread(self.engine.apply, record)
+                else:
+                    cycle = self.engine.apply(record)
                 self.seq += 1
                 if cycle is not None:
                     self.engine.tiers.work.clear()
                     self._hear(cycle)
+        if time.monotonic() - self._synced_s > SYNC_S:
+            self._synced_s = time.monotonic()
+            await asyncio.to_thread(self._segment.sync)
         return False
 
     def snapshot(self) -> None:
@@ -96,9 +107,11 @@ class Replica:
         except OSError as error:
             log.warning("a snapshot can't be written", reason=str(error))
 
-    def close(self) -> None:
-        """Force what was written to the disk."""
-        self._segment.close()
+    async def close(self) -> None:
+        """Force what was written to the disk; a snapshot that is being written is waited for."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        await asyncio.to_thread(self._segment.close)
 
 
 def cut_back(folder: Path, seq: int) -> None:

@@ -18,14 +18,23 @@ from tapelight.app.roles.follower import Follower
 from tapelight.app.roles.hotboards import SIGNALS, SYMBOLS
 from tapelight.app.roles.outbox import Outbox
 from tapelight.app.roles.services import Services, lock, share_of
+from tapelight.app.roles.standby import (
+    STANDBY,
+    Standby,
+    active,
+    own_first,
+    share_folder,
+    take_over,
+)
 from tapelight.app.roles.tenure import Tenure, mark_of, owner_of
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.config import Config
-from tapelight.engine import Cycle, Engine
+from tapelight.engine import Cycle, Engine, everything
 from tapelight.errors import Unavailable
 from tapelight.market.warm import compile_loops
 from tapelight.model.signals import Signal
 from tapelight.ports import Bus, Json
+from tapelight.stores.journal.retention import prune
 from tapelight.telemetry import Measure
 
 log = structlog.get_logger()
@@ -34,6 +43,8 @@ SYMBOLS_TTL_S = 30.0
 FIRST = 0
 """The share whose worker also tells rows and bars."""
 PUBLISH_S = 0.05
+START_S = 30.0
+"""For so long a share is left to the worker that had it: it goes on faster than one that has nothing."""
 AGAIN = 500
 """Signals of one message that are given again."""
 
@@ -72,7 +83,8 @@ class ScanWorker:
     def __init__(self, config: Config, data: Path, services: Services, number: int) -> None:
         settings = config.scale_out
         self.number = number
-        folder = data / f"share-{number}"
+        folder = share_folder(data, number)
+        self.services = services
         consumers = ["archive", *(["trade"] if settings.trade else [])]
         self.outbox = Outbox({name: services.signals(name) for name in consumers})
         self.hot, self.bus = services.hot(), services.bus()
@@ -87,20 +99,23 @@ class ScanWorker:
         self.follower = Follower(
             folder, reader, services.stream(reader), services.words(),
             share_of(number, settings.shares), self._on_cycle, self._again, self._opened,
+            lambda running: prune(folder, config.journal, running),
         )  # fmt: skip
         self._published_s = 0.0
         self._told = 0
-        telemetry = config.telemetry
-        parts = (self.follower.measures, self.outbox.measures, self._measures)
-        self.observing = Observing(telemetry, "scan", telemetry.port, parts, self._unfit)
 
     async def run(self) -> None:
         """Follow, answer and write; until cancelled."""
-        self.follower.open()
+        try:
+            await self._run()
+        finally:
+            await self.follower.close()
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.observing.run(), name="observing")
-            group.create_task(self.bus.run(), name="bus")
             group.create_task(self.outbox.run(), name="outbox")
+            await self.follower.open()
+            group.create_task(self.bus.run(), name="bus")
             group.create_task(self.writer.run(), name="boards")
             group.create_task(self.follower.run_words(), name="words")
             group.create_task(self.follower.run_stream(self._before), name="stream")
@@ -125,6 +140,9 @@ class ScanWorker:
 
     def _on_cycle(self, cycle: Cycle) -> None:
         self.outbox.add(self.follower.run.label, cycle.signals)
+        if not self.follower.near:
+            self.boards.keep(cycle.rankings, cycle.signals)
+            return  # it is of a while ago
         self._tell_signals(cycle)
         now_s = asyncio.get_running_loop().time()
         if now_s - self._published_s >= PUBLISH_S:
@@ -154,18 +172,21 @@ class ScanWorker:
                 log.debug("what is watched can't be told", reason=str(error))
             await asyncio.sleep(SYMBOLS_S)
 
-    def _unfit(self) -> str | None:
+    def unfit(self) -> str | None:
         """Return why this worker answers nothing, if so."""
-        if self.follower.replica is None:
-            return "Nothing has come over the stream yet: is a feed running?"
-        return self.follower.fault() or self.outbox.fault()
+        return self.follower.fault() or self.outbox.fault() or self.services.fault()
 
-    def _measures(self) -> list[Measure]:
+    def measures(self) -> list[Measure]:
+        """Return its figures, for /metrics."""
         doc = "Boards written to the hot store."
         return [
+            active(True),
+            Measure("scan_share", "The share of the questions.", self.number),
             Measure("boards_written_total", doc, self.writer.written),
             Measure("bus_sent_total", "Publications sent to the bus.", self.bus.sent),
-        ]
+            Measure("bus_shed_total", "Publications that found no room.", self.bus.shed),
+            *self.follower.measures(), *self.outbox.measures(), *self.services.measures(),
+        ]  # fmt: skip
 
 
 async def serve(config: Config, data: Path) -> None:
@@ -173,17 +194,32 @@ async def serve(config: Config, data: Path) -> None:
     compile_loops()
     held = lock(data)
     services = Services(config.scale_out)
-    names = [f"{config.scale_out.prefix}.scan.{n}" for n in range(config.scale_out.shares)]
+    await services.check("redis", "rabbitmq")
+    standby = Standby(config, data / STANDBY, f"scan.standby.{mark_of(data)}", services, everything)
+    telemetry = config.telemetry
+    observing = Observing(telemetry, "scan", telemetry.port, (), standby.unfit)
+    observing.more = lambda: [*standby.measures(), *services.measures()]
     tenure = Tenure(await asyncio.to_thread(services.leases), owner_of(data))
-    lease = await tenure.win(names, lambda: log.info("every share is taken: standing by"))
-    number = names.index(lease.name)
-    log.info("scan worker", share=number, of=len(names))
-    worker = ScanWorker(config, data, services, number)
     try:
         async with asyncio.TaskGroup() as group:
+            group.create_task(observing.run(), name="observing")
+            number = await _share(config, data, tenure, standby)
+            worker = ScanWorker(config, data, services, number)
+            observing.unfit = worker.unfit
+            observing.more = lambda: [*worker.measures(), *tenure.measures()]
             group.create_task(tenure.keep(), name="lease")
             group.create_task(worker.run(), name="worker")
     finally:
-        worker.follower.close()
         await tenure.give_up()
         held.close()
+
+
+async def _share(config: Config, data: Path, tenure: Tenure, standby: Standby) -> int:
+    """Wait for a share, its own before others; one that another had is left to it for a while."""
+    prefix, shares = config.scale_out.prefix, config.scale_out.shares
+    names = {f"{prefix}.scan.{number}": number for number in own_first(data, shares)}
+    lease = await standby.win(tenure, list(names), START_S)
+    number = names[lease.name]
+    await asyncio.to_thread(take_over, data, number)
+    log.info("scan worker", share=number, of=shares)
+    return number

@@ -14,10 +14,11 @@ import msgspec
 import structlog
 
 from tapelight.app.roles.replica import identify, identity
+from tapelight.app.roles.tenure import Lost
 from tapelight.errors import Unavailable
 from tapelight.model.stream import BASE, BLOCKS, CUT, Parcel, Run, Word, encode, word
 from tapelight.ports import Queue
-from tapelight.stores.journal.segments import segments
+from tapelight.stores.journal.segments import Corrupt, segments
 from tapelight.stores.journal.snapshots import places
 from tapelight.stores.journal.tail import JournalTail
 from tapelight.stores.journal.writer import is_recording
@@ -26,6 +27,7 @@ from tapelight.telemetry import Measure, counted
 log = structlog.get_logger()
 LOOK_S = 0.02
 AGAIN_S = 0.2
+FAULT_S = 5.0
 PARCEL_BYTES = 512 << 10
 WINDOW_PARCELS = 64
 """Sent and not yet told of: beyond, a reader gets no more."""
@@ -69,12 +71,12 @@ class Cursor:
             return Parcel(token, self.run, BASE, body, last, name, at)
         body = self._tail.read(PARCEL_BYTES)
         if body:
-            return Parcel(token, self.run, BLOCKS, body)
+            return Parcel(token, self.run, BLOCKS, body, len(body) < PARCEL_BYTES)
         if self.folder == running or is_recording(self.folder):
             return None
         body = self._tail.read(PARCEL_BYTES)  # its last block came before the lock was given back
         if body:
-            return Parcel(token, self.run, BLOCKS, body)
+            return Parcel(token, self.run, BLOCKS, body, len(body) < PARCEL_BYTES)
         later = _next(self._data, self.folder)
         if later is None:
             return None
@@ -93,6 +95,8 @@ class Place:
     def __init__(self) -> None:
         self.cursor: Cursor | None = None
         self.sent: deque[tuple[Run, int]] = deque()
+        self.window = WINDOW_PARCELS
+        self._asked: tuple[Run, int] | None = None
 
     def note(self) -> None:
         """Note that what was read last has been sent."""
@@ -104,6 +108,14 @@ class Place:
         has = [i for i, (run, seq) in enumerate(self.sent) if run == told.run and seq <= told.after]
         for _ in range(has[-1] + 1 if has else 0):
             self.sent.popleft()
+        if has:
+            self.window = WINDOW_PARCELS
+
+    def asked(self, at: Word) -> None:
+        """Note an ask; a reader that asks from the same place again takes nothing: it gets a piece a time."""
+        place = (at.run, at.after)
+        self.window = 1 if place == self._asked else WINDOW_PARCELS
+        self._asked = place
 
     def leave(self) -> None:
         """Close the cursor; nothing is on its way any more."""
@@ -130,7 +142,7 @@ class Senders:
         What a reader has of an earlier token, and behind that record, is not of this run.
         """
         self._began = token()
-        self.counts = {"sent": 0, "repeated": 0, "bytes": 0}
+        self.counts = {"sent": 0, "repeated": 0, "bytes": 0, "faults": 0}
         self._data, self._running, self._token = data, running, token
         self._stream, self._words, self._since = stream, words, since
         self._queues: dict[str, Queue] = {}
@@ -139,9 +151,10 @@ class Senders:
         self._heard_s: dict[str, float] = {}
         self._asked: dict[str, Word] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._faults: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Hear and send; until cancelled."""
+        """Hear and send; until cancelled. Raises Lost, in a group, where readers follow a newer feed."""
         async with asyncio.TaskGroup() as group:
             async for message in self._words.messages():
                 try:
@@ -156,6 +169,8 @@ class Senders:
                     continue
 
     def _hear(self, told: Word, group: asyncio.TaskGroup) -> None:
+        if told.token > self._token():
+            raise Lost("A reader follows a newer feed: this process has lost its lease, and ends.")
         reader = told.reader
         self._last[reader] = told
         self._heard_s[reader] = asyncio.get_running_loop().time()
@@ -171,7 +186,11 @@ class Senders:
         place = Place()
         try:
             while asyncio.get_running_loop().time() - self._heard_s[reader] < GONE_S:
-                made = self._next(reader, place)
+                try:
+                    made = self._next(reader, place)
+                except (Corrupt, OSError) as error:
+                    await self._stand(reader, place, error)
+                    continue
                 if made is None:
                     await asyncio.sleep(LOOK_S)
                     continue
@@ -179,6 +198,16 @@ class Senders:
                 place.note()
         finally:
             place.leave()
+            self._queues.pop(reader, None)
+
+    async def _stand(self, reader: str, place: Place, error: Exception) -> None:
+        """Let one reader wait whose piece of the journal can't be read; the others and the feed go on."""
+        if self._faults.get(reader) != str(error):
+            log.error("what a reader lacks can't be read", reader=reader, reason=str(error))
+        self._faults[reader] = str(error)
+        self.counts["faults"] += 1
+        place.leave()
+        await asyncio.sleep(FAULT_S)
 
     def _next(self, reader: str, place: "Place") -> Parcel | None:
         """Return what a reader gets next; None where nothing is there, or too much is on its way."""
@@ -189,10 +218,12 @@ class Senders:
         if asked is not None or place.cursor is None:
             place.leave()
             at = asked or self._last[reader]
+            if asked is not None:
+                place.asked(asked)
             since = self._since() if at.token < self._began else None
             place.cursor = Cursor(self._data, at, running, self._token(), since)
         place.forget(self._last[reader])
-        if len(place.sent) >= WINDOW_PARCELS:
+        if len(place.sent) >= place.window:
             return None
         return place.cursor.read(self._token(), running)
 
@@ -212,7 +243,7 @@ class Senders:
 
     def measures(self) -> list[Measure]:
         """Return what was sent, for /metrics."""
-        doc = "Parcels of the stream: sent, put again; bytes."
+        doc = "Parcels of the stream: sent, put again, not readable; bytes."
         readers = sum(not task.done() for task in self._tasks.values())
         return [
             *counted("stream_sent_total", doc, self.counts, "what"),

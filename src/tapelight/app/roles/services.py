@@ -4,21 +4,26 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import structlog
+
 from tapelight.config import ScaleOut
-from tapelight.errors import ConfigError
+from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import Queue, QueueLimits
 from tapelight.stores.history import SqlHistory
 from tapelight.stores.leases import SqlLeases
 from tapelight.stores.lockfile import locked
+from tapelight.telemetry import Measure, Stated
 
 if TYPE_CHECKING:
     from tapelight.buses.redis import RedisBus
     from tapelight.engine import Share
+    from tapelight.queues.rabbitmq import RabbitQueue
     from tapelight.stores.hot_redis import RedisHot
 
-STREAM = QueueLimits(age_s=60.0, length=2_000)
-"""Pieces of the journal: what ages or is shed is asked for again."""
-WORDS = QueueLimits(age_s=10.0, length=5_000, shared=True)
+log = structlog.get_logger()
+STREAM = QueueLimits(age_s=60.0, length=2_000, size_bytes=64 << 20, idle_s=86_400.0, quiet=True)
+"""Pieces of the journal: what ages or is shed is asked for again, so nobody counts it."""
+WORDS = QueueLimits(age_s=10.0, length=5_000, shared=True, quiet=True)
 """Shared, since a feed that is stopped, but still connected, must not keep a standby from hearing."""
 SIGNALS = QueueLimits(tries=20)
 """A quorum queue: what is in it arrives."""
@@ -30,6 +35,7 @@ class Services:
 
     def __init__(self, settings: ScaleOut) -> None:
         self.settings = settings
+        self._opened: list[tuple[str, Stated]] = []
         if settings.shares < 1:
             raise ConfigError("[scale_out] shares is the number of scan workers: 1 or more.")
 
@@ -37,7 +43,21 @@ class Services:
         """Return the queue that carries the stream to one reader."""
         return self._queue(f"stream.{reader}", STREAM)
 
-    def words(self) -> Queue:
+    async def check(self, *names: str) -> None:
+        """Ask redis or rabbitmq at a role's start; raises ConfigError for what no retry mends.
+
+        What does not answer is told, and tried again where it is used.
+        """
+        for name in names:
+            opened = self.hot() if name == "redis" else self.words()
+            try:
+                await opened.open()
+            except Unavailable as error:
+                log.warning("a service is away, trying again", service=name, reason=str(error))
+            finally:
+                await opened.close()
+
+    def words(self) -> "RabbitQueue":
         """Return the queue that carries the readers' words to the feed."""
         return self._queue("words", WORDS)
 
@@ -52,7 +72,9 @@ class Services:
             from tapelight.stores.hot_redis import RedisHot
         except ImportError as error:
             raise _extra("redis") from error
-        return RedisHot(url, self.settings.prefix)
+        made = RedisHot(url, self.settings.prefix)
+        self._opened.append(("redis", made))
+        return made
 
     def bus(self) -> "RedisBus":
         """Return the bus between workers and gateways."""
@@ -61,7 +83,9 @@ class Services:
             from tapelight.buses.redis import RedisBus
         except ImportError as error:
             raise _extra("redis") from error
-        return RedisBus(url, self.settings.prefix)
+        made = RedisBus(url, self.settings.prefix)
+        self._opened.append(("redis", made))
+        return made
 
     def leases(self) -> SqlLeases:
         """Return the leases; raises Unavailable where the database does not answer."""
@@ -71,13 +95,33 @@ class Services:
         """Return the history; raises Unavailable where the database does not answer."""
         return SqlHistory(self._needed("postgres"))
 
-    def _queue(self, name: str, limits: QueueLimits) -> Queue:
+    def _newest(self) -> dict[str, Stated]:
+        """Return of each service the adapter that used it last."""
+        ordered = sorted(self._opened, key=lambda found: found[1].told_s)
+        return dict(ordered)
+
+    def fault(self) -> str | None:
+        """Return which service is away, if any."""
+        away = [f"{name} is {one.state}" for name, one in self._newest().items() if one.is_away]
+        return f"{'; '.join(sorted(away))}." if away else None
+
+    def measures(self) -> list[Measure]:
+        """Return whether each service answers, for /metrics."""
+        doc = "Whether a service answered when it was used last."
+        return [
+            Measure("service_up", doc, int(not one.is_away), {"service": name})
+            for name, one in self._newest().items()
+        ]
+
+    def _queue(self, name: str, limits: QueueLimits) -> "RabbitQueue":
         url = self._needed("rabbitmq")
         try:
             from tapelight.queues.rabbitmq import RabbitQueue
         except ImportError as error:
             raise _extra("rabbitmq") from error
-        return RabbitQueue(url, f"{self.settings.prefix}.{name}", limits)
+        made = RabbitQueue(url, f"{self.settings.prefix}.{name}", limits)
+        self._opened.append(("rabbitmq", made))
+        return made
 
     def _needed(self, name: str) -> str:
         url = str(getattr(self.settings, name))

@@ -19,6 +19,7 @@ import structlog
 
 from tapelight.errors import Unavailable
 from tapelight.ports import Lease, Leases
+from tapelight.telemetry import Measure
 
 log = structlog.get_logger()
 TTL_S = 2.5
@@ -139,6 +140,11 @@ class Tenure:
         assert self.lease is not None
         lost = f"The lease {self.lease.name} is lost ({why}): this process ends, and stands by once started again."
         return Lost(lost)
+
+    def measures(self) -> list[Measure]:
+        """Return whether the lease can be asked for, for /metrics."""
+        doc = "Whether PostgreSQL answered when the lease was asked for last."
+        return [Measure("lease_database_up", doc, int(not self._away))]
 
     async def give_up(self) -> None:
         """Let another take it at once."""

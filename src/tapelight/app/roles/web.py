@@ -183,12 +183,13 @@ async def serve(config: Config, data: Path) -> None:
     """Serve a gateway until cancelled."""
     held = lock(data)
     services = Services(config.scale_out)
+    await services.check("redis")
     hot, far, near = services.hot(), services.bus(), MemoryBus()
     boards, market = HotBoards(hot, config.scale_out.shares, near), HotMarket(hot, near)
     control = Control(data, config, near)
     web, telemetry = config.web, config.telemetry
     observing = Observing(
-        telemetry, "web", telemetry.port, (boards.measures,),
+        telemetry, "web", telemetry.port, (boards.measures, services.measures),
         lambda: unfit(market.status()),
     )  # fmt: skip
     books, trading = Books(data, lambda _symbol: None), Asking(data)

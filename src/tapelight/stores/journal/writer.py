@@ -187,10 +187,13 @@ class Writer:
 
 
 class Segment:
-    """Be the segment that is written at the moment; a new one is begun after `limit` bytes."""
+    """Be the segment that is written at the moment; a new one is begun after `limit` bytes.
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        self._folder, self._limit = folder, limit
+    It is forced to the disk every `sync_s`, and when it is closed.
+    """
+
+    def __init__(self, folder: Path, limit: int, sync_s: float = SYNC_S) -> None:
+        self._folder, self._limit, self._sync_s = folder, limit, sync_s
         self._handle: BinaryIO | None = None
         self._size = 0
         """Sound bytes: whole blocks."""
@@ -202,8 +205,8 @@ class Segment:
             self._begin()
         self._write(block)
         self._size += len(block)
-        if time.monotonic() - self._synced > SYNC_S:
-            self._sync()
+        if time.monotonic() - self._synced > self._sync_s:
+            self.sync()
 
     def _begin(self) -> None:
         self.close()
@@ -221,7 +224,8 @@ class Segment:
         while rest:
             rest = rest[self._handle.write(rest) :]
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
+        """Force what was written to the disk."""
         if self._handle is not None:
             os.fdatasync(self._handle.fileno())
             self._synced = time.monotonic()
