@@ -71,7 +71,7 @@ class BoardWriter:
             if name in known
         ]
         signals = msgspec.to_builtins(self._boards.signals(SIGNALS))
-        armed = self._boards.armed()["armed"]
+        armed = [row for row in self._boards.armed()["armed"] if engine.share(row["scan"])]
         return {"mark": mark, "boards": described, "signals": signals, "armed": armed}
 
 
