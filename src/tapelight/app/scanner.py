@@ -216,10 +216,11 @@ class Scanner:
 
     def _tell_other_questions(self, goes_on: bool) -> None:
         """Say at once where a run goes on with other questions than it had: by another folder, perhaps."""
-        had, has = self.engine.questions.texts, self._questions.texts
-        gone, new = sorted(had.keys() - has.keys()), sorted(has.keys() - had.keys())
-        if goes_on and had:
-            log.warning("the run goes on with other questions", gone=gone, new=new)
+        if not goes_on or self.engine.questions is None:
+            return
+        had, has = self.engine.questions.texts.keys(), self._questions.texts.keys()
+        gone, new = sorted(had - has), sorted(has - had)
+        log.warning("the run goes on with other questions", gone=gone, new=new)
 
     def _take_profile(self, now: int) -> None:
         """Take the volume baseline that the kept sessions before `now` give."""

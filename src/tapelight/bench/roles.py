@@ -1,7 +1,7 @@
-"""Measure what roles cost: the stream's messages by load, a reader's CPU time, and what shares save.
+"""Measure what roles cost: messages by load, a reader's CPU time, and what shares save.
 
-A journal is recorded at two loads, sent block by block as the feed does, and followed by a reader that
-answers nothing. Then 1,000 scans and the boards are asked at a whole second by one engine, and by the
+A journal is recorded at two loads as time goes by, and the feed's sender puts what is due into a queue that
+counts. Then such a journal is followed by a reader that answers nothing. At last 1,000 scans and the boards are asked at a whole second by one engine, and by the
 busiest of two and of three shares: what one worker saves where another one helps.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tapelight.app.roles.replica import Replica
-from tapelight.app.roles.senders import Cursor
+from tapelight.app.roles.senders import Cursor, Senders
 from tapelight.app.roles.services import nothing, share_of
 from tapelight.bench import row
 from tapelight.bench.cycle import START_NS, Market, Size, decode_ns, questions, references
@@ -26,7 +26,8 @@ from tapelight.market.baseline import market_curve
 from tapelight.market.warm import compile_loops
 from tapelight.model.batch import Batch, trades_of
 from tapelight.model.records import CalendarChoice, Mark, Questions, References, Symbols
-from tapelight.model.stream import Run, Word
+from tapelight.model.stream import Run, Word, encode, parcel
+from tapelight.queues.memory import MemoryQueue
 from tapelight.stores.journal.segments import HEAD_BYTES
 from tapelight.stores.journal.tail import blocks_in
 from tapelight.stores.journal.writer import Writer
@@ -36,6 +37,7 @@ CYCLE_NS = NS // 20
 LOADS = (10_000, 200_000)
 SYMBOLS = 5_200
 SECONDS = 5
+AFTER_S = 0.5
 WORKERS = (2, 3)
 
 
@@ -48,7 +50,9 @@ def run(size: Size | None = None, scans: int = SCANS) -> Iterator[dict[str, Any]
     first = 0.0
     for trades_s in LOADS:
         with TemporaryDirectory(prefix="tapelight-bench-") as folder:
-            messages_s, bytes_each, cpu_us = stream(Path(folder), trades_s)
+            bytes_each, cpu_us = stream(Path(folder), trades_s)
+        with TemporaryDirectory(prefix="tapelight-bench-") as folder:
+            messages_s = asyncio.run(messages(Path(folder), trades_s))
         first = first or messages_s
         yield row(f"stream_messages_s_of_a_reader_at_{trades_s}", messages_s, first, "1/s")
         yield row(f"stream_bytes_of_a_trade_at_{trades_s}", bytes_each, HEAD_BYTES, "B")
@@ -56,29 +60,62 @@ def run(size: Size | None = None, scans: int = SCANS) -> Iterator[dict[str, Any]
     yield from shares(size or Size(repeats=10), scans)
 
 
-def stream(data: Path, trades_s: int) -> tuple[float, float, float]:
-    """Return messages a second, bytes a trade, and a reader's CPU time a trade in us."""
+class Counting(MemoryQueue):
+    """Count what is put, and tell the feed that it was taken."""
+
+    def __init__(self, words: MemoryQueue) -> None:
+        super().__init__()
+        self.put_count = 0
+        self._words = words
+
+    async def put(self, body: bytes) -> None:
+        """Count a message; the reader has it at once."""
+        came = parcel(body)
+        self.put_count += 1
+        last = max((block.last_seq for block, _ in blocks_in(came.body, Path())), default=0)
+        await self._words.put(encode(Word("bench", came.run, last)))
+
+
+async def messages(data: Path, trades_s: int) -> float:
+    """Return how many messages a second the feed sends to a reader, by the clock on the wall."""
+    folder, words = data / "journal" / "2026-11-20" / "0001", MemoryQueue()
+    queue = Counting(words)
+    sender = Senders(data, lambda: folder, lambda: 1, lambda _reader: queue, words)
+    await words.put(encode(Word("bench", Run(), 0, True)))
+    sending = asyncio.create_task(sender.run())
+    loop = asyncio.get_running_loop()
+    begun_s = loop.time()
+    await asyncio.to_thread(_record, folder, trades_s, True)
+    await asyncio.sleep(AFTER_S)
+    took_s = loop.time() - begun_s - AFTER_S
+    sending.cancel()
+    await asyncio.wait([sending])
+    return queue.put_count / took_s
+
+
+def stream(data: Path, trades_s: int) -> tuple[float, float]:
+    """Return bytes a trade, and a reader's CPU time a trade in us."""
     folder = data / "feed" / "journal" / "2026-11-20" / "0001"
     _record(folder, trades_s)
     cursor = Cursor(data / "feed", Word("bench", Run(), 0), folder, 1)
     reader = Replica(data / "reader", cursor.run, nothing, _unheard)
-    blocks = size = cpu_ns = 0
+    size = cpu_ns = 0
     loop = asyncio.new_event_loop()
-    while (parcel := cursor.read(1, folder)) is not None:
-        blocks += sum(1 for _ in blocks_in(parcel.body, folder))
-        size += len(parcel.body)
+    while (came := cursor.read(1, folder)) is not None:
+        size += len(came.body)
         begin = time.process_time_ns()
-        loop.run_until_complete(reader.take(parcel.body))
+        loop.run_until_complete(reader.take(came.body))
         cpu_ns += time.process_time_ns() - begin
     cursor.close()
     loop.run_until_complete(reader.close())
     loop.close()
     trades = trades_s * SECONDS
-    return blocks / SECONDS, size / trades, cpu_ns / 1e3 / trades
+    return size / trades, cpu_ns / 1e3 / trades
 
 
-def _record(folder: Path, trades_s: int) -> None:
-    """Record some seconds; a block is written at every other mark: ten a second."""
+def _record(folder: Path, trades_s: int, paced: bool = False) -> None:
+    """Record some seconds; `paced`: each mark at its time, and blocks when the writer is due."""
+    begun_s = time.monotonic()
     draw, writer = np.random.default_rng(1), Writer(folder)
     symbols = [f"S{i:05d}" for i in range(SYMBOLS)]
     closes = np.round(np.exp(draw.normal(3.0, 1.0, SYMBOLS)) + 1.0, 2)
@@ -98,8 +135,9 @@ def _record(folder: Path, trades_s: int) -> None:
         trades = trades_of(rows.tolist(), times, prices.tolist(), sizes, [0] * n, [4] * n, numbers)
         writer.append(Batch(now - 1, trades=trades))
         writer.append(Mark(now, now))
-        if at % 2 == 0:
-            writer.tick(force=True)
+        writer.tick(force=not paced and at % 2 == 0)
+        if paced:
+            time.sleep(max(begun_s + at * CYCLE_NS / NS - time.monotonic(), 0.0))
     writer.close()
 
 
