@@ -648,6 +648,14 @@ class Queue(Protocol):
         """Yield what was lost, once each: whoever reads it counts it and marks the gap."""
 
 
+@runtime_checkable
+class Closes(Protocol):
+    """What holds a connection."""
+
+    async def close(self) -> None:
+        """Close it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """Hold a lease; a later one of the name has a higher token, so an older one can be refused."""

@@ -125,7 +125,7 @@ questions = "{self.folder / "questions"}"
 [web]
 port = {self.web_port}
 [telemetry]
-port = {self.ports[name]}
+{"receive_port" if name.startswith("trade") else "port"} = {self.ports[name]}
 [scale_out]
 rabbitmq = "{self.services["rabbitmq"].url}"
 redis = "{self.services["redis"].url}"
@@ -186,6 +186,14 @@ symbols = 0
                 labels = ",".join(sample.labels.values())
                 found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
         return found
+
+    def why(self, name: str) -> str:
+        """Return why a process is not fit, by its /health; empty where it is."""
+        try:
+            self.get("/health", self.ports[name])
+        except urllib.error.HTTPError as error:
+            return str(json.loads(error.read())["reason"])
+        return ""
 
     def mark_s(self, name: str) -> float:
         """Return the market time of a worker's last mark, seconds; waits until it tells."""

@@ -5,6 +5,7 @@ the whole market; what they divide is the asking.
 """
 
 import asyncio
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tapelight.app.roles.hotboards import SIGNALS, SYMBOLS
 from tapelight.app.roles.outbox import Outbox
 from tapelight.app.roles.services import Services, lock, share_of
 from tapelight.app.roles.standby import (
+    LEFT,
     STANDBY,
     Standby,
     active,
@@ -99,7 +101,7 @@ class ScanWorker:
         self.follower = Follower(
             folder, reader, services.stream(reader), services.words(),
             share_of(number, settings.shares), self._on_cycle, self._again, self._opened,
-            lambda running: prune(folder, config.journal, running),
+            lambda running: _tidy(data, folder, config, running),
         )  # fmt: skip
         self._published_s = 0.0
         self._told = 0
@@ -187,6 +189,12 @@ class ScanWorker:
             Measure("bus_shed_total", "Publications that found no room.", self.bus.shed),
             *self.follower.measures(), *self.outbox.measures(), *self.services.measures(),
         ]  # fmt: skip
+
+
+def _tidy(data: Path, folder: Path, config: Config, running: Path) -> None:
+    """Delete what is not needed any more; it may take long."""
+    shutil.rmtree(data / LEFT, ignore_errors=True)
+    prune(folder, config.journal, running)
 
 
 async def serve(config: Config, data: Path) -> None:

@@ -17,7 +17,7 @@ from tapelight.app.roles.replica import identify, identity
 from tapelight.app.roles.tenure import Lost
 from tapelight.errors import Unavailable
 from tapelight.model.stream import BASE, BLOCKS, CUT, Parcel, Run, Word, encode, word
-from tapelight.ports import Queue
+from tapelight.ports import Closes, Queue
 from tapelight.stores.journal.segments import Corrupt, segments
 from tapelight.stores.journal.snapshots import places
 from tapelight.stores.journal.tail import JournalTail
@@ -145,7 +145,6 @@ class Senders:
         self.counts = {"sent": 0, "repeated": 0, "bytes": 0, "faults": 0}
         self._data, self._running, self._token = data, running, token
         self._stream, self._words, self._since = stream, words, since
-        self._queues: dict[str, Queue] = {}
         self._last: dict[str, Word] = {}
         """Each reader's newest word."""
         self._heard_s: dict[str, float] = {}
@@ -182,7 +181,7 @@ class Senders:
 
     async def _serve(self, reader: str) -> None:
         """Send to one reader until it has been silent for long."""
-        queue = self._queues.setdefault(reader, self._stream(reader))
+        queue = self._stream(reader)
         place = Place()
         try:
             while asyncio.get_running_loop().time() - self._heard_s[reader] < GONE_S:
@@ -198,7 +197,8 @@ class Senders:
                 place.note()
         finally:
             place.leave()
-            self._queues.pop(reader, None)
+            if isinstance(queue, Closes):
+                await queue.close()
 
     async def _stand(self, reader: str, place: Place, error: Exception) -> None:
         """Let one reader wait whose piece of the journal can't be read; the others and the feed go on."""

@@ -20,6 +20,8 @@ from tapelight.telemetry import Measure
 log = structlog.get_logger()
 STANDBY = "standby"
 """The folder in which a scan worker without a share follows; it becomes that of the share it takes."""
+LEFT = "left"
+"""What that share's folder was before, until it is deleted."""
 
 
 class Standby:
@@ -91,9 +93,11 @@ def take_over(data: Path, number: int) -> Path:
 
     While it stands by a worker answers every question, so that its state is right for each share.
     """
-    followed, own = data / STANDBY, share_folder(data, number)
+    followed, own, left = data / STANDBY, share_folder(data, number), data / LEFT
     if _reached(followed) > _reached(own):
-        shutil.rmtree(own, ignore_errors=True)
+        if own.exists():
+            shutil.rmtree(left, ignore_errors=True)
+            own.replace(left)
         followed.replace(own)
         log.info("goes on with what was followed while standing by", share=number)
     return own

@@ -22,7 +22,7 @@ from tapelight.ports import Lease, Leases
 from tapelight.telemetry import Measure
 
 log = structlog.get_logger()
-TTL_S = 2.5
+TTL_S = 2.0
 LOOK_S = 0.25
 
 
@@ -57,7 +57,7 @@ class Tenure:
     ) -> Lease:
         """Take the first of `names` that is free, under a new token; wait until one is.
 
-        `waits` is called once where one has to wait; `grace_s` says for how long what ran out is left
+        It is renewed from then on. `waits` is called once where one has to wait; `grace_s` says for how long what ran out is left
         to its last owner.
         """
         told = False
@@ -66,6 +66,9 @@ class Tenure:
                 lease = await asyncio.to_thread(self._anew, name, grace_s())
                 if lease is not None:
                     self.lease = lease
+                    threading.Thread(
+                        target=self._renewing, name="lease renewal", daemon=True
+                    ).start()
                     return lease
             if not told:
                 told = True
@@ -91,15 +94,10 @@ class Tenure:
         return lease
 
     async def keep(self) -> None:
-        """Renew the lease until cancelled; raises Lost once it is another's."""
-        threading.Thread(target=self._renewing, name="lease renewal", daemon=True).start()
-        try:
-            await self._watch()
-        finally:
-            self._ending.set()
+        """Look at the lease until cancelled; raises Lost once it is another's.
 
-    async def _watch(self) -> None:
-        """Look at the time alone; after a standstill nothing else runs until the lease is asked for."""
+        After a standstill nothing else runs until the lease is asked for.
+        """
         while True:
             seen_s = time.monotonic()
             await asyncio.sleep(LOOK_S)

@@ -21,6 +21,7 @@ from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
 from tapelight.errors import Unavailable
 from tapelight.ports import Bus, Hot, Json, Row
+from tapelight.telemetry import Measure
 from tapelight.web.rest import fault as unfit
 from tapelight.web.server import Gateway
 
@@ -164,6 +165,10 @@ class Sieve:
         self.refused += 1
 
 
+def _refused(count: int) -> Measure:
+    return Measure("bus_refused_total", "Publications of others that are none of ours.", count)
+
+
 async def bridge(near: MemoryBus, far: Bus) -> None:
     """Let the other processes know what this gateway's clients want."""
     wanted: frozenset[str] = frozenset()
@@ -186,10 +191,12 @@ async def serve(config: Config, data: Path) -> None:
     await services.check("redis")
     hot, far, near = services.hot(), services.bus(), MemoryBus()
     boards, market = HotBoards(hot, config.scale_out.shares, near), HotMarket(hot, near)
+    sieve = Sieve(near, boards)
+    far.subscribe(sieve.hear)
     control = Control(data, config, near)
     web, telemetry = config.web, config.telemetry
     observing = Observing(
-        telemetry, "web", telemetry.port, (boards.measures, services.measures),
+        telemetry, "web", telemetry.port, (boards.measures, services.measures, lambda: [_refused(sieve.refused + far.refused)]),
         lambda: unfit(market.status()),
     )  # fmt: skip
     books, trading = Books(data, lambda _symbol: None), Asking(data)
@@ -204,7 +211,6 @@ async def serve(config: Config, data: Path) -> None:
     log.info("gateway", port=gateway.port)
     try:
         async with asyncio.TaskGroup() as group:
-            far.subscribe(Sieve(near, boards).hear)
             group.create_task(far.run(), name="bus")
             group.create_task(bridge(near, far), name="bridge")
             group.create_task(boards.run(), name="boards")
