@@ -86,7 +86,7 @@ chaos: dev
 	@$(BIN)/python tools/simulate_orders.py --faults
 	@$(BIN)/python tools/fuzz_limits.py --count 1000000
 	@tools/test_services.sh
-	@TAPELIGHT_CHAOS=20 $(BIN)/python -m pytest -n 0 tests/roles
+	@TAPELIGHT_CHAOS=20 $(BIN)/python -m pytest -n 0 tests/roles tests/backends
 
 bench: setup
 	@$(BIN)/tapelight bench $(ARGS)

@@ -1,9 +1,13 @@
 """History and leases: SQLite and PostgreSQL pass the same kits on the same migrations."""
 
+import contextlib
 import datetime as dt
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +19,10 @@ from tapelight.stores.history import SqlHistory
 from tapelight.stores.leases import SqlLeases
 from tapelight.testing.backends import DAY, DAY_NS, check_history, check_leases
 
+FULL = bool(os.environ.get("TAPELIGHT_CHAOS"))
+TRADES, SYMBOLS, MINUTES, BLOCK = (
+    (1_000_000, 11_000, 390, 5_000) if FULL else (50_000, 110, 390, 5_000)
+)
 SERVICE = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
@@ -84,37 +92,64 @@ def test_what_is_no_database_is_told() -> None:
 
 @pytest.mark.service
 @pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_a_day_lands_though_the_server_is_killed_twice(
+@pytest.mark.timeout(1800 if FULL else 240)
+def test_a_day_lands_though_the_server_is_killed_within_it(
     postgres: Service, record_property: Callable[[str, object], None]
 ) -> None:
-    """40 blocks of 2,500 trades and 100 of bars, each repeated until the database has it."""
+    """Trades, and minute bars of each symbol, in blocks; killed between two, and within one, of each."""
     history = SqlHistory(emptied(postgres))
     began = time.monotonic()
-    for block in range(40):
-        rows = [
-            (DAY_NS + n, f"S{n % 500}", n, 10.0 + (n % 64) / 8, float(n % 900))
-            for n in range(block * 2500, (block + 1) * 2500)
-        ]
-        if block in (13, 27):
-            postgres.kill()
-            with pytest.raises(Unavailable):
-                history.write_trades(rows)
-            postgres.start()
-        assert landed(history, rows) == 2500
+    for block in range(0, TRADES, BLOCK):
+        rows = [trade(n) for n in range(block, block + BLOCK)]
+        fault(postgres, history.write_trades, rows, block // BLOCK)
+        assert landed(history.write_trades, rows) <= BLOCK
+    for block, first in enumerate(range(0, SYMBOLS * MINUTES, BLOCK)):
+        bars = [bar(n) for n in range(first, min(first + BLOCK, SYMBOLS * MINUTES))]
+        fault(postgres, history.write_bars, bars, block)
+        landed(history.write_bars, bars)
     took_s = time.monotonic() - began
-    prices = sum(10.0 + (n % 64) / 8 for n in range(100_000))
-    sizes = sum(float(n % 900) for n in range(100_000))
-    assert history.sums("trades", DAY) == (100_000, prices, sizes)
-    record_property("told", f"100,000 trades in {took_s:.1f} s with two kills between")
+    trades = [trade(n) for n in range(TRADES)]
+    assert history.sums("trades", DAY) == (
+        TRADES, sum(t[3] for t in trades), sum(t[4] for t in trades),
+    )  # fmt: skip
+    bars = [bar(n) for n in range(SYMBOLS * MINUTES)]
+    assert history.sums("bars", DAY) == (
+        len(bars), sum(b[5] for b in bars), sum(b[6] for b in bars),
+    )  # fmt: skip
+    record_property("told", f"{TRADES} trades and {len(bars)} bars in {took_s:.1f} s, four kills")
     history.close()
 
 
-def landed(history: SqlHistory, rows: list[tuple[int, str, int, float, float]]) -> int:
+def trade(n: int) -> tuple[int, str, int, float, float]:
+    return (DAY_NS + n, f"S{n % 500}", n, 10.0 + (n % 64) / 8, float(n % 900))
+
+
+def bar(n: int) -> tuple[int, str, float, float, float, float, float]:
+    start_ns = DAY_NS + (n // SYMBOLS) * 60 * 10**9
+    return (start_ns, f"S{n % SYMBOLS}", 1.0, 2.0, 0.5, 1.0 + (n % 8) / 8, float(n % 900))
+
+
+def fault(postgres: Service, write: Callable[[Any], object], rows: Any, block: int) -> None:
+    """Kill the server before the third block, and while the sixth one is written."""
+    if block == 2:
+        postgres.kill()
+        with pytest.raises(Unavailable):
+            write(rows)
+        postgres.start()
+    if block == 5:
+        killing = threading.Timer(0.03, postgres.kill)
+        killing.start()
+        with contextlib.suppress(Unavailable):
+            write(rows)
+        killing.join()
+        postgres.start()
+
+
+def landed(write: Callable[[Any], Any], rows: Any) -> Any:
     """Write rows as an archiver does: again until the database answers."""
     for _ in range(60):
         try:
-            return history.write_trades(rows)
+            return write(rows)
         except Unavailable:
             time.sleep(0.25)
     raise AssertionError("the database did not come back")

@@ -1,6 +1,7 @@
 """One session through every role on real services, and through one process: the same answers."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from backends.services import Service
-from roles.town import SHARES, answers_until, town, traded
+from roles.scrape import empty_queries, firing, roles_up, scraped
+from roles.town import COMMANDS, SHARES, answers_until, town, traded
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
 
 WORKERS = [f"scan{n}" for n in range(SHARES)]
+ROLE_ALERTS = {"ShareMissing", "SignalsWait", "ServiceAway", "StreamRefused", "StreamUnreadable"}
 FULL = bool(os.environ.get("TAPELIGHT_CHAOS"))
 SECONDS, INSTANTS = (70.0, 100) if FULL else (10.0, 5)
 """Of the wall, two market seconds each; and how many of these are looked at."""
@@ -26,6 +29,12 @@ def test_signals_and_boards_are_those_of_one_process(
     with town(tmp_path, services, speed=2) as t:
         t.begin("feed", *WORKERS, "archive", "web", "trade")
         assert all(t.mark_s(name) for name in WORKERS)
+        if shutil.which("prometheus") is None:
+            pytest.skip("prometheus is not installed")
+        with scraped(t, tmp_path / "prometheus") as url:
+            t.wait(lambda: roles_up(url) == set(COMMANDS), "every role scraped")
+            t.wait(lambda: not empty_queries(url), "every panel of the roles' dashboard")
+            assert not firing(url) & ROLE_ALERTS
         seen, instants = {}, set()
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from tapelight.errors import Unavailable
 from tapelight.model.signals import Signal
 from tapelight.stores.shared import BARS, SIGNALS, TRADES, open_migrated, unavailable
 
@@ -115,11 +116,15 @@ class SqlHistory:
 
     @contextmanager
     def _begun(self) -> Iterator[sa.Connection]:
+        # COPY goes past SQLAlchemy, and so does the driver's word that the server is gone.
+        lost: type[Exception] = getattr(self._engine.dialect.dbapi, "OperationalError", OSError)
         try:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise unavailable(error) from error
+        except lost as error:
+            raise Unavailable(f"The database can't be used: {error}.") from error
 
 
 def _insert(
