@@ -133,7 +133,7 @@ class BarsState(msgspec.Struct, frozen=True):
 
     mark: int
     ts_ns: int
-    bars: list[list[float]]
+    bars: list[list[Any]]
 
 
 STATES = {"board": BoardState, "symbol": SymbolState, "bars": BarsState}
