@@ -1,13 +1,16 @@
 """The books: what came in is folded, superseded, rejected or expired, stage by stage."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tapelight.app.accounts import accounts, table_account, unaccounted
-from tapelight.app.measures import books_measures
+from tapelight.app.measures import books_measures, scanner_measures
+from tapelight.app.scanner import Scanner
 from tapelight.engine import Engine
 from tapelight.model.batch import Batch, bands_of, bars_of, quotes_of, trades_of
-from tapelight.model.records import Correction, Mark, Print, Snapshot, Symbols
+from tapelight.model.records import Correction, Mark, Print, Questions, Snapshot, Symbols
 from tapelight.model.session import MINUTE_NS, NS, calendar, parse_time, session_after
 from tapelight.web.metrics import exposition
 
@@ -97,3 +100,10 @@ def test_the_books_are_metrics(engine: Engine) -> None:
     assert 'tapelight_events_total{fate="folded",stage="table"} 1.0' in text
     assert 'tapelight_events_waiting{stage="table"} 0.0' in text
     assert "tapelight_events_unaccounted 0.0" in text
+
+
+def test_a_scanner_without_a_clock_has_its_measures_all_the_same(tmp_path: Path) -> None:
+    scanner = Scanner(tmp_path, Questions({}), "XNYS")
+    names = {measure.name for measure in scanner_measures(scanner)}
+    assert "rows" in names
+    assert "data_age_seconds" not in names

@@ -68,8 +68,10 @@ def _table(status: Mapping[str, Json]) -> Iterator[Measure]:
         "in_play": status["tiers"]["in_play"],
     }  # fmt: skip
     yield from counted("rows", "Rows of the table by state.", states, "state")
-    age_s = status["age_ms"] / 1e3
-    yield Measure("data_age_seconds", "Market time less what the feed is complete for.", age_s)
+    age_ms = status["age_ms"]
+    if age_ms is not None:
+        doc = "Market time less what the feed is complete for."
+        yield Measure("data_age_seconds", doc, age_ms / 1e3)
     strategies = status["strategies"]
     yield Measure("strategies_running", "Strategies that run.", strategies["running"])
     off = len(strategies["off"]) + len(strategies["faults"]) + len(status["questions"]["faults"])

@@ -33,7 +33,7 @@ class Observing:
         self.unfit = unfit
         self.spans = open_spans(settings, role)
         self._lag = LoopLag()
-        self._parts = tuple(parts)
+        self.parts = tuple(parts)
         self.more: Measures = tuple
         """What the listener shows besides: the gateway's, which shows them itself."""
         self.operations = self._listening(settings.host, port) if port else None
@@ -42,7 +42,7 @@ class Observing:
         """Yield the measures of every part."""
         yield Measure("role_info", "The role of this process.", 1, {"role": self._role})
         yield from self._lag.measures()
-        for part in self._parts:
+        for part in self.parts:
             yield from part()
 
     def _all(self) -> Iterator[Measure]:

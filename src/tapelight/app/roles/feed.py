@@ -51,10 +51,12 @@ async def _stand_by(
 ) -> None:
     """Wait for the lease; meanwhile follow the stream into this disk's own journal."""
     standby = Standby(config, data, f"standby.{mark_of(data)}", services, nothing)
-    at_work, parts.observing.unfit = parts.observing.unfit, standby.unfit
-    parts.observing.more = standby.measures
+    observing = parts.observing
+    at_work, measured = observing.unfit, observing.parts
+    observing.unfit, observing.more = standby.unfit, tuple
+    observing.parts = (standby.measures, services.measures)
     await standby.win(tenure, [_lease_of(config, feed)])
-    parts.observing.unfit = lambda: at_work() or services.fault()
+    observing.unfit, observing.parts = lambda: at_work() or services.fault(), measured
 
 
 async def _be_the_feed(data: Path, services: Services, tenure: Tenure, parts: Parts) -> None:
