@@ -8,10 +8,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+import structlog
+
 from tapelight.errors import ConfigError
 from tapelight.model.records import Questions
 from tapelight.scan.questions import read_set
 
+log = structlog.get_logger()
 SUFFIX = ".sql"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 Stamp = tuple[int, int]
@@ -176,3 +179,13 @@ class QuestionFiles:
         with self.lock:
             self._stamps = self._look()
             self.take({name: text})
+
+
+def tell_change(had: Questions | None, has: Questions) -> None:
+    """Log where a run goes on with other questions than it had: by another folder, perhaps."""
+    if had is not None:
+        gone, new = (
+            sorted(had.texts.keys() - has.texts.keys()),
+            sorted(has.texts.keys() - had.texts.keys()),
+        )
+        log.warning("the run goes on with other questions", gone=gone, new=new)

@@ -15,6 +15,7 @@ from tapelight.app.figures import Figures, counted
 from tapelight.app.frozen import State
 from tapelight.app.healing import Healer
 from tapelight.app.label import STALE_NS, Label
+from tapelight.app.questions import tell_change
 from tapelight.app.recording import Recording
 from tapelight.engine import Cycle, Engine, Share, everything
 from tapelight.errors import ConfigError, Unavailable
@@ -202,7 +203,7 @@ class Scanner:
             self._take(CalendarChoice(self._calendar))
             self._take_profile(now)
         if self.engine.questions != self._questions:
-            self._tell_other_questions(recording.opened.engine is not None)
+            tell_change(self.engine.questions, self._questions)
             self._take(self._questions)
         if self._strategies is not None:
             self.follow(self._strategies)
@@ -213,14 +214,6 @@ class Scanner:
         for record in early:
             self._admit(record)
             self._take(record)
-
-    def _tell_other_questions(self, goes_on: bool) -> None:
-        """Say at once where a run goes on with other questions than it had: by another folder, perhaps."""
-        if not goes_on or self.engine.questions is None:
-            return
-        had, has = self.engine.questions.texts.keys(), self._questions.texts.keys()
-        gone, new = sorted(had - has), sorted(has - had)
-        log.warning("the run goes on with other questions", gone=gone, new=new)
 
     def _take_profile(self, now: int) -> None:
         """Take the volume baseline that the kept sessions before `now` give."""
