@@ -49,6 +49,7 @@ class Standby:
                 self._following.cancel()
                 await asyncio.wait([self._following])
             await self.follower.close()
+            self.follower.replica = None  # its state is read anew by whoever goes on with it
 
     def _wait(self) -> None:
         log.info("standing by: another process has the lease")
