@@ -223,7 +223,8 @@ async def test_a_feed_ends_that_hears_of_a_newer_one(data: Path, run: Path) -> N
     wire = Wire()
     await wire.words.put(encode(Word("scan.0", Run(), 0, False, 2)))
     with pytest.raises(ExceptionGroup) as caught:
-        await asyncio.wait_for(senders(data, wire, run, lambda: 1).run(), 10)
+        async with asyncio.timeout(10):
+            await senders(data, wire, run, lambda: 1).run()
     assert caught.group_contains(Lost, match="newer feed")
 
 

@@ -90,7 +90,8 @@ class Lane:
         """Send; until cancelled."""
         while True:
             try:
-                await asyncio.wait_for(self._came.wait(), None if self.settled else AGAIN_S)
+                async with asyncio.timeout(None if self.settled else AGAIN_S):
+                    await self._came.wait()
             except TimeoutError:
                 if self._is_old and not self.settled:
                     self.add(HELLO)
