@@ -113,6 +113,16 @@ class FakeGateway:
             if not lose:
                 self._spread(topic, text)
 
+    def refuse(self, topic: str, detail: str) -> None:
+        """End a topic with an error, as for a board that is no more."""
+        fault = {"op": "error", "title": "Unknown topic", "topic": topic, "detail": detail}
+        with self._lock:
+            self.topics.pop(topic, None)
+            for client in self._clients:
+                if topic in client.topics:
+                    client.topics.discard(topic)
+                    self._offer(client, json.dumps(fault))
+
     def drop(self) -> None:
         """Close every connection."""
         with self._lock:

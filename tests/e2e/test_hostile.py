@@ -173,7 +173,8 @@ def test_lists_may_have_any_name(gateway: FakeGateway, watched: Page) -> None:
     ready(gateway, page)
     add(page, "Watchlist")
     for name in ("constructor", "__proto__", STRINGS[0]):
-        gateway.answers[f"/api/watchlists/{name}"] = {}
+        kept = {"name": name, "version": 1, "shared": False, "mine": True, "body": {"symbols": []}}
+        gateway.answers[f"/api/watchlists/{name}"] = kept
         page.get_by_label("New list").fill(name)
         page.get_by_role("button", name="Make").click()
         expect(page.get_by_role("tab", name=f"Watchlist {name}"[:20]).first).to_be_visible()

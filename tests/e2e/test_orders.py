@@ -97,6 +97,7 @@ def test_an_order_is_approved_and_a_position_closed(gateway: FakeGateway, page: 
     row = page.get_by_test_id("approvals")
     expect(row).to_contain_text("buy 100 stop-limit 10.00 / 10.05")
     row.get_by_role("button", name="Approve").click()
+    row.get_by_role("button", name="Sure?").click()
     expect(page.get_by_text("Approved: it goes.")).to_be_visible()
     page.get_by_role("tab", name="Positions").click()
     held = page.get_by_test_id("positions")

@@ -129,6 +129,8 @@ export interface Envelope {
   readonly ts_ns: number;
   readonly kind: 'snapshot' | 'diff';
   readonly recovered?: boolean;
+  /** The past time (ms, UTC) that the page asked for; absent in what the gateway streams. */
+  readonly moment?: number;
 }
 
 export interface BoardSnapshot {

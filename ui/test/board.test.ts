@@ -67,6 +67,36 @@ describe('a board', () => {
 });
 
 describe('the shown order', () => {
+  it('keeps no row under other columns, not as a ghost and not in a frozen order', () => {
+    const board = loaded('A', 'B');
+    const ranking = new Ranking();
+    ranking.advance(board, 0, true);
+    const turned = snapshot(['B']) as BoardMessage & { kind: 'snapshot' };
+    board.apply({ ...turned, columns: columns.toReversed() });
+    expect(ranking.advance(board, 10, true)).toBe(true);
+    expect(symbols(ranking)).toEqual(['B']);
+  });
+
+  it('keeps no row of another time', () => {
+    const board = loaded('A', 'B');
+    const ranking = new Ranking();
+    ranking.advance(board, 0, true);
+    const seen = (order: string[], moment?: number): string[] => {
+      const told = snapshot(order) as BoardMessage & { kind: 'snapshot' };
+      board.apply(moment === undefined ? told : { ...told, moment });
+      ranking.advance(board, 10, true);
+      return symbols(ranking);
+    };
+    expect(seen(['C'], 60_000)).toEqual(['C']);
+    expect(seen(['D'], 61_000)).toEqual(['C']);
+    expect(seen(['D'], 59_000)).toEqual(['D']);
+    expect(seen(['E'], 70_000)).toEqual(['E']);
+    expect(seen(['F'])).toEqual(['F']);
+    board.clear();
+    ranking.advance(board, 20, true);
+    expect(symbols(ranking)).toEqual([]);
+  });
+
   it('numbers the rows and keeps unchanged entries', () => {
     const board = loaded('A', 'B', 'C');
     const ranking = new Ranking();

@@ -110,6 +110,14 @@ export class Connection {
     if (added.length > 0) this.#send({ op: 'subscribe', topics: added });
   }
 
+  /** Ask for `topic` from its beginning. */
+  again(topic: string): void {
+    if (!this.#wanted.has(topic)) return;
+    this.#positions.delete(topic);
+    this.#send({ op: 'unsubscribe', topics: [topic] });
+    this.#send({ op: 'subscribe', topics: [topic] });
+  }
+
   #opened(socket: Socket): void {
     if (socket !== this.#socket) return;
     this.#open = true;
@@ -152,9 +160,7 @@ export class Connection {
       const sameRun = known.epoch === message.epoch;
       if (sameRun && message.seq <= known.seq) return false;
       if (!sameRun || message.seq !== known.seq + 1) {
-        this.#positions.delete(message.topic);
-        this.#send({ op: 'unsubscribe', topics: [message.topic] });
-        this.#send({ op: 'subscribe', topics: [message.topic] });
+        this.again(message.topic);
         return false;
       }
     }

@@ -1,7 +1,7 @@
 /** A board as the gateway last told it, and its rows in the order in which they are shown. */
 
 import type { BoardDiff, BoardMessage, BoardSnapshot, Cell } from '../wire';
-import { fieldOf, type Field } from './columns';
+import { fieldOf, sameFields, type Field } from './columns';
 
 /** How long a row that left stays visible, dimmed (ms). */
 export const GHOST_MS = 3_000;
@@ -17,16 +17,31 @@ export class Board {
   rows = new Map<string, readonly Cell[]>();
   /** True once a snapshot was received. */
   loaded = false;
+  /** The past time (ms) that it is of; null for the present. */
+  moment: number | null = null;
+  /** Rises when what was shown before has nothing to do with what is shown now. */
+  generation = 0;
 
   apply(message: BoardMessage): void {
-    if (message.kind === 'snapshot') this.#replace(message);
+    if (message.kind === 'snapshot') this.#replace(message, message.moment ?? null);
     else this.#change(message);
   }
 
-  #replace(snapshot: BoardSnapshot): void {
+  /** Forget the rows: they are of another time, or the board is no more. */
+  clear(): void {
+    this.order = [];
+    this.rows = new Map();
+    this.loaded = false;
+    this.generation += 1;
+  }
+
+  #replace(snapshot: BoardSnapshot, moment: number | null): void {
+    const fields = snapshot.columns.map(fieldOf);
+    if (!sameFields(this.fields, fields) || jumped(this.moment, moment)) this.generation += 1;
+    this.moment = moment;
     this.title = snapshot.title;
     this.kind = snapshot.board_kind;
-    this.fields = snapshot.columns.map(fieldOf);
+    this.fields = fields;
     this.order = [...new Set(snapshot.order)];
     this.rows = new Map(Object.entries(snapshot.rows));
     this.loaded = true;
@@ -57,6 +72,12 @@ export class Board {
   }
 }
 
+/** Return whether from one time to the other is more than a ghost would last, or back. */
+function jumped(from: number | null, to: number | null): boolean {
+  if (from === null || to === null) return from !== to;
+  return to < from || to - from > GHOST_MS;
+}
+
 /** One shown row. An unchanged entry keeps its identity from paint to paint. */
 export interface Entry {
   readonly symbol: string;
@@ -81,9 +102,18 @@ export class Ranking {
   waiting = 0;
   #seen = new Map<string, Seen>();
   #left = new Map<string, number>();
+  #generation = -1;
 
   /** Bring the shown rows up to `board` at `now` (ms, monotonic); return whether any changed. */
   advance(board: Board, now: number, frozen: boolean): boolean {
+    const fresh = board.generation !== this.#generation;
+    this.#generation = board.generation;
+    // Cells of other columns, or of another time, are no ghosts of these.
+    if (fresh && this.entries.length > 0) {
+      this.clear();
+      this.advance(board, now, false);
+      return true;
+    }
     const ranks = new Map(board.order.map((symbol, index) => [symbol, index + 1]));
     this.#follow(ranks, now);
     const shown = frozen && this.entries.length > 0 ? this.#frozen() : this.#merged(board.order, now);

@@ -102,3 +102,13 @@ export function localTime(text: string, dayMs: number): number | null {
   const first = local - newYorkOffset(local);
   return local - newYorkOffset(first);
 }
+
+const CLOSE_HOUR = 20;
+
+/** Return the whole minutes from `ms` (UTC) to 20:00 New York, when a day's session ends: 1 or more. */
+export function minutesToClose(ms: number): number {
+  const local = ms + newYorkOffset(ms);
+  const close = local - (local % (24 * HOUR_MS)) + CLOSE_HOUR * HOUR_MS;
+  const left = close > local ? close - local : close + 24 * HOUR_MS - local;
+  return Math.max(1, Math.ceil(left / 60_000));
+}

@@ -207,3 +207,16 @@ export function fieldNamed(name: string): Field {
 
 /** Columns of running text: a table that has one is as wide as it needs, and scrolls. */
 export const PROSE: ReadonlySet<string> = new Set(['headline', 'name', 'headline_tags']);
+
+/** Return whether two lists of columns are the same, in the same order. */
+export function sameFields(a: readonly Field[], b: readonly Field[]): boolean {
+  return a.length === b.length && a.every((field, at) => field.name === b[at]?.name);
+}
+
+const MARKS = ['stale', 'provisional'] as const;
+
+/** Return a SELECT list with the columns that say whether its values are to be trusted. */
+export function marked(columns: string): string {
+  const lacking = MARKS.filter((name) => !new RegExp(`\\b${name}\\b`, 'i').test(columns));
+  return columns.trim() === '*' || lacking.length === 0 ? columns : `${columns}, ${lacking.join(', ')}`;
+}

@@ -15,6 +15,8 @@ export interface HaltRow {
   readonly luld_dist_pct: number | null;
   readonly limit_s: number | null;
   readonly halt_suspected: boolean | null;
+  readonly stale?: boolean | null;
+  readonly provisional?: boolean | null;
 }
 
 export interface HaltGroup {

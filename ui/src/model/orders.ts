@@ -32,6 +32,27 @@ export interface Held extends Order {
   readonly until_ns: number;
 }
 
+/** An order in the list of approvals; `gone` where it waits no more, yet still holds its place. */
+export interface Waiting {
+  readonly order: Held;
+  readonly gone: boolean;
+}
+
+/**
+ * Return the held orders as they are listed: the oldest first, so that a new one moves none.
+ *
+ * While the pointer is over the list each order keeps its place, and one that is gone stays, greyed.
+ */
+export function waitingNow(shown: readonly Waiting[], fresh: readonly Held[], holding: boolean): readonly Waiting[] {
+  const now = new Map(fresh.map((order) => [order.id, order]));
+  const kept = holding ? shown.map(({ order }) => ({ order: now.get(order.id) ?? order, gone: !now.has(order.id) })) : [];
+  const listed = new Set(kept.map(({ order }) => order.id));
+  const added = fresh
+    .filter(({ id }) => !listed.has(id))
+    .toSorted((a, b) => a.made_ns - b.made_ns || (a.id < b.id ? -1 : 1));
+  return [...kept, ...added.map((order) => ({ order, gone: false }))];
+}
+
 export interface Fill {
   readonly ts_ns: number;
   readonly symbol: string;
@@ -56,6 +77,8 @@ export interface Position {
   readonly guard: 'venue' | 'desk' | 'none';
   readonly leaving: string;
   readonly last: number | null;
+  /** Whether `last` is STALE or PROVISIONAL: so is what is reckoned from it. */
+  readonly stale?: boolean;
   readonly unrealised: string | null;
 }
 
@@ -66,6 +89,7 @@ export interface Pnl {
     readonly fees: string;
     readonly unrealised: string | null;
     readonly net: string | null;
+    readonly stale?: boolean;
   }[];
   readonly account: {
     readonly equity: string;

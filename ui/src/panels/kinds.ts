@@ -37,6 +37,8 @@ export interface Kind {
   readonly hint: string;
   /** Whether it follows or leads a link colour. */
   readonly linked: boolean;
+  /** Whether it shows the present also while the page shows the past. */
+  readonly present?: boolean;
   readonly load: () => Component<PanelProps> | Promise<Component<PanelProps>>;
 }
 
@@ -51,7 +53,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   armed: { title: 'Armed', hint: 'Who is about to fire, and by how much each misses', linked: true, load: () => ArmedPanel },
   signals: { title: 'Signal log', hint: 'Every signal with reasons, life, latency and track record', linked: true, load: () => SignalPanel },
   why: { title: 'Why', hint: 'Why a symbol is, or is not, on a board or fired by a scan', linked: true, load: () => WhyPanel },
-  records: { title: 'Track record', hint: 'What followed the signals of each scan and strategy', linked: false, load: () => RecordPanel },
+  records: { title: 'Track record', hint: 'What followed the signals of each scan and strategy', linked: false, present: true, load: () => RecordPanel },
   market: { title: 'Market table', hint: 'Your own question, or news, options, sectors, data quality', linked: true, load: () => MarketPanel },
   heat: { title: 'Correlation', hint: 'How the symbols of a board, or of a watchlist, move together today', linked: true, load: () => HeatPanel },
   chain: { title: 'Option chain', hint: 'Quotes, implied volatility and Greeks of a symbol\'s options', linked: true, load: () => ChainPanel },
@@ -61,11 +63,11 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     linked: true,
     load: async () => (await import('./EditorPanel.svelte')).default,
   },
-  alerts: { title: 'Alerts', hint: 'Rules, price levels, channels with a test, receipts', linked: true, load: () => AlertPanel },
-  orders: { title: 'Orders', hint: 'Orders and fills, the refused ones with the rule', linked: true, load: () => OrderPanel },
-  approvals: { title: 'Approvals', hint: 'Orders that wait for you', linked: true, load: () => ApprovalPanel },
-  positions: { title: 'Positions', hint: 'What is held, profit and loss, the account', linked: true, load: () => PositionPanel },
-  risk: { title: 'Risk limits', hint: 'Each limit and its use, the kill switch, strategies and modes', linked: false, load: () => RiskPanel },
-  feed: { title: 'Feeds and data', hint: 'What comes in, what is missing, what was refused', linked: false, load: () => FeedPanel },
-  health: { title: 'System', hint: 'Latency, journal, tiers, questions, gateway', linked: false, load: () => HealthPanel },
+  alerts: { title: 'Alerts', hint: 'Rules, price levels, channels with a test, receipts', linked: true, present: true, load: () => AlertPanel },
+  orders: { title: 'Orders', hint: 'Orders and fills, the refused ones with the rule', linked: true, present: true, load: () => OrderPanel },
+  approvals: { title: 'Approvals', hint: 'Orders that wait for you', linked: true, present: true, load: () => ApprovalPanel },
+  positions: { title: 'Positions', hint: 'What is held, profit and loss, the account', linked: true, present: true, load: () => PositionPanel },
+  risk: { title: 'Risk limits', hint: 'Each limit and its use, the kill switch, strategies and modes', linked: false, present: true, load: () => RiskPanel },
+  feed: { title: 'Feeds and data', hint: 'What comes in, what is missing, what was refused', linked: false, present: true, load: () => FeedPanel },
+  health: { title: 'System', hint: 'Latency, journal, tiers, questions, gateway', linked: false, present: true, load: () => HealthPanel },
 };

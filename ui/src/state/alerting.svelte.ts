@@ -1,12 +1,7 @@
 /** The user's alerts: rules, price levels, channels and receipts, as the gateway keeps them. */
 
+import { changeDocument, documentsOf, type Doc } from '../link/documents';
 import { ask, told } from '../link/rest';
-
-export interface Doc<T> {
-  readonly name: string;
-  readonly version: number;
-  readonly body: T;
-}
 
 export interface Rule {
   readonly scans?: readonly string[];
@@ -17,6 +12,7 @@ export interface Rule {
   readonly new_only?: boolean;
   readonly cooldown_s?: number;
   readonly per_hour?: number;
+  readonly sound?: string;
   readonly speak?: boolean;
   readonly enabled?: boolean;
   readonly snoozed_until_ns?: number;
@@ -28,6 +24,7 @@ export interface Level {
   readonly side: string;
   readonly channels?: readonly string[];
   readonly note?: string;
+  readonly sound?: string;
   readonly expires_ns?: number;
   readonly reached_ns?: number;
 }
@@ -56,10 +53,6 @@ export const SETTINGS: Readonly<Record<string, readonly string[]>> = {
   slack: ['url'],
 };
 
-interface Info {
-  readonly name: string;
-  readonly mine: boolean;
-}
 const ANY = { 'if-match': '*' };
 
 export class Alerting {
@@ -74,8 +67,8 @@ export class Alerting {
   async load(): Promise<void> {
     await this.#attempt(async () => {
       const [rules, levels, channels] = await Promise.all([
-        documents<Rule>('alerts'),
-        documents<Level>('levels'),
+        documentsOf<Rule>('alerts'),
+        documentsOf<Level>('levels'),
         ask<readonly Channel[]>('/api/channels'),
       ]);
       this.rules = rules;
@@ -85,28 +78,39 @@ export class Alerting {
     await this.receipts();
   }
 
+  /** Say why nothing was done. */
+  refuse(reason: string): void {
+    this.said = reason;
+    this.failed = true;
+  }
+
   async receipts(): Promise<void> {
-    await this.#attempt(async () => {
+    try {
       this.deliveries = await ask<readonly Delivery[]>('/api/deliveries', { limit: 50 });
       // A level that was told of has been reached: it is read again until it says so.
       const reached = new Set(this.deliveries.filter(({ alert }) => alert.kind === 'level').map(({ alert }) => alert.rule));
       if (this.levels.some(({ name, body }) => !body.reached_ns && reached.has(name))) {
-        this.levels = await documents<Level>('levels');
+        this.levels = await documentsOf<Level>('levels');
       }
-    });
+    } catch (error) {
+      this.refuse(told(error));
+    }
   }
 
-  async writeRule(name: string, rule: Rule): Promise<void> {
-    await this.#write(`/api/alerts/${encodeURIComponent(name)}`, rule);
+  /** Write what `change` makes of the rule as it is kept; what it does not name stays. */
+  async changeRule(name: string, change: (rule: Rule) => Rule): Promise<void> {
+    const known = this.rules.find((each) => each.name === name);
+    await this.#write(() => changeDocument<Rule>('alerts', name, (rule) => change(rule ?? {}), known));
   }
 
   async writeLevel(level: Level): Promise<void> {
     const name = `${level.symbol} ${level.side} ${level.price}`.replaceAll('/', '-');
-    await this.#write(`/api/levels/${encodeURIComponent(name)}`, level);
+    await this.#write(() => changeDocument<Level>('levels', name, () => ({ ...level, sound: 'level' }), null));
   }
 
   async writeChannel(name: string, kind: string, settings: object): Promise<void> {
-    await this.#write(`/api/channels/${encodeURIComponent(name)}`, { kind, settings });
+    const wish = { method: 'PUT', body: { kind, settings }, headers: ANY };
+    await this.#write(() => ask(`/api/channels/${encodeURIComponent(name)}`, {}, wish));
   }
 
   async remove(kind: 'alerts' | 'levels' | 'channels', name: string): Promise<void> {
@@ -134,10 +138,9 @@ export class Alerting {
     });
   }
 
-  async #write(path: string, body: object): Promise<void> {
+  async #write(write: () => Promise<{ readonly warnings?: readonly string[] }>): Promise<void> {
     await this.#attempt(async () => {
-      await ask(path, {}, { method: 'PUT', body, headers: ANY });
-      this.said = '';
+      this.said = ((await write()).warnings ?? []).join(' ');
     });
     if (!this.failed) await this.load();
   }
@@ -151,9 +154,4 @@ export class Alerting {
       this.failed = true;
     }
   }
-}
-
-async function documents<T>(kind: string): Promise<readonly Doc<T>[]> {
-  const mine = (await ask<readonly Info[]>(`/api/${kind}`)).filter((info) => info.mine);
-  return Promise.all(mine.map(({ name }) => ask<Doc<T>>(`/api/${kind}/${encodeURIComponent(name)}`)));
 }

@@ -7,6 +7,7 @@ import { EMPTY, place, type Layout, type Settings } from '../model/layout';
 import { Account } from './account.svelte';
 import { Gateway } from './gateway.svelte';
 import { Herald } from './herald.svelte';
+import { Mutes } from './mutes.svelte';
 import { FIRST, Links, UNLINKED } from './links.svelte';
 import { preferences } from './preferences.svelte';
 import { Trading } from './trading.svelte';
@@ -37,6 +38,7 @@ export class Desk {
   readonly workspace: Workspace;
   readonly herald: Herald;
   readonly watchlist: Watchlist;
+  readonly mutes: Mutes;
   readonly account = new Account();
   /** Whether this window shows one panel of another. */
   readonly alone: boolean;
@@ -65,19 +67,23 @@ export class Desk {
     this.travel = new Travel(this.gateway);
     this.trading = new Trading(this.gateway, this.travel);
     this.workspace = new Workspace(!this.alone);
-    this.herald = new Herald(this.gateway);
+    this.mutes = new Mutes(this.gateway);
+    this.herald = new Herald(this.gateway, this.mutes);
     this.watchlist = new Watchlist((text) => this.gateway.say(text));
     if (alone !== null) this.workspace.open(layoutOf(alone), '');
   }
 
   /** Ask who one is, and connect if the gateway lets; the returned function ends it. */
   start(): () => void {
-    this.#ends.push(this.links.join(), preferences.follow(), this.herald.start());
+    this.#ends.push(this.links.join(), preferences.follow(), this.herald.start(), this.mutes.follow());
     void this.account.load().then(() => this.open());
     const mourner = (): void => void this.#recheck();
     this.gateway.mourners.add(mourner);
+    const live = (): void => void this.mutes.load();
+    this.gateway.births.add(live);
     return () => {
       this.gateway.mourners.delete(mourner);
+      this.gateway.births.delete(live);
       this.travel.stop();
       this.#ended = true;
       this.#disconnect();
@@ -129,7 +135,8 @@ export class Desk {
   /** Return the symbol that panel `id` looks at. */
   symbol(id: string): string | null {
     const panel = this.workspace.panel(id);
-    if (panel === undefined) return null;
+    // What stands in no layout, as on a telephone, follows the first colour, as `select` does.
+    if (panel === undefined) return this.links.symbol(FIRST);
     if (panel.link !== UNLINKED) return this.links.symbol(panel.link);
     return typeof panel.settings['symbol'] === 'string' ? panel.settings['symbol'] : null;
   }
@@ -240,22 +247,44 @@ export class PanelView {
     void this.desk.copy(symbol);
   }
 
+  /** What the user chose for it. */
+  get settings(): Settings {
+    return this.desk.workspace.panel(this.id)?.settings ?? {};
+  }
+
   text(key: string, fallback = ''): string {
-    const value = this.desk.workspace.panel(this.id)?.settings[key];
+    const value = this.settings[key];
     return typeof value === 'string' ? value : fallback;
   }
 
   flag(key: string, fallback = false): boolean {
-    const value = this.desk.workspace.panel(this.id)?.settings[key];
+    const value = this.settings[key];
     return typeof value === 'boolean' ? value : fallback;
   }
 
   list(key: string): readonly string[] {
-    const value = this.desk.workspace.panel(this.id)?.settings[key];
+    const value = this.settings[key];
     return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
   }
 
   set(change: Settings): void {
     this.desk.workspace.configure(this.id, change);
+  }
+}
+
+/** A panel that stands in no layout, as on a telephone: it follows the first colour. */
+export class LonePanel extends PanelView {
+  #own = $state.raw<Settings>({});
+
+  constructor(desk: Desk) {
+    super(desk, '');
+  }
+
+  override get settings(): Settings {
+    return this.#own;
+  }
+
+  override set(change: Settings): void {
+    this.#own = { ...this.#own, ...change };
   }
 }

@@ -3,6 +3,7 @@
 import { browser, Connection, type LinkState } from '../link/connection';
 import { ask, told } from '../link/rest';
 import { MarketClock, timeOfDay } from '../model/clock';
+import { heardNow, unheard } from '../model/heard';
 import { addSignals, armedNow } from '../model/tape';
 import type {
   Alert,
@@ -15,6 +16,7 @@ import type {
   Status,
   StatusMessage,
 } from '../wire';
+import { keep, stored } from './preferences.svelte';
 import { BarsSource, BoardSource, PrintsSource, sourceFor, SymbolSource, type Source } from './sources.svelte';
 
 /** Ghosts, arrows and held orders end by themselves: look at them so often (ms). */
@@ -24,6 +26,8 @@ const PAINT_MS = 95;
 /** Without a message for so long the values on the page are marked: a second more and they are old (ms). */
 const SILENT_MS = 4_000;
 const NOTICE_MS = 6_000;
+/** Of many alerts at once so many are told one by one. */
+const ALARMS = 5;
 
 interface Held {
   readonly source: Source;
@@ -50,6 +54,8 @@ export class Gateway {
   /** Called with each new signal; sounds and notices hang on it. */
   heralds = new Set<(signal: Signal) => void>();
 
+  /** Called when a connection stands. */
+  births = new Set<() => void>();
   /** Called when the connection is lost, or an attempt to connect fails. */
   mourners = new Set<() => void>();
   /** Called with each alert of the user's own rules and levels. */
@@ -157,6 +163,11 @@ export class Gateway {
     return new Map([...this.#held].map(([topic, held]) => [topic, held.source]));
   }
 
+  /** Whether something on the page still shows the past that a panel was filled with. */
+  get showsPast(): boolean {
+    return [...this.#held.values()].some(({ source, uses }) => uses > 0 && (source.moment ?? null) !== null);
+  }
+
   /** Let boards and symbols stand (true), or go on from now (false). */
   pause(paused: boolean): void {
     this.#paused = paused;
@@ -200,6 +211,8 @@ export class Gateway {
   #refused(fault: Fault): void {
     const held = fault.topic === undefined ? undefined : this.#held.get(fault.topic);
     held?.source.refuse(fault);
+    // A board that is no more, or has another name now, is not in the list either.
+    if (fault.topic?.startsWith('board:') === true) void this.loadBoards();
     this.#soon();
     this.say(`${fault.title}: ${fault.detail}`);
   }
@@ -209,6 +222,7 @@ export class Gateway {
     if (state.phase === 'live') {
       this.lost = null;
       void this.loadBoards();
+      for (const birth of this.births) birth();
     } else if (state.phase === 'lost' && this.lost === null) {
       const market = this.#clock.read(performance.now());
       this.lost = { market, local: state.since, reason: state.reason };
@@ -229,19 +243,28 @@ export class Gateway {
 
   async loadBoards(): Promise<void> {
     try {
+      const before = new Set(this.boards.map(({ name }) => name));
       this.boards = await ask<readonly BoardInfo[]>('/api/boards');
+      // A board that has come back is asked for again.
+      const back = this.boards.filter(({ name }) => !before.has(name)).map(({ name }) => `board:${name}`);
+      for (const topic of back) {
+        const source = this.#held.get(topic)?.source;
+        if (source instanceof BoardSource && source.fault !== '') this.#connection.again(topic);
+      }
     } catch (error) {
       this.say(`The list of boards could not be read. ${told(error)}`);
     }
   }
 
   #receive(message: Envelope): void {
-    this.#clock.sync(message.ts_ns / 1e6, performance.now());
+    // An alert bears the time of its signal, which may be long ago, and a test's any.
+    const alert = message.topic.startsWith('alerts:');
+    if (!alert) this.#clock.sync(message.ts_ns / 1e6, performance.now());
     this.#soon();
     if (message.recovered === false) this.say('The gap since the lost connection was not filled.');
     if (message.topic === 'signals') this.#showSignals(message as SignalsMessage);
     else if (message.topic === 'status') this.#showStatus(message as StatusMessage);
-    else if (message.topic.startsWith('alerts:')) this.#alarm(message as AlertsMessage);
+    else if (alert) this.#alarm(message as AlertsMessage);
     else this.#held.get(message.topic)?.source.apply(message);
   }
 
@@ -253,9 +276,17 @@ export class Gateway {
     for (const signal of fresh) for (const herald of this.heralds) herald(signal);
   }
 
+  /** Tell of alerts; a snapshot brings also those that came while nobody was connected. */
   #alarm(message: AlertsMessage): void {
-    if (message.kind === 'snapshot') return;
-    for (const alert of message.alerts) for (const alarm of this.alarms) alarm(alert);
+    const key = `tapelight-heard-${this.user}`;
+    const heard = stored(key) as readonly string[] | null;
+    const snapshot = message.kind === 'snapshot';
+    const fresh = snapshot ? unheard(message.alerts, heard) : message.alerts;
+    keep(key, heardNow(message.alerts, heard));
+    for (const alert of fresh.slice(-ALARMS)) for (const alarm of this.alarms) alarm(alert);
+    if (snapshot && fresh.length > 1) {
+      this.say(`${fresh.length} alerts came while this page was away: the panel Alerts lists them.`);
+    }
   }
 
   #showStatus(message: StatusMessage): void {

@@ -19,7 +19,7 @@ export const KEYS: readonly (readonly [string, readonly (readonly [string, strin
       ['?', 'Why is the symbol on the board, or not'],
       ['w', 'Put the symbol on the watchlist, or take it off'],
       ['x', 'Leave the symbol out of boards today'],
-      ['m', 'Mute the symbol in tape and sound today'],
+      ['m', 'Mute the symbol today: tape, sounds and your alerts'],
     ],
   ],
   [
@@ -116,8 +116,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   c: (desk) => desk.steered?.toggle('columns'),
   '?': why,
   w: (desk) => withSymbol(desk, (symbol) => void desk.watchlist.toggle(symbol)),
-  x: (desk) => withSymbol(desk, (symbol) => toggled(desk, 'hidden', symbol)),
-  m: (desk) => withSymbol(desk, (symbol) => toggled(desk, 'muted', symbol)),
+  x: (desk) => withSymbol(desk, (symbol) => hid(desk, symbol)),
+  m: (desk) => withSymbol(desk, (symbol) => void desk.mutes.toggle(symbol)),
   '[': (desk) => desk.travel.step(-10),
   ']': (desk) => desk.travel.step(10),
   '{': (desk) => desk.travel.step(-300),
@@ -150,14 +150,11 @@ function why(desk: Desk): void {
   withSymbol(desk, (symbol, id) => desk.why(symbol, desk.steered?.board() ?? '', id));
 }
 
-const DONE: Readonly<Record<'hidden' | 'muted', readonly [string, string]>> = {
-  hidden: ['is left out of boards today; x on it in the search brings it back', 'is on boards again'],
-  muted: ['is muted today', 'is heard again'],
-};
-
-function toggled(desk: Desk, list: 'hidden' | 'muted', symbol: string): void {
-  const on = preferences.toggle(list, symbol, desk.session);
-  desk.gateway.say(`${symbol} ${DONE[list][on ? 0 : 1]}.`);
+function hid(desk: Desk, symbol: string): void {
+  const on = preferences.toggle('hidden', symbol, desk.session);
+  desk.gateway.say(
+    `${symbol} is ${on ? 'left out of boards today; x on it in the search brings it back' : 'on boards again'}.`,
+  );
 }
 
 function escaped(desk: Desk): void {

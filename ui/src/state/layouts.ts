@@ -1,6 +1,6 @@
 /** Named layouts: they are kept by the gateway, for the user who is logged in. */
 
-import { ask } from '../link/rest';
+import { ask, Problem } from '../link/rest';
 import type { Layout } from '../model/layout';
 import { readLayout } from '../model/layoutfile';
 
@@ -43,9 +43,19 @@ export async function layoutHistory(name: string): Promise<readonly LayoutVersio
   return found.filter((version) => !version.deleted);
 }
 
-export async function saveLayout(name: string, layout: Layout, shared: boolean): Promise<void> {
-  const wish = { method: 'PUT', body: { body: layout, shared }, headers: { 'if-match': '*' } };
-  await ask(path(name), {}, wish);
+/**
+ * Keep `layout` over version `known` of it, 0 for none; return its version.
+ *
+ * Raise Problem where another window has kept something else there meanwhile.
+ */
+export async function saveLayout(name: string, layout: Layout, shared: boolean, known: number): Promise<number> {
+  const headers: Record<string, string> = known === 0 ? {} : { 'if-match': `"${known}"` };
+  try {
+    return (await ask<LayoutInfo>(path(name), {}, { method: 'PUT', body: { body: layout, shared }, headers })).version;
+  } catch (error) {
+    if (!(error instanceof Problem && error.status === 412)) throw error;
+    throw new Problem(412, `“${name}” was kept anew elsewhere, after you opened it. Press Save again to replace it.`);
+  }
 }
 
 export async function removeLayout(name: string): Promise<void> {

@@ -1,5 +1,7 @@
 /** Questions that are asked again and again while a panel is open. */
 
+import { untrack } from 'svelte';
+
 import { told } from '../link/rest';
 import type { Desk } from './desk.svelte';
 
@@ -9,36 +11,48 @@ export class Asked<T> {
   fault = $state('');
   /** True until the first answer or refusal. */
   waiting = $state(true);
+  /** Whether `value` is of another time than the page shows, or could not be asked again. */
+  old = $state(false);
+
+  /** Return what stands where there is no row: `nothing`, if only that is known. */
+  none(nothing: string): string {
+    return this.waiting ? 'Waiting for the answer.' : this.value === null && this.fault !== '' ? '' : nothing;
+  }
 }
 
 /**
  * Ask again `everyMs` after each answer; call it while a component is made.
  *
  * `question` returns what to ask, or null for nothing; what it reads is followed, so that a change
- * asks at once. `at` is the past second that the page shows, undefined for now. A hidden page asks
- * nothing; a past second is asked once, when its turn comes.
+ * asks at once and forgets the answer to the question before. `at` is the past second that the page shows, undefined for now. A hidden page asks
+ * nothing; a past second is asked once, when its turn comes. What is `present` is asked without a
+ * time, and again and again also while the page shows the past.
  */
 export function repeat<T>(
   desk: Desk,
   everyMs: number,
   question: () => ((at: string | undefined, signal: AbortSignal) => Promise<T>) | null,
+  present = false,
 ): Asked<T> {
   const asked = new Asked<T>();
+  const wanted = $derived(question());
+  // One symbol's answer must not stand under another's name, not for a moment.
   $effect(() => {
-    const ask = question();
-    const { shown } = desk.travel;
-    const at = desk.travel.at === null ? undefined : new Date(shown ?? desk.travel.at).toISOString();
-    if (ask === null) {
-      asked.value = null;
-      asked.waiting = false;
-      return undefined;
-    }
+    asked.waiting = wanted !== null;
+    asked.value = null;
+    asked.fault = '';
+  });
+  $effect(() => {
+    const ask = wanted;
+    const at = present ? undefined : momentOf(desk);
+    if (ask === null) return undefined;
+    if (!untrack(() => desk.travel.playing)) asked.old = true;
     const gone = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const round = async (): Promise<void> => {
       const question = (): Promise<T> => ask(at, gone.signal);
       const turned = (): Promise<T> => desk.travel.queue.ask(question, () => gone.signal.aborted);
-      if (!document.hidden) await once(asked, at === undefined ? question : turned, gone.signal);
+      if (!document.hidden) await once(asked, at === undefined ? question : turned, gone.signal, at !== undefined);
       if (at === undefined && !gone.signal.aborted) timer = setTimeout(() => void round(), everyMs);
     };
     void round();
@@ -50,15 +64,25 @@ export function repeat<T>(
   return asked;
 }
 
-async function once<T>(asked: Asked<T>, ask: () => Promise<T>, signal: AbortSignal): Promise<void> {
+/** Return the past second that the page shows, undefined for now; what reads it follows it. */
+function momentOf(desk: Desk): string | undefined {
+  const { at, shown } = desk.travel;
+  return at === null ? undefined : new Date(shown ?? at).toISOString();
+}
+
+async function once<T>(asked: Asked<T>, ask: () => Promise<T>, signal: AbortSignal, past: boolean): Promise<void> {
   try {
     const value = await ask();
     if (signal.aborted) return;
     asked.value = value;
     asked.fault = '';
+    asked.old = false;
   } catch (error) {
     if (signal.aborted) return;
     asked.fault = told(error);
+    // What stands there is of another second, or grows old.
+    if (past) asked.value = null;
+    asked.old = true;
   }
   asked.waiting = false;
 }

@@ -7,24 +7,29 @@ import type { Bar, BarsMessage, BoardMessage, Cell, Envelope, Fault, Print, Prin
 
 export interface Source {
   apply(message: Envelope): void;
-  refuse(fault: Fault): void;
+  /** Show nothing, and say why; `moment` is the past time (ms) at which it was so. */
+  refuse(fault: Pick<Fault, 'detail'>, moment?: number | null): void;
+  /** The past time (ms) that it shows; null for the present, undefined for what has all times. */
+  readonly moment?: number | null;
 }
 
-/** A board; panels draw it at the next paint after `changes` rose. */
+/** A board; panels draw it at the next paint. */
 export class BoardSource implements Source {
   readonly board = new Board();
-  changes = 0;
+  /** Why the gateway has no such board; empty while it has. */
   fault = $state('');
+  moment = $state<number | null>(null);
 
   apply(message: Envelope): void {
     this.board.apply(message as BoardMessage);
     this.fault = '';
-    this.changes += 1;
+    this.moment = message.moment ?? null;
   }
 
-  refuse(fault: Fault): void {
+  refuse(fault: Pick<Fault, 'detail'>, moment: number | null = null): void {
+    this.board.clear();
     this.fault = fault.detail;
-    this.changes += 1;
+    this.moment = moment;
   }
 }
 
@@ -34,9 +39,11 @@ export class SymbolSource implements Source {
   loaded = $state(false);
   /** Why the gateway has nothing on the symbol; empty while it has. */
   absent = $state('');
+  moment = $state<number | null>(null);
 
   apply(envelope: Envelope): void {
     const message = envelope as SymbolMessage;
+    this.moment = message.moment ?? null;
     if (message.kind === 'snapshot') {
       this.absent = '';
       this.values = message.values;
@@ -45,8 +52,10 @@ export class SymbolSource implements Source {
     } else this.values = { ...this.values, ...message.values };
   }
 
-  refuse(fault: Fault): void {
+  refuse(fault: Pick<Fault, 'detail'>, moment: number | null = null): void {
+    this.values = {};
     this.absent = fault.detail;
+    this.moment = moment;
   }
 
   number(column: string): number | null {
@@ -78,18 +87,29 @@ export class PrintsSource implements Source {
   prints = $state.raw<readonly Print[]>([]);
   loaded = $state(false);
   absent = $state('');
+  /** The numbers of prints below which some are missing. */
+  holes = $state.raw<ReadonlySet<number>>(new Set());
+
+  #epoch: number | string = '';
 
   apply(envelope: Envelope): void {
-    const { prints } = envelope as PrintsMessage;
+    const { prints, epoch } = envelope as PrintsMessage;
+    // Each run of the scanner counts from 0: the prints of two runs have no order.
+    if (epoch !== this.#epoch || (prints[0]?.n ?? Infinity) < (this.prints[0]?.n ?? 0)) this.prints = [];
+    this.#epoch = epoch;
     const newest = this.prints[0]?.n ?? -1;
     // A snapshot is the newest part: what was seen before it stays below.
     const fresh = prints.filter((each) => each.n > newest);
+    const oldest = fresh.at(-1);
+    const hole = envelope.kind === 'snapshot' && newest >= 0 && oldest !== undefined && fresh.length === prints.length;
+    if (this.prints.length === 0) this.holes = new Set();
+    else if (hole) this.holes = new Set([...this.holes, oldest.n].slice(-PRINTS_KEPT));
     this.prints = [...fresh, ...this.prints].slice(0, PRINTS_KEPT);
     this.loaded = true;
     this.absent = '';
   }
 
-  refuse(fault: Fault): void {
+  refuse(fault: Pick<Fault, 'detail'>): void {
     this.absent = fault.detail;
   }
 }

@@ -8,6 +8,11 @@ import type { Source } from './sources.svelte';
 
 export const SPEEDS = [0.5, 1, 2, 5, 10, 30, 60] as const;
 const TICK_MS = 100;
+/** So many signals before the time shown are known, and those of so long after it (ms). */
+const SIGNALS = 1_000;
+const AHEAD_MS = 120_000;
+/** What is an event: armed is what may come. */
+const EVENTS = 'fired,confirmed,invalidated,expired,halted,retracted';
 /** While it plays, what is shown may lag so much of the playing time (ms). */
 const LAG_MS = 2_000;
 
@@ -16,6 +21,8 @@ interface PastBoard {
   readonly title: string;
   readonly kind: string;
   readonly columns: readonly Column[];
+  /** The rows' keys: a symbol, or SYMBOL@MS of a scan's firing. */
+  readonly order?: readonly string[];
   readonly rows: readonly Readonly<Record<string, Cell>>[];
 }
 
@@ -30,12 +37,18 @@ export class Travel {
   fault = $state('');
   /** The second that the page shows; it follows `at` as answers come. */
   shown = $state<number | null>(null);
+  /** The signals up to some time after `at`, newest first, without those that are merely armed. */
   signals = $state.raw<readonly Signal[]>([]);
+  /** Why they are not known; empty while they are. */
+  signalsFault = $state('');
   /** What every question about the past goes through, the panels' own ones too. */
   readonly queue = new PastQueue();
 
   #gateway: Gateway;
-  #round = 0;
+  #filling = new AbortController();
+  #again = false;
+  /** The signals are known up to this time (ms). */
+  #signalsUntil = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(gateway: Gateway) {
@@ -49,7 +62,8 @@ export class Travel {
 
   /** Whether what is on the page is not of the second that the bar tells. */
   get behind(): boolean {
-    if (this.at === null) return false;
+    // Back in the present, what is on the page is of the past until the gateway has told.
+    if (this.at === null) return this.#gateway.showsPast;
     const lag = this.playing ? LAG_MS * this.speed : 0;
     return this.shown === null || Math.abs(this.shown - this.at) > lag;
   }
@@ -61,12 +75,10 @@ export class Travel {
       this.live();
       return;
     }
-    const fresh = this.at === null;
+    if (this.at === null) this.#gateway.pause(true);
+    // A jump needs no answer for where it leaves; while it plays, each second is shown.
+    if (!this.playing) this.#filling.abort();
     this.at = ms;
-    if (fresh) {
-      this.#gateway.pause(true);
-      void this.#readSignals();
-    }
     void this.#show();
   }
 
@@ -83,7 +95,8 @@ export class Travel {
     this.at = null;
     this.shown = null;
     this.fault = '';
-    this.#round += 1;
+    this.#signalsUntil = 0;
+    this.#filling.abort();
     this.#gateway.pause(false);
   }
 
@@ -116,59 +129,76 @@ export class Travel {
   }
 
   async #show(): Promise<void> {
+    this.#again = true;
     if (this.busy) return;
     this.busy = true;
     try {
-      for (let shown: number | null = -1; shown !== this.at && this.at !== null; ) {
-        shown = this.at;
-        await this.#fill(new Date(shown).toISOString());
-        this.shown = shown;
+      while (this.at !== null && (this.#again || (this.shown !== this.at && !this.playing))) {
+        this.#again = false;
+        await this.#fill(this.at);
         // While it plays, the next tick asks for the next second.
-        if (this.playing) break;
       }
     } finally {
       this.busy = false;
     }
   }
 
-  async #fill(at: string): Promise<void> {
-    const round = (this.#round += 1);
-    const wanted = [...this.#gateway.watched].filter(([topic]) => /^(board|symbol):/.test(topic));
+  /** Show the market as of `at` wherever it is looked at; what has no answer shows nothing. */
+  async #fill(at: number): Promise<void> {
+    const gone = new AbortController();
+    this.#filling = gone;
     this.fault = '';
-    await Promise.all(wanted.map(([topic, source]) => this.#one(topic, source, at, round)));
+    const wanted = [...this.#gateway.watched].filter(([topic]) => /^(board|symbol):/.test(topic));
+    await Promise.all([
+      this.#readSignals(at, gone.signal),
+      ...wanted.map(([topic, source]) => this.#one(topic, source, at, gone.signal)),
+    ]);
+    if (!gone.signal.aborted) this.shown = at;
     this.#gateway.touch();
   }
 
-  async #one(topic: string, source: Source, at: string, round: number): Promise<void> {
+  async #one(topic: string, source: Source, at: number, gone: AbortSignal): Promise<void> {
+    const past = topic.startsWith('board:') ? pastBoard : pastSymbol;
     try {
-      const question = (): Promise<Envelope> =>
-        topic.startsWith('board:') ? pastBoard(topic, at) : pastSymbol(topic, at);
-      const message = await this.queue.ask(question, () => round !== this.#round);
-      if (round === this.#round && this.at !== null) source.apply(message);
+      const message = await this.queue.ask(() => past(topic, at, gone), () => gone.aborted);
+      if (!gone.aborted) source.apply(message);
     } catch (error) {
-      if (round !== this.#round) return;
-      this.fault = told(error);
+      const detail = told(error);
+      if (gone.aborted) return;
+      source.refuse({ detail }, at);
+      this.fault = detail;
       this.stop();
     }
   }
 
-  async #readSignals(): Promise<void> {
+  /** Read the signals up to a while after `at`, where they are not known yet. */
+  async #readSignals(at: number, gone: AbortSignal): Promise<void> {
+    if (at <= this.#signalsUntil && at > this.#signalsUntil - 2 * AHEAD_MS) return;
+    const until = at + AHEAD_MS;
+    const query = { state: EVENTS, until: new Date(until).toISOString(), limit: SIGNALS };
     try {
-      const { signals } = await ask<{ signals: Signal[] }>('/api/signals', { limit: 1000 });
+      const { signals } = await ask<{ signals: Signal[] }>('/api/signals', query, { signal: gone });
+      if (gone.aborted) return;
       this.signals = signals.filter((signal) => signal.state !== 'armed');
+      this.signalsFault = '';
+      this.#signalsUntil = until;
     } catch (error) {
-      this.fault = told(error);
+      const detail = told(error);
+      if (gone.aborted) return;
+      this.signals = [];
+      this.signalsFault = detail;
     }
   }
 }
 
-async function pastBoard(topic: string, at: string): Promise<Envelope> {
+async function pastBoard(topic: string, at: number, signal: AbortSignal): Promise<Envelope> {
   const name = topic.slice('board:'.length);
-  const past = await ask<PastBoard>(`/api/boards/${encodeURIComponent(name)}`, { at }, SLOW);
-  const names = past.rows.map((row, place) => rowName(row, past.kind, place));
+  const path = `/api/boards/${encodeURIComponent(name)}`;
+  const past = await ask<PastBoard>(path, { at: new Date(at).toISOString() }, { ...SLOW, signal });
+  const names = past.rows.map((row, place) => past.order?.[place] ?? String(row['symbol']));
   const rows = past.rows.map((row) => past.columns.map((column) => row[column.name] ?? null));
   return {
-    ...envelope(topic),
+    ...envelope(topic, at),
     name,
     title: past.title,
     board_kind: past.kind,
@@ -178,19 +208,16 @@ async function pastBoard(topic: string, at: string): Promise<Envelope> {
   } as unknown as Envelope;
 }
 
-function rowName(row: Readonly<Record<string, Cell>>, kind: string, place: number): string {
-  return kind === 'events' ? `${row['symbol']}@${place}` : String(row['symbol']);
-}
-
-async function pastSymbol(topic: string, at: string): Promise<Envelope> {
+async function pastSymbol(topic: string, at: number, signal: AbortSignal): Promise<Envelope> {
   const symbol = topic.slice('symbol:'.length);
   const path = `/api/symbols/${encodeURIComponent(symbol)}`;
-  const values = await ask<Readonly<Record<string, Cell>>>(path, { at }, SLOW);
-  return { ...envelope(topic), values, columns: [] } as unknown as Envelope;
+  const query = { at: new Date(at).toISOString() };
+  const values = await ask<Readonly<Record<string, Cell>>>(path, query, { ...SLOW, signal });
+  return { ...envelope(topic, at), values, columns: [] } as unknown as Envelope;
 }
 
 const SLOW = { limitMs: 40_000 };
 
-function envelope(topic: string): Envelope {
-  return { topic, epoch: 'past', seq: 0, mark: 0, ts_ns: 0, kind: 'snapshot' };
+function envelope(topic: string, moment: number): Envelope {
+  return { topic, epoch: 'past', seq: 0, mark: 0, ts_ns: 0, kind: 'snapshot', moment };
 }

@@ -30,12 +30,15 @@ const DRAFT = 'tapelight-draft';
 interface Draft {
   readonly name: string;
   readonly layout: unknown;
+  readonly version?: number;
 }
 
 export class Workspace {
   layout = $state.raw<Layout>(DEFAULT_LAYOUT);
   /** The name under which the layout is kept; empty until it was saved. */
   name = $state('');
+  /** The version that was opened or kept last; 0 where it is not known. */
+  version = 0;
   /** Whether it differs from what is kept under its name. */
   changed = $state(false);
   /** The panel that the keyboard acts on. */
@@ -56,6 +59,7 @@ export class Workspace {
     try {
       this.layout = readLayout(draft.layout);
       this.name = typeof draft.name === 'string' ? draft.name : '';
+      this.version = typeof draft.version === 'number' ? draft.version : 0;
     } catch (error) {
       if (!(error instanceof LayoutFault)) throw error;
     }
@@ -70,17 +74,19 @@ export class Workspace {
   }
 
   /** Show `layout` as `name`. */
-  open(layout: Layout, name: string): void {
+  open(layout: Layout, name: string, version = 0): void {
     this.#set(layout, true);
     this.name = name;
+    this.version = version;
     this.changed = false;
     this.zoomed = '';
     this.#keep();
   }
 
   /** Note that the layout is kept under `name`. */
-  saved(name: string): void {
+  saved(name: string, version = 0): void {
     this.name = name;
+    this.version = version;
     this.changed = false;
     this.#keep();
   }
@@ -163,6 +169,6 @@ export class Workspace {
   }
 
   #keep(): void {
-    if (this.#keeps) keep(DRAFT, { name: this.name, layout: this.layout } satisfies Draft);
+    if (this.#keeps) keep(DRAFT, { name: this.name, layout: this.layout, version: this.version } satisfies Draft);
   }
 }
