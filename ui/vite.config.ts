@@ -20,5 +20,6 @@ export default defineConfig({
       '/ws': { target: gateway, ws: true },
     },
   },
-  test: { include: ['test/**/*.test.ts'] },
+  // A limit is against what never ends: how fast the machine is proves nothing.
+  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000 },
 });

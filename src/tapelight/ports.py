@@ -532,6 +532,13 @@ class OrderBooks(Protocol):
         """Return {"rows", "account"}: profit and loss by symbol, the total last."""
 
 
+class Portfolios(Protocol):
+    """The risk of what is held, by desk."""
+
+    async def risk(self, desk: str, confidence: float, days: float) -> Mapping[str, Json]:
+        """Return exposure, value at risk, expected shortfall and the picture of the simulation."""
+
+
 class TradeDesk(Protocol):
     """What a person may ask of the trader; `by` is who asks. It works while the trader is down, too."""
 

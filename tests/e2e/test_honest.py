@@ -19,7 +19,7 @@ from e2e.test_dashboard import (
     signal,
 )
 from e2e.test_orders import HELD, ORDER, PNL, traded
-from e2e.test_workspace import add, answered
+from e2e.test_workspace import AXE, add, answered, serious
 
 Json = Any
 NS = 10**9
@@ -289,3 +289,38 @@ def test_cells_never_stand_under_other_columns(gateway: FakeGateway, page: Page)
     expect(cell(pane, "PNNY", "last")).to_have_text("0.5000")
     assert order(pane) == ["PNNY"]
     assert set(ROWS) == {"AAPL", "PNNY", "HALT"}
+
+
+def test_the_risk_of_what_is_held_has_a_picture(gateway: FakeGateway, page: Page) -> None:
+    traded(gateway)
+    held = {
+        "symbol": "AAPL", "quantity": 100.0, "last": 231.5, "stale": True, "sector": "Technology",
+        "volatility_pct": 28.0, "beta": 1.2, "delta_dollars": 23150.0, "delta": 100.0,
+        "gamma": 0.0, "theta": 0.0, "vega": 0.0, "value_at_risk": 950.0,
+    }  # fmt: skip
+    counts = [1, 3, 9, 30, 80, 160, 240, 240, 160, 80, 30, 9, 3, 1]
+    gateway.answers["/api/portfolio"] = {
+        "days": 1.0, "confidence": 0.99, "paths": 20_000, "index": "SPY", "net": 23150.0,
+        "gross": 23150.0, "long": 23150.0, "short": 0.0, "beta_dollars": 27780.0,
+        "by_sector": {"Technology": 23150.0}, "rows": [held],
+        "parametric": {"value_at_risk": 950.0, "expected_shortfall": 1088.0},
+        "monte_carlo": {"value_at_risk": 943.0, "expected_shortfall": 1080.0},
+        "picture": {"low": -1700.0, "high": 1700.0, "counts": counts, "mean": 1.0,
+                    "deviation": 408.0, "loss_share": 0.498},
+        "left_out": [{"symbol": "NEWC", "reason": "its volatility is not known"}],
+    }  # fmt: skip
+    opened(gateway, page)
+    add(page, "Portfolio risk")
+    panel = page.get_by_test_id("portfolio")
+    expect(panel.locator("svg rect")).to_have_count(len(counts))
+    expect(panel.get_by_test_id("var")).to_have_text("943.00")
+    expect(panel).to_contain_text("50 % end in a loss")
+    expect(panel.locator(".entry .mark")).to_have_text("STALE")
+    expect(panel).to_contain_text("NEWC its volatility is not known")
+    page.get_by_label("Confidence").select_option("95")
+    page.get_by_label("Horizon").select_option("10")
+    gateway.answers["/api/portfolio"] = {**gateway.answers["/api/portfolio"], "rows": []}
+    expect(panel.locator(".entry")).to_have_count(0)
+    assert "/api/portfolio?confidence=95&days=10" in asked(gateway, "/api/portfolio")
+    page.evaluate(AXE.read_text("utf-8"))
+    assert serious(page) == []

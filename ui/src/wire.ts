@@ -72,6 +72,13 @@ export interface Signal {
   readonly hops?: { readonly text?: string } | null;
 }
 
+/** A symbol that is near a scan's trigger, since a market time. */
+export interface Armed {
+  readonly scan: string;
+  readonly symbol: string;
+  readonly since_ns: number;
+}
+
 /** Something that a rule or a price level of the user told; `sound` names its tone. */
 export interface Alert {
   readonly id: string;
@@ -161,6 +168,12 @@ export type BarsMessage = Envelope & { readonly bars: readonly Bar[] };
 export type PrintsMessage = Envelope & { readonly prints: readonly Print[] };
 export type SignalsMessage = Envelope & { readonly signals: readonly Signal[] };
 export type AlertsMessage = Envelope & { readonly alerts: readonly Alert[] };
+/** Who is armed; `gone` [scan, symbol] is no more, `total` counts also those beyond the view's bound. */
+export type ArmedMessage = Envelope & {
+  readonly armed: readonly Armed[];
+  readonly gone?: readonly (readonly [string, string])[];
+  readonly total: number;
+};
 export type StatusMessage = Envelope & { readonly status: Status };
 
 export interface Fault {

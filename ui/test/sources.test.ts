@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import { marked } from '../src/model/columns';
+import { placeOf, stepsOf } from '../src/model/portfolio';
 import { waitingNow, type Held } from '../src/model/orders';
-import { BoardSource, PrintsSource, SymbolSource } from '../src/state/sources.svelte';
+import { ArmedSource, BoardSource, PrintsSource, SymbolSource } from '../src/state/sources.svelte';
 import type { Envelope, Print } from '../src/wire';
 
 function prints(epoch: string, kind: 'snapshot' | 'diff', ...numbers: number[]): Envelope {
@@ -88,4 +89,25 @@ describe('orders that wait', () => {
     expect(ids(over)).toEqual(['a gone', 'b', 'c']);
     expect(ids(waitingNow(over, [held('c', 0), held('b', 2)], false))).toEqual(['c', 'b']);
   });
+});
+
+it('who is armed is a list that ends where the gateway says so', () => {
+  const source = new ArmedSource();
+  const say = (kind: string, body: object): void =>
+    source.apply({ topic: 'armed', epoch: 1, seq: 1, mark: 1, ts_ns: 1, kind, ...body } as Envelope);
+  say('snapshot', { armed: [{ scan: 's', symbol: 'A', since_ns: 1 }, { scan: 't', symbol: 'A', since_ns: 2 }], total: 2 });
+  say('diff', { armed: [{ scan: 's', symbol: 'B', since_ns: 3 }], gone: [['t', 'A']], total: 900 });
+  expect(source.armed.map(({ scan, symbol }) => `${scan} ${symbol}`)).toEqual(['s B', 's A']);
+  expect(source.total).toBe(900);
+  say('snapshot', { armed: [], total: 0 });
+  expect([source.armed, source.total]).toEqual([[], 0]);
+});
+
+it('a picture of profits has a tail, losses and gains', () => {
+  const picture = { low: -30, high: 30, counts: [1, 2, 4, 2, 1, 0], mean: 0, deviation: 1, loss_share: 0.7 };
+  const steps = stepsOf(picture, 20);
+  expect(steps.map(({ tone }) => tone)).toEqual(['tail', 'loss', 'loss', 'gain', 'gain', 'gain']);
+  expect(steps.map(({ height }) => height)).toEqual([0.25, 0.5, 1, 0.5, 0.25, 0]);
+  expect(steps[0]).toMatchObject({ left: 0, at: -25, share: 0.1 });
+  expect([placeOf(picture, -20), placeOf(picture, 0), placeOf(picture, 31)]).toEqual([1 / 6, 0.5, null]);
 });

@@ -9,7 +9,6 @@ import { feedThemes, systemThemes } from '../src/model/health';
 import { closeness, found } from '../src/model/palette';
 import { medianText, rateText } from '../src/model/record';
 import { bollinger, ema, vwap, widen } from '../src/model/studies';
-import { armedNow } from '../src/model/tape';
 import { pitches } from '../src/model/sounds';
 import type { Bar, Cell, Signal } from '../src/wire';
 
@@ -178,19 +177,6 @@ describe('words of a record', () => {
     expect(medianText({ value: 0.424, low: -0.1, high: 0.9 })).toBe('+0.42% (−0.10 to +0.90)');
     expect(rateText({ value: 0.54, low: 0.48, high: 0.6 })).toBe('54% (48 to 60)');
     expect(medianText({ value: null, low: null, high: null })).toBe('–');
-  });
-});
-
-describe('the armed list', () => {
-  const signal = (id: string, state: string, at: number): Signal => ({
-    ...{ id, state, scan: 's', symbol: id, ts_ns: at, text: '' },
-  });
-
-  it('ends a signal by any other state', () => {
-    const armed = armedNow([], [signal('a', 'armed', 1), signal('b', 'armed', 2)]);
-    expect(armed.map(({ id }) => id)).toEqual(['b', 'a']);
-    expect(armedNow(armed, [signal('b', 'fired', 3)]).map(({ id }) => id)).toEqual(['a']);
-    expect(armedNow(armed, [signal('c', 'fired', 3)])).toBe(armed);
   });
 });
 

@@ -95,6 +95,15 @@ def monte_carlo(
     `gamma_dollars` are gamma x quantity x shares a contract x price^2, one a position. The same
     generator state gives the same figures. Raises ValueError for a covariance that is none.
     """
+    profits = simulated(rng, delta_dollars, covariance, days, paths, gamma_dollars)
+    return of_profits(profits, confidence)
+
+
+def simulated(
+    rng: Draws, delta_dollars: Floats, covariance: Floats, days: float = 1.0,
+    paths: int = 100_000, gamma_dollars: Floats | None = None,
+) -> Floats:  # fmt: skip
+    """Return the profit in $ of each simulated path: what `monte_carlo` takes its risk from."""
     profits = np.empty(paths)
     root = cholesky(covariance * days)
     for at in range(0, paths, PATHS_AT_ONCE):
@@ -105,7 +114,7 @@ def monte_carlo(
         if gamma_dollars is not None:
             returns = correlated(root, own)
             part += _in_order((returns * returns).T, 0.5 * gamma_dollars)
-    return of_profits(profits, confidence)
+    return profits
 
 
 def of_profits(profits: Floats, confidence: float = 0.99) -> Risk:
@@ -160,6 +169,19 @@ def correlated(root: Floats, own: Floats) -> Floats:
             np.multiply(row[j], own[j], out=part)
             drawn[i] += part
     return drawn
+
+
+def one_index(deviations: Floats, betas: Floats, market: float) -> Floats:
+    """Return the covariance of returns that move together by one index alone (Sharpe 1963).
+
+    `deviations` and `market`, that of the index, are standard deviations over one horizon. What a
+    symbol's own does not hold of its beta's part is taken as that part: no variance is negative.
+    """
+    shared = betas * market
+    found: Floats = shared[:, None] * shared
+    own = np.maximum(deviations * deviations - shared * shared, 0.0)
+    found[np.diag_indices(len(betas))] += own
+    return found
 
 
 def covariance_of(returns: Floats) -> Floats:

@@ -19,6 +19,7 @@ from tapelight.app.loop import collect_seldom
 from tapelight.app.measures import scanner_measures
 from tapelight.app.observing import Observing
 from tapelight.app.past import Live, Past
+from tapelight.app.portfolio import PortfolioRisk, known_of
 from tapelight.app.prints import PrintTape
 from tapelight.app.publish import Publisher
 from tapelight.app.quarantine import EngineQuarantine
@@ -119,6 +120,7 @@ def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) 
         quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
         code=control.code, alerting=control.alerting, oidc=control.oidc, orders=books,
         trader=trading, prints=prints, correlations=EngineCorrelations(scanner.engine),
+        portfolios=PortfolioRisk(books, lambda symbol: known_of(scanner.engine, symbol)),
         chains=EngineChains(scanner.engine), measures=observing.measures, proxies=web.trusted_proxies,
     )  # fmt: skip
     parts = Parts(

@@ -29,6 +29,7 @@ from tapelight.ports import (
     Market,
     OrderBooks,
     Past,
+    Portfolios,
     Prints,
     Quarantine,
     Reasons,
@@ -48,6 +49,7 @@ from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
 from tapelight.web.oidc import Oidc
 from tapelight.web.orders import order_endpoints
+from tapelight.web.portfolio import portfolio_endpoints
 from tapelight.web.prints import print_endpoints
 from tapelight.web.problems import Refused, on_error, on_http, problem
 from tapelight.web.quarantine import quarantine_endpoints
@@ -116,6 +118,7 @@ class Gateway:
         prints: Prints | None = None,
         correlations: Correlations | None = None,
         chains: Chains | None = None,
+        portfolios: Portfolios | None = None,
         measures: Measures = tuple,
         proxies: Iterable[str] = (),
     ) -> None:
@@ -134,6 +137,7 @@ class Gateway:
             *quarantine_endpoints(quarantine), *order_endpoints(orders, trader),
             *trading_endpoints(orders, trader), *print_endpoints(prints),
             *correlation_endpoints(correlations), *chain_endpoints(chains),
+            *portfolio_endpoints(portfolios),
         )  # fmt: skip
         rest = Rest(
             boards, market, lambda: [*measures(), *self.measures()], past, scans, reasons, records,

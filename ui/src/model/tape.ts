@@ -5,8 +5,6 @@ import type { Cell, Leaf, Plan, Signal } from '../wire';
 
 /** How many signals the tape keeps. */
 export const TAPE_ROWS = 1_000;
-/** How many armed signals are kept. */
-export const ARMED_ROWS = 2_000;
 
 /** Return a tape with `fresh` put on top of `kept`; a repeated state of a signal counts once. */
 export function addSignals(kept: readonly Signal[], fresh: readonly Signal[]): readonly Signal[] {
@@ -17,18 +15,6 @@ export function addSignals(kept: readonly Signal[], fresh: readonly Signal[]): r
   for (const key of known) added.delete(key);
   if (added.size === 0) return kept;
   return [...added.values(), ...kept].sort((a, b) => b.ts_ns - a.ts_ns).slice(0, TAPE_ROWS);
-}
-
-/** Return what is armed after `fresh` (newest first): a signal ends by any other state. */
-export function armedNow(armed: readonly Signal[], fresh: readonly Signal[]): readonly Signal[] {
-  const ended = new Set(fresh.filter((each) => each.state !== 'armed').map((each) => each.id));
-  const known = new Set(armed.map((each) => each.id));
-  const added = fresh.filter((each) => each.state === 'armed' && !ended.has(each.id));
-  const news = added.filter((each) => !known.has(each.id));
-  if (news.length === 0 && !armed.some((each) => ended.has(each.id))) return armed;
-  return [...news, ...armed.filter((each) => !ended.has(each.id))]
-    .sort((a, b) => b.ts_ns - a.ts_ns)
-    .slice(0, ARMED_ROWS);
 }
 
 /** Return what tells one record of the tape from another. */

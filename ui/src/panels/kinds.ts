@@ -16,6 +16,7 @@ import HealthPanel from './HealthPanel.svelte';
 import HeatPanel from './HeatPanel.svelte';
 import MarketPanel from './MarketPanel.svelte';
 import OrderPanel from './OrderPanel.svelte';
+import PortfolioPanel from './PortfolioPanel.svelte';
 import PositionPanel from './PositionPanel.svelte';
 import PrintPanel from './PrintPanel.svelte';
 import RecordPanel from './RecordPanel.svelte';
@@ -67,6 +68,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   orders: { title: 'Orders', hint: 'Orders and fills, the refused ones with the rule', linked: true, present: true, load: () => OrderPanel },
   approvals: { title: 'Approvals', hint: 'Orders that wait for you', linked: true, present: true, load: () => ApprovalPanel },
   positions: { title: 'Positions', hint: 'What is held, profit and loss, the account', linked: true, present: true, load: () => PositionPanel },
+  portfolio: { title: 'Portfolio risk', hint: 'Exposure, value at risk and the Monte Carlo picture of what is held', linked: true, present: true, load: () => PortfolioPanel },
   risk: { title: 'Risk limits', hint: 'Each limit and its use, the kill switch, strategies and modes', linked: false, present: true, load: () => RiskPanel },
   feed: { title: 'Feeds and data', hint: 'What comes in, what is missing, what was refused', linked: false, present: true, load: () => FeedPanel },
   health: { title: 'System', hint: 'Latency, journal, tiers, questions, gateway', linked: false, present: true, load: () => HealthPanel },

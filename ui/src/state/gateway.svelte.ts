@@ -4,7 +4,7 @@ import { browser, Connection, type LinkState } from '../link/connection';
 import { ask, told } from '../link/rest';
 import { MarketClock, timeOfDay } from '../model/clock';
 import { heardNow, unheard } from '../model/heard';
-import { addSignals, armedNow } from '../model/tape';
+import { addSignals } from '../model/tape';
 import type {
   Alert,
   AlertsMessage,
@@ -17,7 +17,7 @@ import type {
   StatusMessage,
 } from '../wire';
 import { keep, stored } from './preferences.svelte';
-import { BarsSource, BoardSource, PrintsSource, sourceFor, SymbolSource, type Source } from './sources.svelte';
+import { ArmedSource, BarsSource, BoardSource, PrintsSource, sourceFor, SymbolSource, type Source } from './sources.svelte';
 
 /** Ghosts, arrows and held orders end by themselves: look at them so often (ms). */
 const SWEEP_MS = 250;
@@ -44,8 +44,6 @@ export class Gateway {
   silent = $state(false);
   /** Newest first, without those that are merely armed. */
   signals = $state.raw<readonly Signal[]>([]);
-  /** What is armed now, newest first. */
-  armed = $state.raw<readonly Signal[]>([]);
   notice = $state('');
   /** Local time (s), for what is told in seconds. */
   wall = $state(Math.floor(Date.now() / 1000));
@@ -127,6 +125,10 @@ export class Gateway {
     return this.#use(`prints:${symbol}`) as { source: PrintsSource; release: () => void };
   }
 
+  armed(): { source: ArmedSource; release: () => void } {
+    return this.#use('armed') as { source: ArmedSource; release: () => void };
+  }
+
   #use(topic: string): { source: Source; release: () => void } {
     const known = this.#held.get(topic);
     const held = known ?? { source: sourceFor(topic) as Source, uses: 0 };
@@ -183,7 +185,7 @@ export class Gateway {
       // Who lets go and takes up again within one turn keeps what is known: nothing is sent anew.
       for (const [topic, held] of this.#held) if (held.uses === 0) this.#held.delete(topic);
       const topics = [...this.#held.keys()].filter(
-        (topic) => !this.#paused || topic.startsWith('bars:') || topic.startsWith('prints:'),
+        (topic) => !this.#paused || !/^(board|symbol):/.test(topic),
       );
       const own = this.user === '' ? [] : [`alerts:${this.user}`];
       this.#connection.watch(['status', 'signals', ...own, ...topics]);
@@ -237,7 +239,6 @@ export class Gateway {
     this.status = null;
     this.time = null;
     this.signals = [];
-    this.armed = [];
     this.boards = [];
   }
 
@@ -272,7 +273,6 @@ export class Gateway {
     const fresh = message.kind === 'snapshot' ? [] : message.signals;
     const kept = message.kind === 'snapshot' ? [] : this.signals;
     this.signals = addSignals(kept, message.signals);
-    this.armed = armedNow(message.kind === 'snapshot' ? [] : this.armed, message.signals);
     for (const signal of fresh) for (const herald of this.heralds) herald(signal);
   }
 
@@ -281,7 +281,7 @@ export class Gateway {
     const key = `tapelight-heard-${this.user}`;
     const heard = stored(key) as readonly string[] | null;
     const snapshot = message.kind === 'snapshot';
-    const fresh = snapshot ? unheard(message.alerts, heard) : message.alerts;
+    const fresh = snapshot ? unheard(message.alerts, heard) : message.alerts.toReversed();
     keep(key, heardNow(message.alerts, heard));
     for (const alert of fresh.slice(-ALARMS)) for (const alarm of this.alarms) alarm(alert);
     if (snapshot && fresh.length > 1) {

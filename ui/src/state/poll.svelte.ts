@@ -46,7 +46,7 @@ export function repeat<T>(
     const ask = wanted;
     const at = present ? undefined : momentOf(desk);
     if (ask === null) return undefined;
-    if (!untrack(() => desk.travel.playing)) asked.old = true;
+    untrack(() => (asked.old = asked.value !== null && !desk.travel.playing));
     const gone = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const round = async (): Promise<void> => {
@@ -82,7 +82,7 @@ async function once<T>(asked: Asked<T>, ask: () => Promise<T>, signal: AbortSign
     asked.fault = told(error);
     // What stands there is of another second, or grows old.
     if (past) asked.value = null;
-    asked.old = true;
+    asked.old = asked.value !== null;
   }
   asked.waiting = false;
 }

@@ -3,7 +3,7 @@
 import { mergeBars } from '../model/bars';
 import { Board } from '../model/board';
 import { fieldOf, type Field } from '../model/columns';
-import type { Bar, BarsMessage, BoardMessage, Cell, Envelope, Fault, Print, PrintsMessage, SymbolMessage } from '../wire';
+import type { Armed, ArmedMessage, Bar, BarsMessage, BoardMessage, Cell, Envelope, Fault, Print, PrintsMessage, SymbolMessage } from '../wire';
 
 export interface Source {
   apply(message: Envelope): void;
@@ -114,10 +114,35 @@ export class PrintsSource implements Source {
   }
 }
 
+/** Who is armed now, newest first. */
+export class ArmedSource implements Source {
+  armed = $state.raw<readonly Armed[]>([]);
+  total = $state(0);
+  loaded = $state(false);
+  absent = $state('');
+
+  apply(envelope: Envelope): void {
+    const { kind, armed, gone = [], total } = envelope as ArmedMessage;
+    const kept = new Map(kind === 'snapshot' ? [] : this.armed.map((each) => [`${each.scan}/${each.symbol}`, each]));
+    for (const [scan, symbol] of gone) kept.delete(`${scan}/${symbol}`);
+    for (const each of armed) kept.set(`${each.scan}/${each.symbol}`, each);
+    this.armed = [...kept.values()].sort((a, b) => b.since_ns - a.since_ns);
+    this.total = total;
+    this.loaded = true;
+    this.absent = '';
+  }
+
+  refuse(fault: Pick<Fault, 'detail'>): void {
+    this.armed = [];
+    this.absent = fault.detail;
+  }
+}
+
 /** Return the source for `topic`; signals and status have none of their own. */
 export function sourceFor(topic: string): Source | null {
   if (topic.startsWith('board:')) return new BoardSource();
   if (topic.startsWith('symbol:')) return new SymbolSource();
+  if (topic === 'armed') return new ArmedSource();
   if (topic.startsWith('prints:')) return new PrintsSource();
   return topic.startsWith('bars:') ? new BarsSource() : null;
 }
