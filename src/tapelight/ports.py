@@ -293,6 +293,13 @@ class Scans(Protocol):
         """Return {"ok", "faults": [{"line", "column", "message"}], "warnings", "cost_us" ...}."""
 
 
+class Trials(Protocol):
+    """Texts of scans, tried on a recorded day before they are saved."""
+
+    async def run(self, name: str, text: str) -> Mapping[str, Json]:
+        """Return what a text fires, its difference to the saved one, and its fixtures' outcomes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Say which records of signals are wanted; what is empty is not asked for."""

@@ -324,3 +324,29 @@ def test_the_risk_of_what_is_held_has_a_picture(gateway: FakeGateway, page: Page
     assert "/api/portfolio?confidence=95&days=10" in asked(gateway, "/api/portfolio")
     page.evaluate(AXE.read_text("utf-8"))
     assert serious(page) == []
+
+
+def test_a_text_is_tried_before_it_is_saved(gateway: FakeGateway, page: Page) -> None:
+    prepare(gateway)
+    answered(gateway)
+    change = {"change": "+", "symbol": "AAPL", "at": "x", "ts_ns": OPEN_S * NS}
+    case = {"scan": "mine", "case": "a new high", "ok": False, "expected": ["A"], "got": []}
+    gateway.answers["/api/scans/try"] = {
+        "run": "2026-11-19/0001", "kind": "events", "hours": 6.5, "fires": 26, "per_hour": 4.0,
+        "difference": {"added": 3, "gone": 1, "same": 23, "changes": [change]}, "cases": [case],
+    }  # fmt: skip
+    opened(gateway, page)
+    add(page, "Scan editor")
+    editor = page.get_by_test_id("editor")
+    editor.get_by_role("button", name="Mine").click()
+    expect(editor).to_contain_text("✓ sound")
+    editor.get_by_role("button", name="Try").click()
+    told = page.get_by_test_id("tried")
+    expect(told).to_contain_text("4.0 signals an hour: 26 in 6.5 h of 2026-11-19/0001.")
+    expect(told).to_contain_text("+3 \u22121, 23 the same.")
+    expect(told).to_contain_text("✗ a new high")
+    expect(told.get_by_role("button")).to_have_text("+AAPL 09:30:00")
+    asked_for = [body for _, target, body in gateway.asked_rest if target == "/api/scans/try"]
+    assert [body["name"] for body in asked_for] == ["mine"]
+    page.evaluate(AXE.read_text("utf-8"))
+    assert serious(page) == []

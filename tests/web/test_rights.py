@@ -69,6 +69,7 @@ RIGHTS: Mapping[str, tuple[str, str]] = {
     "GET /api/deliveries": ("viewer", ALERT),
     "GET /api/trader": ("viewer", READ),
     "GET /api/risk": ("viewer", READ),
+    "POST /api/scans/try": ("analyst", SCAN),
     "GET /api/portfolio": ("viewer", READ),
     "GET /api/orders": ("viewer", READ),
     "GET /api/orders.csv": ("viewer", READ),

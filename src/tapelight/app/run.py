@@ -33,6 +33,7 @@ from tapelight.app.strategies import Budget, StrategyFiles
 from tapelight.app.tier3 import Rounds
 from tapelight.app.tracing import SignalTraces
 from tapelight.app.trading import Asking, Books, Price
+from tapelight.app.trials import Trials
 from tapelight.app.trust import remember
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.app.workers import Workers
@@ -121,30 +122,15 @@ def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) 
         code=control.code, alerting=control.alerting, oidc=control.oidc, orders=books,
         trader=trading, prints=prints, correlations=EngineCorrelations(scanner.engine),
         portfolios=PortfolioRisk(books, lambda symbol: known_of(scanner.engine, symbol)),
+        trials=Trials(data, questions.own, lambda: questions.questions.texts),
         chains=EngineChains(scanner.engine), measures=observing.measures, proxies=web.trusted_proxies,
     )  # fmt: skip
     parts = Parts(
-        scanner,
-        gateway,
-        feed,
-        boards,
-        market,
-        past,
-        questions,
-        data,
-        config.journal,
-        StrategyFiles(Path(config.strategies), config.strategy),
-        dispatch,
-        reasons,
-        Workers(config.workers, lambda: scanner.engine, scanner.put),
-        record,
-        control,
-        Sources(config),
-        books,
-        trading,
-        observing,
-        budget=budget,
-    )
+        scanner, gateway, feed, boards, market, past, questions, data, config.journal,
+        StrategyFiles(Path(config.strategies), config.strategy), dispatch, reasons,
+        Workers(config.workers, lambda: scanner.engine, scanner.put), record, control,
+        Sources(config), books, trading, observing, budget=budget,
+    )  # fmt: skip
     _follow(parts)
     _keep_days(scanner, feed, data)
     _connect(parts, config)

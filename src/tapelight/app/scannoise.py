@@ -161,7 +161,7 @@ def noise(
     hours, counts = 0.0, dict.fromkeys(asked, 0)
     for day in days:
         played = play(Span(day), {**texts, **asked}, tuple(asked), data, watch)
-        hours += _hours(played, question)
+        hours += hours_of(played, question)
         for fire in played.fires:
             counts[fire.scan] += 1
     if not hours:
@@ -190,9 +190,10 @@ def _meets(
     return next((v.value for v, rate in steps if v.tightness > 1 and rate <= per_hour), None)
 
 
-def _hours(played: Played, question: Question) -> float:
+def hours_of(played: Played, question: Question) -> float:
+    """Return how many hours of a recording asked a question: those of its phases."""
     phases = question.header.phases or ("pre", "regular", "post")
     return sum(played.seconds.get(phase, 0) for phase in phases) / 3600
 
 
-__all__ = ["difference", "last_days", "noise", "unvaried", "variants"]
+__all__ = ["difference", "hours_of", "last_days", "noise", "unvaried", "variants"]

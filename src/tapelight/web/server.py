@@ -36,6 +36,7 @@ from tapelight.ports import (
     Records,
     Scans,
     TradeDesk,
+    Trials,
 )
 from tapelight.telemetry import Measure, Measures, counted
 from tapelight.web.address import Crowd, Proxies
@@ -58,6 +59,7 @@ from tapelight.web.session import Session
 from tapelight.web.sockets import WebSocketProtocol, bind, counting, serve_on
 from tapelight.web.stream import Limits, Stream, no_alerts
 from tapelight.web.trading import trading_endpoints
+from tapelight.web.trials import trial_endpoints
 from tapelight.web.who import Who, who_asks
 from tapelight.web.wire import nearest, quoted
 
@@ -119,6 +121,7 @@ class Gateway:
         correlations: Correlations | None = None,
         chains: Chains | None = None,
         portfolios: Portfolios | None = None,
+        trials: Trials | None = None,
         measures: Measures = tuple,
         proxies: Iterable[str] = (),
     ) -> None:
@@ -137,7 +140,7 @@ class Gateway:
             *quarantine_endpoints(quarantine), *order_endpoints(orders, trader),
             *trading_endpoints(orders, trader), *print_endpoints(prints),
             *correlation_endpoints(correlations), *chain_endpoints(chains),
-            *portfolio_endpoints(portfolios),
+            *portfolio_endpoints(portfolios), *trial_endpoints(trials),
         )  # fmt: skip
         rest = Rest(
             boards, market, lambda: [*measures(), *self.measures()], past, scans, reasons, records,

@@ -31,6 +31,31 @@ interface Checked {
   readonly cost_us: number | null;
 }
 
+/** What a text would have said on a recorded day. */
+export interface Tried {
+  readonly run: string;
+  readonly kind: string;
+  readonly hours: number;
+  readonly fires: number;
+  readonly per_hour: number | null;
+  /** Against the saved text; null where nothing is saved. */
+  readonly difference: {
+    readonly added: number;
+    readonly gone: number;
+    readonly same: number;
+    readonly changes: readonly { readonly change: string; readonly symbol: string; readonly ts_ns: number }[];
+  } | null;
+  readonly cases: readonly {
+    readonly case: string;
+    readonly ok: boolean;
+    readonly expected: readonly string[];
+    readonly got: readonly string[];
+  }[];
+}
+
+/** A whole day is played: the gateway gives up after two minutes. */
+const TRIAL_MS = 130_000;
+
 const FRESH = `-- title = "My scan"
 -- kind = "board"
 SELECT symbol, last, chg_pct, rvol_tod, vol
@@ -53,6 +78,9 @@ export class ScanEditor {
   /** What went wrong with the last action, or what came of it. */
   said = $state('');
   failed = $state(false);
+  /** What came of the last trial; null before one, and after a change of the text. */
+  tried = $state.raw<Tried | null>(null);
+  trying = $state(false);
   #etag = '';
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asked = 0;
@@ -102,6 +130,7 @@ export class ScanEditor {
 
   write(text: string): void {
     this.text = text;
+    this.tried = null;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.check(), CHECK_MS);
   }
@@ -140,6 +169,20 @@ export class ScanEditor {
     });
   }
 
+  /** Play the last recorded day with the text as it stands. */
+  async tryOut(): Promise<void> {
+    const { text } = this;
+    const body = { name: this.saved?.name ?? (this.name.trim() || 'unnamed'), text };
+    this.trying = true;
+    this.tried = null;
+    await this.#attempt(async () => {
+      this.said = '';
+      const tried = await ask<Tried>('/api/scans/try', {}, { method: 'POST', body, limitMs: TRIAL_MS });
+      if (text === this.text) this.tried = tried;
+    });
+    this.trying = false;
+  }
+
   async save(): Promise<void> {
     const name = this.name.trim();
     if (!/^[a-z][a-z0-9_]{0,63}$/i.test(name)) {
@@ -173,6 +216,7 @@ export class ScanEditor {
     this.name = row.name;
     this.#etag = etag;
     this.text = row.text;
+    this.tried = null;
     void this.check();
   }
 
