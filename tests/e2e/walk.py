@@ -258,7 +258,7 @@ class Walk:
         if rows.count():
             row = rows.first.element_handle()
             row.query_selector("button.go").click()  # type: ignore[union-attr]
-            row.query_selector("button.go").click()  # type: ignore[union-attr]
+            row.wait_for_selector('button.go:has-text("Sure?")[aria-disabled="false"]').click()  # type: ignore[union-attr]
             self.page.mouse.move(5, 5)  # under the pointer, an order keeps its place
             row.wait_for_element_state("hidden")
         return False

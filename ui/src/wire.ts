@@ -149,6 +149,11 @@ export interface BoardSnapshot {
   readonly rows: Readonly<Record<string, readonly Cell[]>>;
 }
 
+/** Set where there is no such board any more: it was deleted, or has another name. */
+export interface Gone {
+  readonly gone?: boolean;
+}
+
 export interface BoardDiff {
   readonly order?: readonly string[];
   readonly rows?: Readonly<Record<string, readonly Cell[]>>;
@@ -161,7 +166,7 @@ export interface SymbolSnapshot {
 }
 
 export type BoardMessage = Envelope &
-  (({ kind: 'snapshot' } & BoardSnapshot) | ({ kind: 'diff' } & BoardDiff));
+  (({ kind: 'snapshot' } & BoardSnapshot & Gone) | ({ kind: 'diff' } & BoardDiff));
 export type SymbolMessage = Envelope &
   (({ kind: 'snapshot' } & SymbolSnapshot) | { kind: 'diff'; values: Record<string, Cell> });
 export type BarsMessage = Envelope & { readonly bars: readonly Bar[] };

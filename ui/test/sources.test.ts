@@ -111,3 +111,12 @@ it('a picture of profits has a tail, losses and gains', () => {
   expect(steps[0]).toMatchObject({ left: 0, at: -25, share: 0.1 });
   expect([placeOf(picture, -20), placeOf(picture, 0), placeOf(picture, 31)]).toEqual([1 / 6, 0.5, null]);
 });
+
+it('a board that is gone says so, until it is back', () => {
+  const source = new BoardSource();
+  source.apply(snapshot());
+  source.apply({ ...snapshot(), gone: true, order: [], rows: {} } as Envelope);
+  expect([source.board.order, source.fault !== '']).toEqual([[], true]);
+  source.apply(snapshot());
+  expect([source.board.order, source.fault]).toEqual([['A'], '']);
+});

@@ -11,6 +11,7 @@ import type {
   BoardInfo,
   Envelope,
   Fault,
+  Gone,
   Signal,
   SignalsMessage,
   Status,
@@ -266,7 +267,10 @@ export class Gateway {
     if (message.topic === 'signals') this.#showSignals(message as SignalsMessage);
     else if (message.topic === 'status') this.#showStatus(message as StatusMessage);
     else if (alert) this.#alarm(message as AlertsMessage);
-    else this.#held.get(message.topic)?.source.apply(message);
+    else {
+      this.#held.get(message.topic)?.source.apply(message);
+      if ((message as Gone).gone === true) void this.loadBoards();
+    }
   }
 
   #showSignals(message: SignalsMessage): void {

@@ -20,8 +20,13 @@ export class BoardSource implements Source {
   fault = $state('');
   moment = $state<number | null>(null);
 
-  apply(message: Envelope): void {
-    this.board.apply(message as BoardMessage);
+  apply(envelope: Envelope): void {
+    const message = envelope as BoardMessage;
+    if (message.kind === 'snapshot' && message.gone === true) {
+      this.refuse({ detail: 'This board is no more: it was deleted, or has another name now.' });
+      return;
+    }
+    this.board.apply(message);
     this.fault = '';
     this.moment = message.moment ?? null;
   }
