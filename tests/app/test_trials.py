@@ -1,5 +1,9 @@
 """A text of a scan is tried on a recorded day: how often it fires, what a change would change."""
 
+import asyncio
+import multiprocessing
+import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,6 +67,31 @@ async def test_a_process_of_its_own_tries_it_within_a_limit(data: Path, tmp_path
     short = Trials(data, tmp_path, dict, limit_s=0.0)
     with pytest.raises(Unavailable, match="tapelight scan diff mine FILE"):
         await short.run("mine", EVENTS.format("1.0"))
+
+
+@pytest.mark.slow
+async def test_a_trial_that_is_given_up_leaves_no_process(data: Path, tmp_path: Path) -> None:
+    before = set(multiprocessing.active_children())
+    trial = asyncio.create_task(Trials(data, tmp_path, dict).run("mine", EVENTS.format("1.0")))
+    async with asyncio.timeout(30):
+        while not (begun := set(multiprocessing.active_children()) - before):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        (pid,) = (process.pid for process in begun)
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)  # it answers nothing by itself
+        trial.cancel()
+        await asyncio.wait([trial])
+        while alive(pid):  # noqa: ASYNC110 - a process tells no event
+            await asyncio.sleep(0.01)
+    assert trial.cancelled()
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 class ByHand:

@@ -90,7 +90,8 @@ def test_what_is_old_bears_its_mark(gateway: FakeGateway, page: Page) -> None:
     gateway.answers["/api/positions"] = [{**HELD, "stale": True}]
     rows = [{**row, "stale": True} for row in PNL["rows"]]
     gateway.answers["/api/pnl"] = {**PNL, "rows": rows}
-    gateway.answers["/api/market"]["rows"][0] |= {"stale": True, "provisional": False}
+    row = {**gateway.answers["/api/market"]["rows"][0], "stale": True, "provisional": False}
+    gateway.answers["/api/market"] = {"rows": [row]}
     opened(gateway, page)
     expect(page.get_by_test_id("symbol-panel").locator(".bar")).to_contain_text("STALE")
     expect(page.get_by_test_id("symbol-panel").locator(".bar")).to_contain_text("PROVISIONAL")
@@ -104,6 +105,8 @@ def test_what_is_old_bears_its_mark(gateway: FakeGateway, page: Page) -> None:
     queries = [each for each in asked(gateway, "/api/market") if "columns=" in each]
     assert len(queries) >= 2
     assert all("stale" in each and "provisional" in each for each in queries)
+    page.evaluate(AXE.read_text("utf-8"))
+    assert serious(page) == []
 
 
 def test_the_halt_desk_knows_what_it_does_not_know(gateway: FakeGateway, page: Page) -> None:

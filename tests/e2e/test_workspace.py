@@ -369,7 +369,7 @@ def serious(page: Page) -> list[str]:
     """Return what axe finds serious or critical, with the element."""
     found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
     return [
-        f"{each['id']}: {node['html'][:120]}"
+        f"{each['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
         for each in found["violations"]
         if each["impact"] in ("serious", "critical")
         for node in each["nodes"][:3]

@@ -4,7 +4,7 @@ import asyncio
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +48,21 @@ class Trials:
         if self._busy:
             raise Unavailable("Another text is being tried: ask again when it has ended.")
         self._busy = True
+        stopping, stop = self._context.Pipe(duplex=False)
         try:
-            return await asyncio.to_thread(self._tried, name, text)
+            return await asyncio.to_thread(self._tried, name, text, stopping)
         finally:
+            stop.close()  # of a trial that is given up, the process and the thread end at once
             self._busy = False
 
-    def _tried(self, name: str, text: str) -> Mapping[str, Json]:
+    def _tried(self, name: str, text: str, stopping: Connection) -> Mapping[str, Json]:
         receiving, sending = self._context.Pipe(duplex=False)
         given = (sending, self._data, self._folder, name, text, dict(self._texts()))
         process = self._context.Process(target=work, args=given, daemon=True)
         process.start()
         sending.close()
         try:
-            if not receiving.poll(self._limit_s):
+            if receiving not in wait([receiving, stopping], self._limit_s):
                 raise Unavailable(
                     f"The day takes more than {self._limit_s:g} s to play: "
                     f"`tapelight scan diff {name} FILE` has no limit."
@@ -73,6 +75,7 @@ class Trials:
             process.join()
             process.close()
             receiving.close()
+            stopping.close()
         if fault:
             raise ConfigError(fault)
         found: Mapping[str, Json] = told

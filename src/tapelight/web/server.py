@@ -45,6 +45,7 @@ from tapelight.web.auth_oidc import SIGN_IN, oidc_endpoints
 from tapelight.web.auth_users import UserRest
 from tapelight.web.chains import chain_endpoints
 from tapelight.web.correlation import correlation_endpoints
+from tapelight.web.endpoints import Endpoint
 from tapelight.web.files import Dashboard
 from tapelight.web.gate import Gate
 from tapelight.web.guard import Door, Guard
@@ -137,10 +138,9 @@ class Gateway:
         auth = AuthRest(users, self.gate, code, SIGN_IN if oidc is not None else "")
         more = (
             *auth.endpoints(), *UserRest(auth).endpoints(), *oidc_endpoints(auth, oidc),
-            *quarantine_endpoints(quarantine), *order_endpoints(orders, trader),
-            *trading_endpoints(orders, trader), *print_endpoints(prints),
-            *correlation_endpoints(correlations), *chain_endpoints(chains),
-            *portfolio_endpoints(portfolios), *trial_endpoints(trials),
+            *quarantine_endpoints(quarantine), *_trading(orders, trader, portfolios),
+            *print_endpoints(prints), *correlation_endpoints(correlations),
+            *chain_endpoints(chains), *trial_endpoints(trials),
         )  # fmt: skip
         rest = Rest(
             boards, market, lambda: [*measures(), *self.measures()], past, scans, reasons, records,
@@ -273,3 +273,12 @@ class Gateway:
         yield from counted("client_refusals_total", words, ends, "why")
         publications = counters.publications
         yield Measure("publications_total", "Publications on the bus.", publications)
+
+
+def _trading(
+    orders: OrderBooks | None, trader: TradeDesk | None, portfolios: Portfolios | None
+) -> tuple[Endpoint, ...]:
+    return (
+        *order_endpoints(orders, trader), *trading_endpoints(orders, trader),
+        *portfolio_endpoints(portfolios),
+    )  # fmt: skip

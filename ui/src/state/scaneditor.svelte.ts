@@ -179,6 +179,7 @@ export class ScanEditor {
       this.said = '';
       const tried = await ask<Tried>('/api/scans/try', {}, { method: 'POST', body, limitMs: TRIAL_MS });
       if (text === this.text) this.tried = tried;
+      else this.said = 'The text has changed since it was tried: try it again.';
     });
     this.trying = false;
   }
