@@ -42,7 +42,7 @@ describe('questions about the past', () => {
     let count = 0;
     const busy = async (): Promise<string> => {
       count += 1;
-      if (count < 4) throw new Problem(503, 'Ask again.');
+      if (count < 4) throw new Problem(count === 2 ? 504 : 503, 'Ask again.');
       return 'now';
     };
     expect(await queue.ask(busy, never)).toBe('now');

@@ -2,9 +2,40 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import contextvars
+from collections.abc import AsyncIterator, Coroutine, Generator
+from typing import Any, TypeVar
 
 from tapelight.errors import ConfigError, TapelightError
+
+T = TypeVar("T")
+
+
+class _Group(asyncio.TaskGroup):
+    """A group that can be waited for within its block.
+
+    Python 3.11 forgets to take back the cancellation by which a group ends its own block, where that
+    is over already; then nobody could tell it from the caller's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun: set[asyncio.Task[Any]] = set()
+
+    def create_task(
+        self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T], *, name: str | None = None,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[T]:  # fmt: skip
+        """Begin a task of the group."""
+        task: asyncio.Task[T] = super().create_task(coro, name=name, context=context)
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        return task
+
+    async def ended(self) -> None:
+        """Wait until every task has ended."""
+        while self._begun:
+            await asyncio.wait(self._begun)
 
 
 @contextlib.asynccontextmanager
@@ -18,8 +49,9 @@ async def beside() -> AsyncIterator[asyncio.TaskGroup]:
     assert caller is not None
     asked = caller.cancelling()
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with _Group() as tasks:
             yield tasks
+            await tasks.ended()
     except ExceptionGroup as group:
         if caller.cancelling() > asked:
             raise asyncio.CancelledError from group

@@ -6,6 +6,8 @@ import { Problem } from './rest';
 const AT_ONCE = 2;
 /** A gateway that is busy is asked so often, after so long each time (ms). */
 const PAUSES_MS = [500, 1_000, 2_000, 4_000, 4_000] as const;
+/** Busy, and not there within the page's own limit: the gateway's work goes on. */
+const LATER = new Set([503, 504]);
 
 function rest(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
@@ -48,7 +50,7 @@ export class PastQueue {
       try {
         return await question();
       } catch (error) {
-        if (!(error instanceof Problem && error.status === 503)) throw error;
+        if (!(error instanceof Problem && LATER.has(error.status))) throw error;
       }
       await this.#pause(ms);
     }

@@ -75,6 +75,7 @@ async function reached(url: string, wish: Wish): Promise<Response> {
     return await fetch(url, { method: wish.method ?? 'GET', headers, body, signal });
   } catch (error) {
     if (wish.signal?.aborted === true) throw new Problem(0, 'Given up.');
+    if (limit.aborted) throw new Problem(504, 'The gateway takes too long to answer: ask again.');
     if (error instanceof TypeError || error instanceof DOMException) {
       throw new Problem(0, 'The gateway does not answer. Is it running? Start it: tapelight run');
     }
