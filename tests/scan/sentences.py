@@ -39,7 +39,7 @@ PACKED = 8
 _CLOSED = re.compile(r"'[^']*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
 KEYWORDS = frozenset(
     "select from market where and or not between in like is null true false case when then else "
-    "end as order by asc desc limit forming nulls first last symmetric".split()
+    "end as order by asc desc limit forming nulls first last symmetric isnull notnull".split()
 )
 
 

@@ -90,6 +90,16 @@ def wide() -> Engine:
     return market(400)
 
 
+@pytest.mark.parametrize(("short", "long"), [("ISNULL", "IS NULL"), ("NOTNULL", "IS NOT NULL")])
+def test_the_short_forms_of_is_null_ask_the_same(short: str, long: str) -> None:
+    asked = [
+        compile_query(f"SELECT symbol FROM market WHERE rvol_tod {form}") for form in (short, long)
+    ]
+    view = View(wide().table)
+    first, second = (query.where(view) for query in asked if query.where is not None)
+    np.testing.assert_array_equal(first, second)
+
+
 def test_the_closed_list_is_told_from_what_is_not_on_it() -> None:
     assert closed("SELECT last FROM market WHERE rsi(14, '1m') > 1 -- x(y)")
     assert not closed("SELECT last FROM market WHERE getenv(last) > 1")
