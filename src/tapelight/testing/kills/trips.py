@@ -35,6 +35,8 @@ class Trips:
     dead: int = 0
     """With the gateway gone."""
     restarts: int = 0
+    trip_s: list[float] = field(default_factory=list)
+    """How long the trip itself took, to the disk and back."""
     last_s: list[float] = field(default_factory=list)
     """Of the newest entry that reached the venue after a trip: how late it was."""
     cancel_s: list[float] = field(default_factory=list)
@@ -99,11 +101,13 @@ class TripTown(Town):
         ]
         self.trips.works += len(works)
         self._cancels.clear()
-        at_s = time.monotonic()
+        asked_s = time.monotonic()
         if self.rng.random() < 0.5:
             self.switch.path.touch()
         else:
             self.switch.trip(Killed(self.now_ns(), "a trip", "a person"))
+        at_s = time.monotonic()  # it is on, and on the disk
+        self.trips.trip_s.append(at_s - asked_s)
         await self.until(lambda: not self._left(works), 10 * CANCEL_S)
         await asyncio.sleep(max(at_s + 2 * LAST_S - time.monotonic(), 0.0))
         late = [seen_s - at_s for seen_s, _ in self._entries if seen_s > at_s]
