@@ -6,15 +6,14 @@ A message is dealt with when the database has it; one that comes twice changes n
 import asyncio
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from tapelight.app.observing import Observing
-from tapelight.app.roles.outbox import told
+from tapelight.app.roles.consumer import consume, read
 from tapelight.app.roles.services import Services
 from tapelight.config import Config
 from tapelight.errors import Unavailable
-from tapelight.ports import History, Queue
+from tapelight.ports import History, Lost, Queue
 from tapelight.telemetry import Measure, counted
 
 log = structlog.get_logger()
@@ -31,32 +30,18 @@ class Archive:
 
     async def run(self) -> None:
         """Take and write; until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._take(), name="archive")
-            group.create_task(self._lost(), name="archive lost")
+        await consume(self._queue, self._write, self._lose)
 
-    async def _take(self) -> None:
-        async for message in self._queue.messages():
-            written = await self._write(message.body)
-            try:
-                await self._queue.done(message, ok=written)
-            except Unavailable:
-                continue  # it comes again, and is there already
-
-    async def _lost(self) -> None:
+    async def _lose(self, lost: Lost) -> None:
         """Write what the queue gave up, where it can be read: handed back too often, as in long outages."""
-        async for lost in self._queue.lost():
-            self.counts["lost"] += 1
-            written = await self._write(lost.body)
-            log.warning("the queue gave a message up", why=lost.why, written=written)
+        self.counts["lost"] += 1
+        written = await self._write(lost.body)
+        log.warning("the queue gave a message up", why=lost.why, written=written)
 
     async def _write(self, body: bytes) -> bool:
         """Write a message; False where this version can't read it: it goes to the quarantine."""
-        try:
-            came = told(body)
-        except msgspec.MsgspecError as error:
-            self.counts["refused"] += 1
-            log.warning("a message of the signals' queue can't be read", reason=str(error))
+        came = read(body, self.counts)
+        if came is None:
             return False
         while came.signals:
             try:

@@ -3,15 +3,13 @@
 import asyncio
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from tapelight.app.observing import Observing
-from tapelight.app.roles.outbox import told
+from tapelight.app.roles.consumer import consume, read
 from tapelight.app.roles.services import Services
 from tapelight.config import Config
-from tapelight.errors import Unavailable
-from tapelight.ports import Queue
+from tapelight.ports import Lost, Queue
 from tapelight.stores.signals import SignalLog
 from tapelight.telemetry import Measure, counted
 
@@ -29,31 +27,17 @@ class Receiver:
 
     async def run(self) -> None:
         """Take and write; a message is dealt with when the log has it. Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._take(), name="receiver")
-            group.create_task(self._lost(), name="receiver lost")
+        await consume(self._queue, self._write, self._lose)
 
-    async def _take(self) -> None:
-        async for message in self._queue.messages():
-            written = await self._write(message.body)
-            try:
-                await self._queue.done(message, ok=written)
-            except Unavailable:
-                continue  # it comes again, and is there already
-
-    async def _lost(self) -> None:
+    async def _lose(self, lost: Lost) -> None:
         """Count what the queue gave up: it is late by now, and no order is made of it."""
-        async for lost in self._queue.lost():
-            self.counts["lost"] += 1
-            log.error("the queue gave signals up: they reach no trader", why=lost.why)
+        self.counts["lost"] += 1
+        log.error("the queue gave signals up: they reach no trader", why=lost.why)
 
     async def _write(self, body: bytes) -> bool:
         """Write a message; False where this version can't read it: it goes to the quarantine."""
-        try:
-            came = told(body)
-        except msgspec.MsgspecError as error:
-            self.counts["refused"] += 1
-            log.warning("a message of the signals' queue can't be read", reason=str(error))
+        came = read(body, self.counts)
+        if came is None:
             return False
         if came.signals:
             self._signals.append(came.run, came.signals)
