@@ -16,7 +16,8 @@ from tapelight.model.limits import Limits, Route, Trade
 from tapelight.model.orders import Order, OrderRequest, Picture, Report, Statement
 from tapelight.model.session import Session, calendar
 from tapelight.model.signals import Plan, Signal
-from tapelight.orders.desk import Desk, World
+from tapelight.orders.desk import Desk
+from tapelight.orders.world import World
 from tapelight.stores.killswitch import KillFile
 from tapelight.stores.orders import SqliteOrderLog
 from tapelight.testing.sim.loop import run

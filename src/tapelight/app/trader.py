@@ -41,8 +41,9 @@ from tapelight.model.session import calendar, session_at
 from tapelight.model.signals import Signal
 from tapelight.model.trading import DRY, MAIN, DeskReport, TraderReport
 from tapelight.orders.binding import refuse_another
-from tapelight.orders.desk import Desk, World
+from tapelight.orders.desk import Desk
 from tapelight.orders.entries import routes
+from tapelight.orders.world import World
 from tapelight.ports import Broker
 from tapelight.stores.commands import Commands
 from tapelight.stores.killswitch import KillFile

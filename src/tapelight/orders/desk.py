@@ -5,8 +5,7 @@ is only written down first and then done.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any
 
 from tapelight.errors import ConfigError, Unavailable
@@ -23,7 +22,6 @@ from tapelight.model.order_log import (
     Voided,
 )
 from tapelight.model.orders import Approved, OrderRequest, Refused, Report, Verdict
-from tapelight.model.session import Session
 from tapelight.model.signals import Signal
 from tapelight.model.trading import DeskReport
 from tapelight.orders import risk
@@ -34,32 +32,12 @@ from tapelight.orders.entries import FIRED, VOID, entry_of
 from tapelight.orders.inquiry import Inquiry
 from tapelight.orders.ledger import Ledger
 from tapelight.orders.usage import usage
-from tapelight.ports import Broker, KillSwitch, OrderLog, Prices
+from tapelight.orders.world import World
 
 ASK_AGAIN_NS = 2 * NS
 """A cancel that nothing came of is asked again after this."""
 BEAT_S = 0.05
 """How often the desk asks what is due and whether the kill switch is on, at least."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Hold all that the desk touches."""
-
-    log: OrderLog
-    broker: Broker
-    prices: Prices
-    switch: KillSwitch
-    now_ns: Callable[[], int]
-    """Market time."""
-    session_at: Callable[[int], Session | None]
-    """The trading day of a time."""
-    clock_sure: Callable[[], bool] = lambda: True
-    """Whether the scanner's clock beat has come within 2 s."""
-    told: Callable[[OrderRecord], None] = lambda _: None
-    """Called with each record once it is durable."""
-    approve_only: Callable[[], str] = lambda: ""
-    """Return why every entry waits for a person; empty = only those of routes in `approve` do."""
 
 
 class Desk:
@@ -171,18 +149,23 @@ class Desk:
 
     def step(self) -> None:
         """Do what is due now; nothing is sent before the account is known to be the log's."""
-        book = self.book
-        for action in due(Scene(book, self.trade, self._moment(), self.world.prices.picture)):
+        cancels: list[Cancel] = []
+        for action in due(Scene(self.book, self.trade, self._moment(), self.world.prices.picture)):
+            if isinstance(action, Cancel) and not action.order.request.reduces:
+                cancels.append(action)  # all of them in one write: each waits for the disk
+                continue
+            self._ask_cancels(cancels)
+            cancels = []
             match action:
-                case Submit(request):
-                    if self.inquiry.met:
-                        self._intend(request, 0)
-                case Cancel(order, why):
-                    self._ask_cancel(order.id, why)
+                case Cancel():
+                    self._ask_cancels([action])
+                case Submit(request) if self.inquiry.met:
+                    self._intend(request, 0)
                 case Killed():
                     self.kill(action.reason, action.by, action.flatten)
                 case Leaving() | Decided():
                     self.ledger.write([action])
+        self._ask_cancels(cancels)
 
     def report(self, name: str) -> DeskReport:
         """Return what is told of the desk to people."""
@@ -288,14 +271,19 @@ class Desk:
             return "kill switch"
         return "" if self.world.clock_sure() else "the clock is unsure"
 
-    def _ask_cancel(self, order: str, why: str) -> None:
-        """Ask for a cancel; that needs no log: it can only make risk smaller."""
+    def _ask_cancels(self, cancels: list[Cancel]) -> None:
+        """Ask for cancels; they need no log: they can only make risk smaller."""
         now_ns = self.world.now_ns()
-        if now_ns - self._asked_ns.get(order, 0) < ASK_AGAIN_NS:
-            return
-        self._asked_ns[order] = now_ns
-        self.ledger.write([CancelAsked(now_ns, order, why)])
-        self._spawn(self._cancel(order))
+        fresh = {
+            each.order.id: CancelAsked(now_ns, each.order.id, each.why)
+            for each in cancels
+            if now_ns - self._asked_ns.get(each.order.id, 0) >= ASK_AGAIN_NS
+        }
+        if fresh:
+            self._asked_ns.update(dict.fromkeys(fresh, now_ns))
+            self.ledger.write(list(fresh.values()))
+        for order in fresh:
+            self._spawn(self._cancel(order))
 
     def _resend(self, order: str) -> None:
         if self.ledger.write([Sent(self.world.now_ns(), order)]):

@@ -196,16 +196,20 @@ def _stops_stay(order: Order, why: str) -> Iterator[due.Action]:
 _cancel = due._cancel
 
 
-def _believe_cancel(desk: Desk, order: str, why: str) -> None:
-    _ask_cancel(desk, order, why)
-    state = desk.book.orders[order]
-    report = Report(
-        order=order, state="cancelled", filled=state.filled, average=state.average, fee=state.fee
-    )
-    desk.ledger.write([Reported(desk.world.now_ns(), report)])
+def _believe_cancels(desk: Desk, cancels: list[due.Cancel]) -> None:
+    _ask_cancels(desk, cancels)
+    for order in (desk.book.orders[each.order.id] for each in cancels):
+        report = Report(
+            order=order.id,
+            state="cancelled",
+            filled=order.filled,
+            average=order.average,
+            fee=order.fee,
+        )
+        desk.ledger.write([Reported(desk.world.now_ns(), report)])
 
 
-_ask_cancel = Desk._ask_cancel
+_ask_cancels = Desk._ask_cancels
 
 
 def _cancel_once(order: Order, why: str) -> Iterator[due.Action]:
@@ -318,7 +322,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("last_word_wins", "a late report takes back what was final",
           ((book, "_next", _last_word),), 1),
     Fault("cancel_believed", "an order counts as cancelled once that was asked",
-          ((Desk, "_ask_cancel", _believe_cancel),)),
+          ((Desk, "_ask_cancels", _believe_cancels),)),
     Fault("cancel_once", "a cancel that is in the log counts as sent",
           ((due, "_cancel", _cancel_once),), 29),
     Fault("adopt_at_once", "one look that differs is believed",

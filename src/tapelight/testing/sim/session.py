@@ -16,7 +16,8 @@ from tapelight.model.order_log import Armed, Killed, OrderRecord
 from tapelight.model.session import calendar
 from tapelight.model.signals import Signal
 from tapelight.orders.case import NS
-from tapelight.orders.desk import Desk, World
+from tapelight.orders.desk import Desk
+from tapelight.orders.world import World
 from tapelight.testing.sim import loop
 from tapelight.testing.sim.disk import Disk, SimLog, SimSwitch
 from tapelight.testing.sim.life import Died, Life
