@@ -5,16 +5,34 @@ import type { Cell, Leaf, Plan, Signal } from '../wire';
 
 /** How many signals the tape keeps. */
 export const TAPE_ROWS = 1_000;
+/** How many of them, the newest, keep their reasons; those of older ones are asked for again. */
+export const REASON_ROWS = 100;
+/** How many of a signal's values stand on its line. */
+export const LINE_VALUES = 6;
 
 /** Return a tape with `fresh` put on top of `kept`; a repeated state of a signal counts once. */
 export function addSignals(kept: readonly Signal[], fresh: readonly Signal[]): readonly Signal[] {
-  const known = new Set(kept.map(keyOf));
   // Armed is what may come: thousands of rows, and no event.
   const told = fresh.filter((signal) => signal.state !== 'armed');
   const added = new Map(told.map((signal) => [keyOf(signal), signal]));
-  for (const key of known) added.delete(key);
+  const ids = new Set(told.map((signal) => signal.id));
+  for (const signal of kept) if (ids.has(signal.id)) added.delete(keyOf(signal));
   if (added.size === 0) return kept;
-  return [...added.values(), ...kept].sort((a, b) => b.ts_ns - a.ts_ns).slice(0, TAPE_ROWS);
+  const tape = [...added.values(), ...kept].sort((a, b) => b.ts_ns - a.ts_ns).slice(0, TAPE_ROWS);
+  return tape.map((signal, at) => (at < REASON_ROWS || signal.why === undefined ? signal : lineOf(signal)));
+}
+
+/** Return what a line shows of a signal: a day's reasons would fill the memory of the page. */
+function lineOf(signal: Signal): Signal {
+  const { why: _why, hops: _hops, ...line } = signal;
+  return { ...line, values: Object.fromEntries(valuesOf(signal)) };
+}
+
+/** Return the values that stand on a signal's line. */
+export function valuesOf(signal: Signal): readonly (readonly [string, Cell])[] {
+  return Object.entries(signal.values ?? {})
+    .filter(([name, value]) => name !== 'symbol' && value !== null)
+    .slice(0, LINE_VALUES);
 }
 
 /** Return what tells one record of the tape from another. */

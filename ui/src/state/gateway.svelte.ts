@@ -1,5 +1,7 @@
 /** The gateway as the page sees it: topics by need, status, signals, market time. */
 
+import { flushSync } from 'svelte';
+
 import { browser, Connection, type LinkState } from '../link/connection';
 import { ask, told } from '../link/rest';
 import { MarketClock, timeOfDay } from '../model/clock';
@@ -24,6 +26,8 @@ import { ArmedSource, BarsSource, BoardSource, PrintsSource, sourceFor, SymbolSo
 const SWEEP_MS = 250;
 /** A panel is painted at most so often (ms): ten times a second. */
 const PAINT_MS = 95;
+/** So much of a frame goes to panels before the others wait for the next one (ms). */
+const SLICE_MS = 4;
 /** Without a message for so long the values on the page are marked: a second more and they are old (ms). */
 const SILENT_MS = 4_000;
 const NOTICE_MS = 6_000;
@@ -71,6 +75,10 @@ export class Gateway {
   #due = false;
   #painted = 0;
   #frame = 0;
+  /** Panels that this round of painting has yet to reach. */
+  #round: ((now: number) => void)[] = [];
+  /** Whether something came while a round was on: another follows. */
+  #again = false;
   #paintTimer: ReturnType<typeof setTimeout> | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #noticeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -157,6 +165,7 @@ export class Gateway {
   touch(): void {
     clearTimeout(this.#paintTimer);
     cancelAnimationFrame(this.#frame);
+    this.#round = [];
     this.#frame = requestAnimationFrame(() => this.#paint());
     this.#due = true;
   }
@@ -300,6 +309,7 @@ export class Gateway {
 
   /** Paint in the next frame whose turn it is; what comes until then is in it. */
   #soon(): void {
+    this.#again ||= this.#round.length > 0;
     if (this.#due) return;
     this.#due = true;
     const wait = Math.max(0, this.#painted + PAINT_MS - performance.now());
@@ -308,13 +318,25 @@ export class Gateway {
     }, wait);
   }
 
+  /** Paint the panels in turn, as many as a slice of a frame takes: many at once would stop the page. */
   #paint(): void {
     const now = performance.now();
-    this.#due = false;
-    this.#painted = now;
-    // Without a connection nothing is known of market time: the clock stands.
-    if (this.lost === null) this.time = this.#clock.read(now);
-    for (const painter of this.#painters) painter(now);
+    if (this.#round.length === 0) {
+      this.#painted = now;
+      this.#again = false;
+      // Without a connection nothing is known of market time: the clock stands.
+      if (this.lost === null) this.time = this.#clock.read(now);
+      this.#round = [...this.#painters];
+    }
+    do {
+      const painter = this.#round.shift();
+      if (painter !== undefined && this.#painters.has(painter)) flushSync(() => painter(now));
+    } while (this.#round.length > 0 && performance.now() - now < SLICE_MS);
+    if (this.#round.length > 0) this.#frame = requestAnimationFrame(() => this.#paint());
+    else {
+      this.#due = false;
+      if (this.#again) this.#soon();
+    }
   }
 
   /** The session's date, or an empty text before the first status. */
