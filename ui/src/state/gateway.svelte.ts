@@ -27,7 +27,7 @@ const SWEEP_MS = 250;
 /** A panel is painted at most so often (ms): ten times a second. */
 const PAINT_MS = 95;
 /** So much of a frame goes to panels before the others wait for the next one (ms). */
-const SLICE_MS = 4;
+const SLICE_MS = 3;
 /** Without a message for so long the values on the page are marked: a second more and they are old (ms). */
 const SILENT_MS = 4_000;
 const NOTICE_MS = 6_000;
