@@ -1,5 +1,7 @@
 """Benchmarks: each a module here with `run() -> Iterable[row]`, found by its file being there.
 
+What begins with an underscore is a part of one.
+
 A row is {name, value, unit, baseline, ratio}: `baseline` is measured in the same run, so that
 `ratio` means something on any machine.
 """
@@ -17,7 +19,8 @@ Row = dict[str, Any]
 
 def benches() -> list[str]:
     """Return the names of all benchmarks."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in found if not name.startswith("_"))
 
 
 def row(name: str, value: float, baseline: float, unit: str = "ms") -> Row:

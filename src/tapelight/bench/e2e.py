@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -39,6 +38,7 @@ from tapelight.feeds._websocket import Stream, open_stream
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.feeds.massive.line import Line
 from tapelight.model.records import FeedState, References
+from tapelight.testing.services import free_port
 
 NS = 1_000_000_000
 START_NS = 1_795_190_400 * NS
@@ -194,7 +194,7 @@ async def latency(load: Load, channels: Sequence[str], name: str) -> list[dict[s
 
     There are as many quotes as trades, where they are asked for.
     """
-    market, port = _free_port(), _free_port()
+    market, port = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="tapelight-bench-") as folder:
         config = _configuration(Path(folder), market, channels)
         simulator = (
@@ -318,13 +318,6 @@ async def child(*arguments: object) -> AsyncIterator[asyncio.subprocess.Process]
         except TimeoutError:
             child.kill()
             await child.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

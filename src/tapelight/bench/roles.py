@@ -1,11 +1,14 @@
 """Measure what roles cost: messages by load, a reader's CPU time, and what shares save.
 
 A journal is recorded at two loads as time goes by, and the feed's sender puts what is due into a queue that
-counts. Then such a journal is followed by a reader that answers nothing. At last 1,000 scans and the boards are asked at a whole second by one engine, and by the
-busiest of two and of three shares: what one worker saves where another one helps.
+counts. Then such a journal is followed by a reader that answers nothing. 1,000 scans and the boards are asked
+at a whole second by one engine, and by the busiest of two and of three shares: what one worker saves where
+another one helps. A journal with as many questions is followed by one worker process and by two at once. At
+last, where Redis, RabbitMQ and PostgreSQL are installed, the roles run on them as processes.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +22,9 @@ from tapelight.app.roles.replica import Replica
 from tapelight.app.roles.senders import Cursor, Senders
 from tapelight.app.roles.services import nothing, share_of
 from tapelight.bench import row
+from tapelight.bench._services import run as over_services
+from tapelight.bench._stack import lacking
+from tapelight.bench._workers import compared
 from tapelight.bench.cycle import START_NS, Market, Size, decode_ns, questions, references
 from tapelight.bench.scans import SCANS, text
 from tapelight.engine import Cycle
@@ -58,6 +64,11 @@ def run(size: Size | None = None, scans: int = SCANS) -> Iterator[dict[str, Any]
         yield row(f"stream_bytes_of_a_trade_at_{trades_s}", bytes_each, HEAD_BYTES, "B")
         yield row(f"reader_cpu_of_a_trade_at_{trades_s}", cpu_us, decoded_us, "us")
     yield from shares(size or Size(repeats=10), scans)
+    yield from workers(scans)
+    if told := lacking():
+        print(told, file=sys.stderr)
+    else:
+        yield from over_services()
 
 
 class Counting(MemoryQueue):
@@ -113,7 +124,24 @@ def stream(data: Path, trades_s: int) -> tuple[float, float]:
     return size / trades, cpu_ns / 1e3 / trades
 
 
-def _record(folder: Path, trades_s: int, paced: bool = False) -> None:
+def workers(scans: int) -> Iterator[dict[str, Any]]:
+    """Yield events a second of one worker process, and of two that divide boards and scans, at two loads."""
+    for trades_s in LOADS:
+        with TemporaryDirectory(prefix="tapelight-bench-") as folder:
+            data = Path(folder)
+            _record(data / "journal" / "2026-11-20" / "0001", trades_s, asked=_asked(scans))
+            yield from compared(data, f"{trades_s}_trades_s")
+
+
+def _asked(scans: int) -> Questions:
+    """Return the shipped boards, and as many scans."""
+    texts = {f"scan_{i:04d}": text(i) for i in range(scans)}
+    return Questions({**questions(scans=0).texts, **texts})
+
+
+def _record(
+    folder: Path, trades_s: int, paced: bool = False, asked: Questions | None = None
+) -> None:
     """Record some seconds; `paced`: each mark at its time, and blocks when the writer is due."""
     begun_s = time.monotonic()
     draw, writer = np.random.default_rng(1), Writer(folder)
@@ -121,6 +149,8 @@ def _record(folder: Path, trades_s: int, paced: bool = False) -> None:
     closes = np.round(np.exp(draw.normal(3.0, 1.0, SYMBOLS)) + 1.0, 2)
     writer.append(CalendarChoice("XNYS"))
     writer.append(market_curve())
+    if asked is not None:
+        writer.append(asked)
     writer.append(Symbols(0, symbols))
     writer.append(References("2026-11-20", references(symbols, closes.tolist())))
     n, seq = trades_s * CYCLE_NS // NS, 0
@@ -145,9 +175,7 @@ def shares(size: Size, scans: int) -> Iterator[dict[str, Any]]:
     """Yield the CPU time of a whole-second mark for one worker, and for the busiest of several."""
     market = Market(size)
     market.warm()
-    shipped = questions(scans=0).texts
-    texts = {**shipped, **{f"scan_{i:04d}": text(i) for i in range(scans)}}
-    market.engine.apply(Questions(texts))
+    market.engine.apply(_asked(scans))
     alone = median(market.second() for _ in range(size.repeats))
     for workers in WORKERS:
         busiest = 0.0

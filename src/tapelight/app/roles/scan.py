@@ -6,11 +6,13 @@ the whole market; what they divide is the asking.
 
 import asyncio
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
+from tapelight.app.accounts import table_account
+from tapelight.app.measures import MOMENT
 from tapelight.app.observing import Observing
 from tapelight.app.prints import PrintTape
 from tapelight.app.publish import Publisher
@@ -33,6 +35,7 @@ from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.config import Config
 from tapelight.engine import Cycle, Engine, everything
 from tapelight.errors import Unavailable
+from tapelight.market.table import Table
 from tapelight.market.warm import compile_loops
 from tapelight.model.signals import Signal
 from tapelight.ports import Bus, Json
@@ -187,8 +190,17 @@ class ScanWorker:
             Measure("boards_written_total", doc, self.writer.written),
             Measure("bus_sent_total", "Publications sent to the bus.", self.bus.sent),
             Measure("bus_shed_total", "Publications that found no room.", self.bus.shed),
+            *books(self.boards.engine.table),
             *self.follower.measures(), *self.outbox.measures(), *self.services.measures(),
         ]  # fmt: skip
+
+
+def books(table: Table) -> Iterator[Measure]:
+    """Yield what became of the events that a worker's table has had, as the feed tells of its own."""
+    for fate, count in table_account(table).items():
+        if fate not in MOMENT:
+            labels = {"stage": "table", "fate": fate}
+            yield Measure("events_total", "Events by stage and fate.", count, labels)
 
 
 def _tidy(data: Path, folder: Path, config: Config, running: Path) -> None:

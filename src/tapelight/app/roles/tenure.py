@@ -57,8 +57,8 @@ class Tenure:
     ) -> Lease:
         """Take the first of `names` that is free, under a new token; wait until one is.
 
-        It is renewed from then on. `waits` is called once where one has to wait; `grace_s` says for how long what ran out is left
-        to its last owner.
+        It is renewed from then on. `waits` is called once where one has to wait; `grace_s` says
+        for how long what ran out is left to its last owner.
         """
         told = False
         while True:

@@ -6,11 +6,11 @@ from tapelight.feeds.simulator.scenarios import scenarios
 __all__ = ["SimulatorOptions", "scenarios", "serve"]
 
 
-async def serve(options: SimulatorOptions) -> None:
-    """Run the simulated market until cancelled or until `options.duration_s` is over.
+async def serve(options: SimulatorOptions) -> dict[str, int]:
+    """Run the simulated market until it is terminated or until `options.duration_s` is over.
 
-    Raises ConfigError for an unknown scenario, a bad start time or a port in use.
+    Return how many events of each channel went to who listened to all symbols. Raises ConfigError for an unknown scenario, a bad start time or a port in use.
     """
     from tapelight.feeds.simulator.server import serve as run
 
-    await run(options)
+    return await run(options)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,8 @@ class Hub:
     def __init__(self, frames: Frames, totals: Totals) -> None:
         self._frames, self._totals = frames, totals
         self._clients: dict[str, Client] = {}
+        self.sent: Counter[str] = Counter()
+        """Events by channel that went to whoever listens to all symbols, each once."""
 
     def admit(self, key: str, client: Client) -> None:
         """Give `key`'s one connection to `client`; the older one is evicted."""
@@ -144,6 +146,7 @@ class Hub:
         for channel in channels:
             if channel not in bodies:
                 bodies[channel] = self._write(channel, step, None)
+                self.sent[channel] += _count(channel, step)
         return [body for channel in channels for body in bodies[channel]]
 
     def _own(self, client: Client, step: Step, bodies: dict[str, list[str]]) -> list[str]:
@@ -174,6 +177,19 @@ class Hub:
             if span == span_s
             for body in self._frames.bars(span, bars, self._totals, pick(bars.row))
         ]
+
+
+def _count(channel: str, step: Step) -> int:
+    """Return how many events of a channel a step has."""
+    window = step.window
+    if channel == "T":
+        return len(window.trades)
+    if channel == "Q":
+        return len(window.quotes.row)
+    if channel == "LULD":
+        return len(window.bands.row) if window.bands else 0
+    span_s = 1 if channel == "A" else 60
+    return sum(len(bars.row) for span, bars in step.spans if span == span_s)
 
 
 def pack(bodies: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import uvicorn
@@ -115,29 +115,31 @@ class Pace:
             self._ledger.flush()
 
 
-async def serve(options: SimulatorOptions) -> None:
+async def serve(options: SimulatorOptions) -> dict[str, int]:
     """Run the market on `options.host`:`options.port`; see the package's docstring."""
     listener = _listen(options.host, options.port)
     try:
         simulation = Simulation(options)
         clock = MarketClock(simulation.start_ms * MS, 0.0)
-        server, pace = _server(simulation, clock)
+        server, pace, sent = _server(simulation, clock)
         gc.collect()
         gc.freeze()
         await _run(server, pace, listener)
+        return dict(sent)
     finally:
         listener.close()
 
 
-def _server(simulation: Simulation, clock: MarketClock) -> tuple[_Server, Pace]:
+def _server(simulation: Simulation, clock: MarketClock) -> tuple[_Server, Pace, Mapping[str, int]]:
     begin = asyncio.Event()
+    sent: Mapping[str, int] = {}
     if simulation.options.protocol == "alpaca":
         service = Service(simulation, clock, begin)
         pace = Pace(simulation, clock, begin, service)
         routes = service.routes()
     else:
         hub = Hub(simulation.frames, simulation.totals)
-        pace = Pace(simulation, clock, begin, hub)
+        pace, sent = Pace(simulation, clock, begin, hub), hub.sent
         routes = _massive(simulation, hub, pace.recent, begin)
     app = Unreliable(
         Starlette(
@@ -147,7 +149,7 @@ def _server(simulation: Simulation, clock: MarketClock) -> tuple[_Server, Pace]:
     return _Server(uvicorn.Config(
         app, ws="websockets-sansio", ws_per_message_deflate=False, ws_ping_interval=None,
         log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1,
-    )), pace  # fmt: skip
+    )), pace, sent  # fmt: skip
 
 
 def _massive(
