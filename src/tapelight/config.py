@@ -106,6 +106,16 @@ class ScaleOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Into how many shares boards, scans and strategies are cut; each is one scan worker's."""
     trade: bool = False
     """Whether signals are kept for a trade role."""
+    archive_bars: bool = True
+    """Whether the archive writes every symbol's minute bars into PostgreSQL."""
+    archive_trades: bool = False
+    """Whether it writes every trade too: some 100 bytes each on PostgreSQL's disk."""
+    keep_signals_days: int = 0
+    """How many days the archive keeps signals in PostgreSQL; 0: for ever."""
+    keep_bars_days: int = 0
+    """The same of bars."""
+    keep_trades_days: int = 0
+    """The same of trades."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,9 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from backends.services import Service
+from tapelight.app.roles.forgetting import Forgetting
+from tapelight.config import ScaleOut
 from tapelight.errors import ConfigError, Unavailable
+from tapelight.model.signals import Signal
 from tapelight.stores import shared
-from tapelight.stores.history import SqlHistory
+from tapelight.stores.history import BOUND, SqlHistory
 from tapelight.stores.leases import SqlLeases
 from tapelight.testing.backends import DAY, DAY_NS, check_history, check_leases
 
@@ -47,10 +50,76 @@ def emptied(service: Service) -> str:
 def test_history(url: str) -> None:
     history = SqlHistory(url)
     check_history(history)
-    history.forget(DAY + dt.timedelta(1))
-    assert history.sums("trades", DAY) == (0, 0.0, 0.0)
+    for table in ("trades", "bars"):
+        assert history.forget(table, DAY + dt.timedelta(1)) > 0
+        assert history.forget(table, DAY + dt.timedelta(1)) == 0
+        assert history.sums(table, DAY) == (0, 0.0, 0.0)
     assert history.sums("trades", DAY + dt.timedelta(1))[0] == 1
     history.close()
+
+
+async def test_what_is_older_than_its_days_goes(url: str) -> None:
+    history, days = SqlHistory(url), 12
+    times = [DAY_NS + day * 86_400 * 10**9 for day in range(days)]
+    history.write_trades([(ns, "AAA", 1, 3.0, 2.0) for ns in times])
+    history.write_bars([(ns, "AAA", 1.0, 2.0, 0.5, 1.5, 100.0) for ns in times])
+    for day, ns in enumerate(times):
+        count = 2 * BOUND + 1 if day == 0 else 3
+        history.write_signals(
+            f"{DAY + dt.timedelta(day)}/0001", [signal_at(ns, n) for n in range(count)]
+        )
+    settings = ScaleOut(keep_signals_days=4, keep_bars_days=7)
+    forgetting = Forgetting(settings, history, today=lambda: DAY + dt.timedelta(days))
+    await forgetting.forget()
+    sums = {
+        t: [history.sums(t, DAY + dt.timedelta(d))[0] for d in range(days)]
+        for t in ("trades", "bars")
+    }
+    assert sums["trades"] == [1] * days, "for ever"
+    assert sums["bars"] == [0] * 5 + [1] * 7
+    assert marks(url) == dict.fromkeys(times[8:], 3)
+    assert forgetting.counts == {"signals": 2 * BOUND + 1 + 7 * 3, "bars": 5, "trades": 0}
+    await forgetting.forget()
+    assert forgetting.counts["bars"] == 5
+    history.close()
+
+
+def test_days_below_none_are_refused(tmp_path: Path) -> None:
+    history = SqlHistory(f"sqlite:///{tmp_path / 'shared.db'}")
+    with pytest.raises(ConfigError, match="0 for ever"):
+        Forgetting(ScaleOut(keep_bars_days=-1), history)
+    history.close()
+
+
+@pytest.mark.service
+@pytest.mark.slow
+def test_a_day_that_is_read_waits_with_a_limit(postgres: Service) -> None:
+    history = SqlHistory(emptied(postgres))
+    history.write_bars([(DAY_NS, "AAA", 1.0, 2.0, 0.5, 1.5, 100.0)])
+    engine = shared.open_engine(postgres.url)
+    with engine.begin() as reading:
+        reading.execute(sa.text("SELECT count(*) FROM bars"))
+        with pytest.raises(Unavailable, match="lock timeout"):
+            history.forget("bars", DAY + dt.timedelta(1))
+    assert history.forget("bars", DAY + dt.timedelta(1)) == 1
+    engine.dispose()
+    history.close()
+
+
+def signal_at(mark: int, n: int) -> Signal:
+    return Signal(
+        id=f"s{n}", scan="own", symbol="AAA", state="fired", ts_ns=mark, mark=mark, values={}
+    )
+
+
+def marks(url: str) -> dict[int, int]:
+    """Return how many records of signals there are, by mark."""
+    engine = shared.open_engine(url)
+    asked = sa.text("SELECT mark, count(*) FROM signal_history GROUP BY mark")
+    with engine.connect() as connection:
+        found = {int(mark): int(count) for mark, count in connection.execute(asked)}
+    engine.dispose()
+    return found
 
 
 def test_leases(url: str) -> None:

@@ -250,9 +250,13 @@ symbols = 0
 
 @contextmanager
 def town(
-    folder: Path, services: dict[str, Service], shares: int = SHARES, **market: object
+    folder: Path,
+    services: dict[str, Service],
+    shares: int = SHARES,
+    of: type[Town] = Town,
+    **market: object,
 ) -> Iterator[Town]:
-    made = Town(folder, services, shares, **market)
+    made = of(folder, services, shares, **market)
     try:
         yield made
     except BaseException as error:

@@ -108,16 +108,21 @@ def restore(
     folder: Path,
     hear: Callable[[Sequence[Signal]], object] = lambda _signals: None,
     share: Share = everything,
+    begun: Callable[[Engine], object] = lambda _engine: None,
+    seen: Callable[[Record], object] = lambda _record: None,
 ) -> tuple[Engine, Tail]:
     """Return the engine as of the journal's last record, from the newest sound snapshot on.
 
-    `hear` is called with the signals that the records after it give again.
+    `hear` is called with the signals that the records after it give again, `begun` with the engine
+    before the first of them, `seen` with each.
     """
     tail = end_of(folder)
     engine, seq = _from_snapshot(folder, tail.records)
     engine.rewind = partial(from_journal, folder, share=share)
     engine.share = share
+    begun(engine)
     for record in read_records(folder, seq):
+        seen(record)
         cycle = engine.apply(record)
         if cycle is not None and cycle.signals:
             hear(cycle.signals)

@@ -27,23 +27,26 @@ class BarStore:
         self._past: dict[int, Chunk] = {}
         self._past_until = -1
         self._watches: list[list[Chunk]] = []
+        self._kept: list[list[Chunk]] = []
         self._row_index: dict[int, tuple[Chunk, npt.NDArray[np.int32]]] = {}
 
-    def watch(self) -> list[Chunk]:
+    def watch(self, *, over_night: bool = False) -> list[Chunk]:
         """Return a list to which all bars that come, and those that change, are appended.
 
         A bar in it is whole, a later one of the same row and minute replaces it. Whoever
-        watches empties the list.
+        watches empties the list; the session's end does, too, where it is not `over_night`.
         """
-        self._watches.append([])
-        return self._watches[-1]
+        made: list[Chunk] = []
+        (self._kept if over_night else self._watches).append(made)
+        return made
 
     def unwatch(self, watch: list[Chunk]) -> None:
         """Append nothing to a list that `watch` gave any more."""
         self._watches = [one for one in self._watches if one is not watch]
+        self._kept = [one for one in self._kept if one is not watch]
 
     def _tell(self, bars: Chunk) -> None:
-        for watch in self._watches:
+        for watch in (*self._watches, *self._kept):
             watch.append(bars)
             if len(watch) > MOST_PIECES:
                 watch[:] = [_newest(np.concatenate(watch))]

@@ -20,6 +20,15 @@ from tapelight.stores.shared import BARS, SIGNALS, TRADES, open_migrated, unavai
 
 DAY_NS = 86_400 * 10**9
 PARTITIONED = {"trades": "ts_ns", "bars": "start_ns"}
+FORGOTTEN = {
+    "trades": ("trades", "ts_ns"),
+    "bars": ("bars", "start_ns"),
+    "signals": ("signal_history", "mark"),
+}
+"""Each table that is forgotten, and its time."""
+BOUND = 5_000
+LOCK_MS = 2_000
+"""For so long a day waits for its readers; what writes beside waits with it."""
 PRICES = {"trades": ("price", "size"), "bars": ("close", "volume")}
 
 
@@ -64,20 +73,34 @@ class SqlHistory:
             count, prices, sizes = connection.execute(asked).one()
         return int(count), float(prices), float(sizes)
 
-    def forget(self, before: dt.date) -> int:
-        """Drop trades and bars of the UTC days before a date; return how many partitions went."""
-        dropped = 0
+    def forget(self, table: str, before: dt.date) -> int:
+        """Forget some of what is of the UTC days before a date, in one bounded statement; 0: nothing is left.
+
+        `table` is trades, bars or signals. A day's partition goes whole, of other tables so many rows;
+        return how many partitions or rows went. Raises Unavailable, also where readers hold the table.
+        """
         with self._begun() as connection:
-            for table, column in PARTITIONED.items():
-                if not self._copies:
-                    when = {"trades": TRADES, "bars": BARS}[table]
-                    connection.execute(sa.delete(when).where(when.c[column] < _day_ns(before)))
-                    continue
-                for name in self._partitions(connection, table):
-                    if name < _partition(table, before):
-                        connection.execute(sa.text(f'DROP TABLE "{name}"'))
-                        dropped += 1
-        return dropped
+            if self._copies:
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_MS}ms'"))
+            if not self._copies or table not in PARTITIONED:
+                return self._delete(connection, table, before)
+            last = _partition(table, before)
+            oldest = [name for name in self._partitions(connection, table) if name < last][:1]
+            for name in oldest:
+                connection.execute(sa.text(f'DROP TABLE "{name}"'))
+            return len(oldest)
+
+    def _delete(self, connection: sa.Connection, table: str, before: dt.date) -> int:
+        name, when = FORGOTTEN[table]
+        place = "ctid" if self._copies else "rowid"
+        done = connection.execute(
+            sa.text(
+                f"DELETE FROM {name} WHERE {place} IN "
+                f"(SELECT {place} FROM {name} WHERE {when} < :before LIMIT {BOUND})"
+            ),
+            {"before": _day_ns(before)},
+        )
+        return int(done.rowcount)
 
     def _write(self, table: sa.Table, rows: Sequence[tuple[Any, ...]], *, replace: bool) -> int:
         if not rows:

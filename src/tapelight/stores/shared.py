@@ -48,6 +48,7 @@ SIGNALS = sa.Table(
     sa.Column("state", sa.String(16), primary_key=True),
     sa.Column("payload", sa.Text, nullable=False),
 )
+sa.Index("signal_history_mark", SIGNALS.c.mark)
 LEASES = sa.Table(
     "leases",
     METADATA,

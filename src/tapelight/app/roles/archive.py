@@ -1,6 +1,7 @@
 """The archive: it takes signals from their queue and writes them into PostgreSQL, each once.
 
-A message is dealt with when the database has it; one that comes twice changes nothing.
+A message is dealt with when the database has it; one that comes twice changes nothing. Bars and trades it
+takes from the stream, which it follows like a scan worker that answers nothing.
 """
 
 import asyncio
@@ -10,7 +11,9 @@ import structlog
 
 from tapelight.app.observing import Observing
 from tapelight.app.roles.consumer import consume, read
-from tapelight.app.roles.services import Services
+from tapelight.app.roles.forgetting import Forgetting
+from tapelight.app.roles.kept import Kept
+from tapelight.app.roles.services import Services, lock
 from tapelight.config import Config
 from tapelight.errors import Unavailable
 from tapelight.ports import History, Lost, Queue
@@ -70,20 +73,33 @@ class Archive:
         ]
 
 
-async def serve(config: Config, _data: Path) -> None:
+async def serve(config: Config, data: Path) -> None:
     """Be the archive until cancelled."""
+    held = lock(data)
     services = Services(config.scale_out)
     await services.check("rabbitmq")
     history = await asyncio.to_thread(services.history)
     archive = Archive(services.signals("archive"), history)
+    forgetting = Forgetting(config.scale_out, history)
+    kept = Kept(config, data, services, history) if _keeps(config) else None
     telemetry = config.telemetry
     observing = Observing(
-        telemetry, "archive", telemetry.port, (archive.measures, services.measures),
-        lambda: archive.fault or services.fault(),
+        telemetry, "archive", telemetry.port, (archive.measures, forgetting.measures, services.measures),
+        lambda: archive.fault or (kept.fault() if kept else None) or services.fault(),
     )  # fmt: skip
+    if kept is not None:
+        observing.more = kept.measures
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(observing.run(), name="observing")
             group.create_task(archive.run(), name="archive")
+            group.create_task(forgetting.run(), name="forgetting")
+            if kept is not None:
+                group.create_task(kept.run(), name="bars and trades")
     finally:
         history.close()
+        held.close()
+
+
+def _keeps(config: Config) -> bool:
+    return config.scale_out.archive_bars or config.scale_out.archive_trades

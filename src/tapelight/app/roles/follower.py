@@ -8,7 +8,15 @@ import msgspec
 import structlog
 
 from tapelight.app.roles.fence import Fence
-from tapelight.app.roles.replica import Replica, cut_back, folder_of, identify, identity, newest
+from tapelight.app.roles.replica import (
+    Replica,
+    Watches,
+    cut_back,
+    folder_of,
+    identify,
+    identity,
+    newest,
+)
 from tapelight.engine import Cycle, Engine, Share
 from tapelight.errors import Unavailable
 from tapelight.model.signals import Signal
@@ -48,6 +56,7 @@ class Follower:
         again: Callable[[Sequence[Signal]], object] = lambda _signals: None,
         opened: Callable[[Engine], object] = lambda _engine: None,
         tidy: Callable[[Path], object] = lambda _folder: None,
+        watches: Watches | None = None,
     ) -> None:
         self.replica: Replica | None = None
         self.near = False
@@ -57,7 +66,7 @@ class Follower:
         self._data, self._reader = data, reader
         self._stream, self._words = stream, words
         self._share, self._hear, self._again, self._opened = share, hear, again, opened
-        self._tidy = tidy
+        self._tidy, self._watches = tidy, watches
         self._tidying: asyncio.Future[None] | None = None
         self._run_token = 0
         """That under which the run was first heard of by this process."""
@@ -199,7 +208,9 @@ class Follower:
         folder = folder_of(self._data, run)
         if identity(folder) != run or not segments(folder):
             self.fence.keep(self.fence.token, self.fence.token)
-        made = await asyncio.to_thread(Replica, self._data, run, self._share, self._hear)
+        made = await asyncio.to_thread(
+            Replica, self._data, run, self._share, self._hear, self._watches
+        )
         self.replica, self._turning, self.near = made, False, False
         self._fed_s = asyncio.get_running_loop().time()
         self._opened(made.engine)

@@ -10,15 +10,16 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from tapelight.app.frozen import State, freeze
 from tapelight.app.rewind import from_journal
 from tapelight.app.runs import restore
-from tapelight.engine import Cycle, Share
+from tapelight.engine import Cycle, Engine, Share
 from tapelight.model.codec import decode
-from tapelight.model.records import Healed
+from tapelight.model.records import Healed, Record
 from tapelight.model.signals import Signal
 from tapelight.model.stream import Run
 from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, cut, items_of, segments
@@ -33,6 +34,26 @@ IDENTITY = "run.id"
 """The file in a run's folder that tells which run of the stream it is."""
 
 
+class Watches(Protocol):
+    """Watch a replica's engine and records, also those that a start takes again; on any thread."""
+
+    def begin(self, engine: Engine) -> None:
+        """Take the engine of a run that begins or goes on, as of the state that was kept."""
+
+    def see(self, record: Record) -> None:
+        """Take a record before it is applied."""
+
+
+class Unwatched:
+    """Watch nothing."""
+
+    def begin(self, engine: Engine) -> None:
+        """Leave an engine alone."""
+
+    def see(self, record: Record) -> None:
+        """Leave a record alone."""
+
+
 class Replica:
     """Keep and apply one run; `hear` is called with each cycle.
 
@@ -45,13 +66,17 @@ class Replica:
         run: Run,
         share: Share,
         hear: Callable[[Cycle], object],
+        watches: Watches | None = None,
     ) -> None:
         self.run = run
+        self._watches = watches or Unwatched()
         self.again: list[Signal] = []
         self.folder = folder_of(data, run)
         self._hear = hear
         identify(self.folder, run)
-        self.engine, tail = restore(self.folder, self.again.extend, share)
+        self.engine, tail = restore(
+            self.folder, self.again.extend, share, self._watches.begin, self._watches.see
+        )
         cut(tail)
         drop_after(self.folder, tail.records)
         self.seq = tail.records
@@ -77,6 +102,7 @@ class Replica:
             self._segment.append(raw)
             for item in items_of(block):
                 record = decode(item)
+                self._watches.see(record)
                 if isinstance(record, Healed):
                     cycle = await asyncio.to_thread(self.engine.apply, record)
                 else:
