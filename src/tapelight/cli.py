@@ -260,8 +260,6 @@ def simulate(
 ) -> None:
     """Serve a synthetic market on a socket that speaks a provider's protocol.
 
-    At its end it tells how many events of each channel went to who listened to all symbols.
-
     Parameters
     ----------
     rate
@@ -273,7 +271,7 @@ def simulate(
     speed
         Market seconds a second.
     duration
-        Market seconds after which it ends.
+        Market seconds after which it ends; at its end it tells how many events it has sent.
     hold
         Market time stands still until the first subscription.
     ledger

@@ -17,7 +17,7 @@ from tapelight.bench._stack import DECODED, IN, Market, Services, Stack, service
 from tapelight.bench.cycle import decode_ns
 
 SLOW = 0.25
-WINDOW_S = 8.0
+WINDOW_S = 6.0
 AGGREGATES = Market(16_000, channels=("A",))
 """Some 1,490 bars of a second each second: the symbols that traded in it."""
 LOADS = tuple(Market(rate, SLOW) for rate in (10_000, 100_000, 200_000))

@@ -30,6 +30,7 @@ from tapelight.app.roles.standby import (
     share_folder,
     take_over,
 )
+from tapelight.app.roles.stations import Stations
 from tapelight.app.roles.tenure import Tenure, mark_of, owner_of
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.config import Config
@@ -100,11 +101,12 @@ class ScanWorker:
         prints = PrintTape(lambda: self.boards.engine)
         self.publisher = Publisher(self.boards, self.market, self.topics, dict, prints)
         self.writer = BoardWriter(self.hot, number, self.boards)
+        self.stations = Stations()
         reader = f"scan.{number}.{mark_of(data)}"
         self.follower = Follower(
             folder, reader, services.stream(reader), services.words(),
             share_of(number, settings.shares), self._on_cycle, self._again, self._opened,
-            lambda running: _tidy(data, folder, config, running),
+            lambda running: _tidy(data, folder, config, running), self.stations,
         )  # fmt: skip
         self._published_s = 0.0
         self._told = 0
@@ -144,6 +146,7 @@ class ScanWorker:
             self.outbox.add(self.follower.run.label, signals[at : at + AGAIN])
 
     def _on_cycle(self, cycle: Cycle) -> None:
+        cycle = self.stations.stamped(cycle)
         self.outbox.add(self.follower.run.label, cycle.signals)
         if not self.follower.near:
             self.boards.keep(cycle.rankings, cycle.signals)

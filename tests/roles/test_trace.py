@@ -1,0 +1,95 @@
+"""One trace over the roles: what a worker fires, a trader fills; told from tick to fill."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.services import Service
+from conftest import ROOT
+from e2e.live import STRATEGY
+from roles.town import START_S, Town, town
+from tapelight.scan.source import shipped
+from tapelight.stores.signalqueue import SignalQueue
+
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
+
+SETTINGS = """
+[strategy.walk]
+[trade.strategy.walk]
+mode = "auto"
+[trade.limits]
+signal_age_ms = 6_000_000
+picture_age_ms = 60_000
+collar_pct = 5
+spread_pct = 2
+orders_per_s = 50
+orders_per_min = 500
+orders_per_day = 500
+open_positions = 50
+total_pct = 100
+"""
+
+
+class TradingTown(Town):
+    """A strategy is routed to the trader, at the paper broker."""
+
+    def settings(self, name: str) -> str:
+        folder = self.folder / "strategies"
+        folder.mkdir(exist_ok=True)
+        wide = STRATEGY.replace("4e8", "1e5")
+        (folder / "walk.py").write_text(wide, "utf-8")
+        off = [f"[strategy.{other}]\nenabled = false\n" for other in shipped()]
+        head = f'strategies = "{folder}"\n'
+        return head + super().settings(name) + SETTINGS + "\n".join(off)
+
+
+def test_a_signal_is_told_from_tick_to_fill_over_the_roles(
+    tmp_path: Path, redis: Service, rabbit: Service, postgres: Service
+) -> None:
+    services = {"redis": redis, "rabbitmq": rabbit, "postgresql": postgres}
+    with town(tmp_path, services, shares=1, of=TradingTown, speed=1, rate=600) as t:
+        t.begin("feed", "scan0", "web")
+        t.wait(lambda: t.mark_s("scan0"), "a worker", START_S)
+        t.role("trade", data="web")
+        data = tmp_path / "web"
+        told: list[list[dict[str, Any]]] = []
+
+        def filled() -> bool:
+            for signal in entries(data):
+                steps = traced(data, signal)
+                if any(step["what"] == "fill" for step in steps):
+                    told.append(steps)
+                    return True
+            return False
+
+        t.wait(filled, "an order that is filled", START_S)
+    steps = [step["what"] for step in told[0]]
+    stations = ["event", "received", "fired", "signal", "intent", "sent", "venue", "fill"]
+    assert [what for what in dict.fromkeys(steps) if what in stations] == stations
+    times = {step["what"]: step["ts_ns"] for step in reversed(told[0])}
+    assert times["event"] <= times["received"] <= times["fired"] <= times["intent"] <= times["fill"]
+
+
+def entries(data: Path) -> list[str]:
+    """Return the ids of the entries that the trader's log has."""
+    if not (data / "signals.db").exists():
+        return []
+    queue = SignalQueue(data)
+    rows = queue.read(0)
+    queue.close()
+    return [s.id for _, s in rows if s.scan == "walk" and s.state == "fired" and not s.of]
+
+
+def traced(data: Path, signal: str) -> list[dict[str, Any]]:
+    """Return what `tapelight trace` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tapelight", "trace", signal, "--data", str(data), "--json"],
+        capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
