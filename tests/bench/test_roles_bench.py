@@ -63,4 +63,4 @@ def test_nothing_is_lost_over_real_services(
     assert all(row["baseline"] > 100 for row in lost)
     counted = ("rabbitmq_messages", "redis_commands", "redis_publications")
     assert all(rows[f"{name}_s_at_2000_trades_s"]["value"] > 0 for name in counted)
-    assert rows["messages_s_of_a_client_2_gateways"]["value"] > 0
+    assert rows["gateway_cpu_of_a_client_second"]["value"] > 0
