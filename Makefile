@@ -17,7 +17,8 @@ STAMPS := .venv/stamps
 STATIC := src/tapelight/web/static/index.html
 # Folders are in it too: their time tells that a file went away.
 UI := $(shell find ui \( -name node_modules -o -name dist \) -prune -o -print 2>/dev/null)
-KERNELS := $(wildcard src/tapelight/market/*.py src/tapelight/feeds/*.py src/tapelight/engine.py)
+KERNELS := $(wildcard src/tapelight/market/*.py src/tapelight/feeds/*.py \
+	src/tapelight/feeds/massive/plain.py src/tapelight/engine.py)
 export PYTHON
 # Each process would compile all that it imports anew: the tests start hundreds of them.
 unexport PYTHONDONTWRITEBYTECODE
@@ -51,7 +52,8 @@ $(STAMPS)/project: pyproject.toml hatch_build.py requirements/build.txt $(UI) $(
 # The jitted loops are compiled once, here, so that the first start need not wait for them.
 $(STAMPS)/warm: $(KERNELS) $(STAMPS)/base $(STAMPS)/project
 	@if [ -f src/tapelight/market/warm.py ]; then \
-		echo "Compiling the inner loops." && $(BIN)/python -m tapelight.market.warm; fi
+		echo "Compiling the inner loops." && $(BIN)/python -m tapelight.market.warm && \
+		$(BIN)/python -m tapelight.feeds.massive.plain; fi
 	@touch $@
 
 demo: setup

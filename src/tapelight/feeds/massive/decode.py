@@ -1,7 +1,9 @@
 """Decode frames of Massive's stocks stream into one batch of columns: the hottest code.
 
-A whole frame is decoded by one typed call and turned into lists column by column. What that
-call refuses is read again event by event (see `salvage`), so a bad event costs only itself.
+Frames that hold nothing but prints and quotes in their usual form are read byte by byte into
+columns (see `plain`). Any other frame is decoded by one typed call and turned into lists column
+by column; what that call refuses is read again event by event (see `salvage`), so a bad event
+costs only itself.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -29,14 +31,16 @@ from tapelight.feeds.massive.events import (
     StatusEvent,
     TradeEvent,
 )
+from tapelight.feeds.massive.plain import PlainReader
 from tapelight.feeds.massive.salvage import FAULTS, Reject, rejected_event, salvage
-from tapelight.feeds.massive.sound import is_ahead, is_sound
+from tapelight.feeds.massive.sound import is_ahead, is_sound, normal_ns
 from tapelight.model.batch import MAX_AHEAD_NS, Bands, Bars, Batch, Int32s, Quotes, Trades
 from tapelight.model.conditions import mask_of
 from tapelight.model.universe import Universe
 
 MAX_MASKS = 4_096
 _Columns = TypeVar("_Columns", Trades, Quotes, Bars, Bands)
+_Read = tuple[Batch | None, list[StatusEvent], list[Reject]]
 Events = list[Any]
 """Events of any kind in arrival order; their types stand in `events`."""
 
@@ -91,9 +95,40 @@ class Decoder:
         self._row = self.rows.__getitem__
         self._mask = _Masks().__getitem__
         self._typed = msgspec.json.Decoder(list[EventUnion])
+        self._plain = PlainReader(self.rows)
 
     def decode(self, frames: list[bytes], ts_recv_ns: int) -> Decoded:
         """Return the events of `frames`, in arrival order; `ts_recv_ns` is market time."""
+        plain = self._plainly(frames, ts_recv_ns)
+        batch, statuses, rejected = plain or self._typedly(frames, ts_recv_ns)
+        rejected += [("symbol", text) for text in self.rows.bad]
+        self.rows.bad.clear()
+        self._count(len(frames), batch, statuses, rejected)
+        return Decoded(batch, statuses, rejected)
+
+    def _plainly(self, frames: list[bytes], ts_recv_ns: int) -> _Read | None:
+        """Return what is in frames that are plain and sound; None where one is not."""
+        found = self._plain.read(frames)
+        if found is None:
+            return None
+        prints, sides = found
+        dropped, latest_ns = self.rows.dropped, ts_recv_ns + MAX_AHEAD_NS
+        trades = quotes = None
+        try:
+            trades_ns, quotes_ns = (normal_ns(each.time, latest_ns) for each in found)
+        except (ValueError, OverflowError):
+            return None
+        self._plain.place(prints.key, prints.row)
+        self._plain.place(sides.key, sides.row)
+        if len(trades_ns):
+            trades = Trades(prints.row, trades_ns, *prints[3:])
+        if len(quotes_ns):
+            quotes = Quotes(sides.row, quotes_ns, *sides[3:])
+        self.counts.events += len(trades_ns) + len(quotes_ns)
+        return self._batch_of(dropped, ts_recv_ns, trades, quotes), [], []
+
+    def _typedly(self, frames: list[bytes], ts_recv_ns: int) -> _Read:
+        """Return what is in any frames."""
         events, rejected = self._events(frames)
         self.counts.events += len(events) + len(rejected)
         tests = self.rows.tests
@@ -105,10 +140,7 @@ class Decoder:
             events, bad = _sifted(events, ts_recv_ns + MAX_AHEAD_NS)
             rejected += bad
             batch, statuses = self._batch(events, ts_recv_ns)
-        rejected += [("symbol", text) for text in self.rows.bad]
-        self.rows.bad.clear()
-        self._count(len(frames), batch, statuses, rejected)
-        return Decoded(batch, statuses, rejected)
+        return batch, statuses, rejected
 
     def _events(self, frames: list[bytes]) -> tuple[Events, list[Reject]]:
         events: Events = []
@@ -135,15 +167,27 @@ class Decoder:
             bars = bar_columns(found, self._row, latest_ns)
         if found := by_kind.get(BandEvent):
             bands = band_columns(found, self._row, latest_ns)
+        statuses = by_kind.get(StatusEvent, [])
+        self.counts.ignored += len(events) - sum(len(by_kind.get(kind, ())) for kind in _READ)
+        return self._batch_of(dropped, ts_recv_ns, trades, quotes, bars, bands), statuses
+
+    def _batch_of(
+        self,
+        dropped: int,
+        ts_recv_ns: int,
+        trades: Trades | None,
+        quotes: Quotes | None,
+        bars: Bars | None = None,
+        bands: Bands | None = None,
+    ) -> Batch | None:
+        """Return the batch of what has a row and an effect; `dropped` look-ups had none before."""
         if self.rows.dropped != dropped:
             quotes, trades = _placed_quotes(quotes, trades), _placed(trades)
             bars, bands = _placed(bars), _placed(bands)
         quotes = self._conflated(quotes, trades)
-        statuses = by_kind.get(StatusEvent, [])
-        self.counts.ignored += len(events) - sum(len(by_kind.get(kind, ())) for kind in _READ)
         if trades is None and quotes is None and bars is None and bands is None:
-            return None, statuses
-        return Batch(ts_recv_ns, trades, quotes, bars, bands), statuses
+            return None
+        return Batch(ts_recv_ns, trades, quotes, bars, bands)
 
     def _conflated(self, quotes: Quotes | None, trades: Trades | None) -> Quotes | None:
         """Return the quotes that have an effect, counting the others."""

@@ -22,16 +22,18 @@ FEW = 128
 """Below this many elements Python's min and max cost less than NumPy's."""
 
 
-def normal_ns(times: Sequence[int], latest_ns: int) -> Int64s:
+def normal_ns(times: Sequence[int] | Int64s, latest_ns: int) -> Int64s:
     """Return `times` in ns UTC, whatever their unit.
 
     Raises ValueError or OverflowError where one is no time, or is later than `latest_ns`.
     """
-    raw = np.fromiter(times, np.int64, len(times))
-    if len(times) < FEW:
-        low, high = min(times), max(times)
-    else:
+    if not len(times):
+        return np.empty(0, np.int64)
+    raw = times if isinstance(times, np.ndarray) else np.fromiter(times, np.int64, len(times))
+    if isinstance(times, np.ndarray) or len(times) >= FEW:
         low, high = int(raw.min()), int(raw.max())
+    else:
+        low, high = min(times), max(times)
     if low < MS_FROM:
         raise ValueError(f"{low} is no event time")
     if high < MS_TO:
