@@ -53,7 +53,7 @@ $(STAMPS)/project: pyproject.toml hatch_build.py requirements/build.txt $(UI) $(
 $(STAMPS)/warm: $(KERNELS) $(STAMPS)/base $(STAMPS)/project
 	@if [ -f src/tapelight/market/warm.py ]; then \
 		echo "Compiling the inner loops." && $(BIN)/python -m tapelight.market.warm && \
-		$(BIN)/python -m tapelight.feeds.massive.plain; fi
+		$(BIN)/python -c "from tapelight.feeds.massive.plain import warm; warm()"; fi
 	@touch $@
 
 demo: setup

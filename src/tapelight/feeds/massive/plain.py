@@ -7,6 +7,7 @@ takes, it takes as msgspec would: a decimal of up to 2**53 over a power of ten u
 nearest double by one exact division.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numba
@@ -30,7 +31,9 @@ MOST_BYTES = 8
 UNSEEN = -2
 """The row of a symbol that the table does not know yet."""
 
-_plain: Any = numba.njit(cache=True, error_model="numpy")
+_loop: Any = numba.njit(cache=True, error_model="numpy")
+_step: Any = numba.njit(error_model="numpy", inline="always")
+"""A step is compiled into its loop: called, it would count references to each array it is given."""
 
 
 def _packed(text: str) -> int:
@@ -95,7 +98,7 @@ class Known(NamedTuple):
     rows: Int32s
 
 
-@_plain
+@_step
 def _number(text: Bytes, at: int) -> tuple[int, int, int]:
     """Return digits as a number, how many of them follow a point, and what comes after; -1 = not plain."""
     value: Any = 0
@@ -119,7 +122,7 @@ def _number(text: Bytes, at: int) -> tuple[int, int, int]:
     return value, digits, at
 
 
-@_plain
+@_step
 def _text(text: Bytes, at: int) -> tuple[np.uint64, int, int]:
     """Return the last 8 bytes of a string as a number, its length, and what comes after; -1 = not plain."""
     end = len(text)
@@ -138,7 +141,7 @@ def _text(text: Bytes, at: int) -> tuple[np.uint64, int, int]:
     return packed, at - start, at + 1
 
 
-@_plain
+@_step
 def _conditions(text: Bytes, at: int, masks: Words) -> tuple[np.uint64, int]:
     """Return the mask of a list of whole numbers, and what comes after; -1 = not plain."""
     mask = np.uint64(0)
@@ -159,7 +162,7 @@ def _conditions(text: Bytes, at: int, masks: Words) -> tuple[np.uint64, int]:
         at += 1
 
 
-@_plain
+@_step
 def _skipped(text: Bytes, at: int, masks: Words) -> int:
     """Return what comes after a value that nobody reads; -1 = not plain."""
     if text[at] == QUOTATION:
@@ -169,7 +172,7 @@ def _skipped(text: Bytes, at: int, masks: Words) -> int:
     return _number(text, at)[2]
 
 
-@_plain
+@_step
 def _value(text: Bytes, at: int, field: int, found: Found, masks: Words) -> int:
     """Read the value of a field into `found`; return what comes after; -1 = not plain."""
     if field == OTHER:
@@ -190,7 +193,7 @@ def _value(text: Bytes, at: int, field: int, found: Found, masks: Words) -> int:
     return at
 
 
-@_plain
+@_step
 def _fraction(text: Bytes, at: int, found: Found) -> int:
     """Read a number that is written as a string, or an empty one; return what comes after; -1 = not plain."""
     if text[at] != QUOTATION:
@@ -203,7 +206,7 @@ def _fraction(text: Bytes, at: int, found: Found) -> int:
     return at + 1 if at >= 0 and text[at] == QUOTATION else -1
 
 
-@_plain
+@_step
 def _event(text: Bytes, at: int, found: Found, names: Words, masks: Words) -> tuple[int, int]:
     """Read fields from a comma on to the event's end; return which there are, and what comes after; -1 = not plain."""
     found.word[:] = 0
@@ -226,12 +229,12 @@ def _event(text: Bytes, at: int, found: Found, names: Words, masks: Words) -> tu
     return (seen, at + 1) if text[at] == END else (0, -1)
 
 
-@_plain
+@_step
 def _amount(found: Found, field: int, tens: Floats) -> float:
     return np.int64(found.word[field]) / tens[found.digits[field]]
 
 
-@_plain
+@_step
 def _row(known: Known, key: np.uint64) -> int:
     place = np.int64((key * np.uint64(SPREAD)) >> np.uint64(64 - SLOTS_BITS))
     while known.keys[place] != key:
@@ -241,7 +244,7 @@ def _row(known: Known, key: np.uint64) -> int:
     return known.rows[place]
 
 
-@_plain
+@_loop
 def _learn(known: Known, key: np.uint64, row: int) -> None:
     place = np.int64((key * np.uint64(SPREAD)) >> np.uint64(64 - SLOTS_BITS))
     while known.keys[place] != 0 and known.keys[place] != key:
@@ -249,7 +252,7 @@ def _learn(known: Known, key: np.uint64, row: int) -> None:
     known.keys[place], known.rows[place] = key, row
 
 
-@_plain
+@_step
 def _put_trade(found: Found, seen: int, prints: Prints, n: int, known: Known, tens: Floats) -> bool:
     """Put a trade into place `n`; False where a column can't hold it."""
     digits = found.digits
@@ -269,7 +272,7 @@ def _put_trade(found: Found, seen: int, prints: Prints, n: int, known: Known, te
     return bool(size <= MOST_AMOUNT)
 
 
-@_plain
+@_step
 def _put_quote(found: Found, seen: int, sides: Sides, n: int, known: Known, tens: Floats) -> bool:
     """Put a quote into place `n`; False where a column can't hold it."""
     if seen & NEEDED_OF_QUOTE != NEEDED_OF_QUOTE or found.digits[T]:
@@ -284,7 +287,7 @@ def _put_quote(found: Found, seen: int, sides: Sides, n: int, known: Known, tens
     return bool(max(bid, ask, bid_size, ask_size) <= MOST_AMOUNT)
 
 
-@_plain
+@_loop
 def _read(
     text: Bytes, prints: Prints, sides: Sides, known: Known, found: Found, head: Bytes,
     names: Words, masks: Words, tens: Floats,
@@ -314,7 +317,7 @@ def _read(
     return (trades, quotes) if at == end - 1 else bad
 
 
-@_plain
+@_step
 def _kind(text: Bytes, at: int, head: Bytes) -> int:
     """Return the letter of an event's kind; 0 where it does not begin as one of a single letter."""
     for k in range(len(head)):
@@ -370,14 +373,11 @@ def _columns(count: int) -> tuple[Prints, Sides]:
     return Prints(*made[0]), Sides(*made[1])
 
 
+@cache
 def warm() -> None:
-    """Compile the reader, or load what was compiled before."""
+    """Compile the reader, or load what was compiled before, once in a process."""
     frame = b'[{"ev":"T","sym":"A","p":1.5,"s":1,"c":[1],"t":1},{"ev":"Q","sym":"A","bp":1,"t":1}]'
     reader = PlainReader(Rows(Universe()))
     found = reader.read([frame])
     assert found is not None
     reader.place(found[0].key, found[0].row)
-
-
-if __name__ == "__main__":
-    warm()
