@@ -23,7 +23,7 @@ Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 
 LEAST_EVENT_BYTES = 26
-"""No event that is read is shorter: bounds how many a frame can hold."""
+"""No event that is read is shorter: so many bytes may be looked at before its end is found."""
 SLOTS_BITS = 18
 """The table of symbols has 2**18 places: for MAX_SYMBOLS of them it stays loosely filled."""
 MOST_BYTES = 8
@@ -49,7 +49,8 @@ QUOTATION, COMMA, COLON, POINT, ZERO, NINE = (ord(c) for c in '",:.09')
 OPEN, CLOSE, END, LINE, ESCAPE, SPACE, DELETE = (ord(c) for c in "[]}\n\\ \x7f")
 MOST_DIGITS, EXACT, MOST_PRICE, MOST_AMOUNT, MOST_EXCHANGE = 18, 2**53, 1e9, 1e13, 255
 NEEDED_OF_TRADE, NEEDED_OF_QUOTE = 1 << SYM | 1 << T | 1 << P | 1 << S, 1 << SYM | 1 << T
-HEAD = np.frombuffer(b'{"ev":"', np.uint8)
+BEGIN = b'{"ev":"'
+HEAD = np.frombuffer(BEGIN, np.uint8)
 TENS = np.array([10.0**k for k in range(MOST_DIGITS + 1)])
 MASKS = np.array([mask_of((k,)) for k in range(65)], np.uint64)
 """The mask of each sale condition; the last is that of all others."""
@@ -342,10 +343,10 @@ class PlainReader:
         Nothing is kept of what is not plain. Rows of unseen symbols are UNSEEN: `place` gives
         them theirs.
         """
-        text = np.frombuffer(b"\n".join(frames), np.uint8)
-        most = len(text) // LEAST_EVENT_BYTES + 1
+        joined = b"\n".join(frames)
+        text, most = np.frombuffer(joined, np.uint8), joined.count(BEGIN)
         if len(self._prints.key) < most:
-            self._prints, self._sides = _columns(2 * most)
+            self._prints, self._sides = _columns(most)
         trades, quotes = _read(
             text, self._prints, self._sides, self._known, self._found, HEAD, NAMES, MASKS, TENS
         )
