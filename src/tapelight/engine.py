@@ -287,9 +287,9 @@ class Engine:
 
         Fresh pages for it would cost each second more than filling them.
         """
-        words = words_of(self.table)
-        if self._words.shape != words.shape:
-            self._words = np.zeros(words.shape, np.int64)
+        shape = words_of(self.table).shape[::-1]
+        if self._words.shape != shape:
+            self._words = np.zeros(shape, np.int64)
         return View(self.table, into=self._words)
 
     def _frozen(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tapelight.market.row import GAP, ROW
 from tapelight.market.table import Table
 from tapelight.market.text import Text
 from tapelight.market.tier import THREE, TWO
+from tapelight.market.turning import Words, turn
 from tapelight.market.windows import price_ago
 from tapelight.model.session import MINUTE_NS, PHASES, Session
 
@@ -30,7 +31,6 @@ WORD = 8
 assert ROW.fields is not None
 ROW_FIELDS = {name: (part[0], part[1]) for name, part in ROW.fields.items()}
 T = TypeVar("T")
-Words = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp] | None
 
 
@@ -166,9 +166,14 @@ class View:
     def field(self, name: str) -> Any:
         """Return a field of the rows (`market.row`), contiguous."""
         kind, place = ROW_FIELDS[name]
-        if self.index is not None or kind.itemsize != WORD:
+        if self.index is not None or WORD % kind.itemsize:
             return self.pick(self.table.rows[name])
-        return self.once("fields", _turned)[place // WORD].view(kind)
+        words = self.once("fields", _turned)[place // WORD].view(kind)
+        each = WORD // kind.itemsize
+        if each == 1:
+            return words
+        part = words[place % WORD // kind.itemsize :: each]
+        return self.once(f"field {name}", lambda _: np.ascontiguousarray(part))
 
     def pick_text(self, whole: Text) -> Text:
         """Return the view's rows of a text over the whole table."""
@@ -186,18 +191,17 @@ class View:
 
 
 def words_of(table: Table) -> Words:
-    """Return the rows' words as (fields, rows), not contiguous."""
+    """Return the rows' words as (rows, fields)."""
     rows = table.live
-    return rows.view(np.int64).reshape(len(rows), rows.dtype.itemsize // WORD).T
+    return rows.view(np.int64).reshape(len(rows), rows.dtype.itemsize // WORD)
 
 
 def _turned(view: View) -> Words:
     """Return the rows' words as (fields, rows): one pass over the table serves all fields."""
     words = words_of(view.table)
-    if view.into is None:
-        return np.ascontiguousarray(words)
-    np.copyto(view.into, words)
-    return view.into
+    into = np.empty(words.shape[::-1], np.int64) if view.into is None else view.into
+    turn(words, into)
+    return into
 
 
 def _asked_once(ask: Ask, view: View) -> Column:

@@ -11,6 +11,7 @@ import numpy as np
 from tapelight.market.candle import close_bar_of
 from tapelight.market.intake import take
 from tapelight.market.table import Table
+from tapelight.market.view import View
 from tapelight.model.batch import Bars, Batch, bars_of, quotes_of, trades_of
 from tapelight.model.records import Correction, History, Print, Ruling, Snapshot
 from tapelight.model.session import MINUTE_NS, NS, calendar, latest_session
@@ -51,6 +52,7 @@ def compile_loops() -> None:
     take(table, History(start, _bar(0, start - 2 * MINUTE_NS, 60)))
     table.advance(start + 2 * MINUTE_NS)
     close_bar_of(table.live, 0, table.counters, table.spill)
+    View(table).field("last")
 
 
 def _bar(row: int, start_ns: int, span_s: int) -> Bars:
