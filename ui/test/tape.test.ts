@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { addSignals, leafLines, planText, sentence, TAPE_ROWS } from '../src/model/tape';
+import { addSignals, leafLines, LINE_VALUES, planText, REASON_ROWS, sentence, TAPE_ROWS } from '../src/model/tape';
 import type { Signal } from '../src/wire';
 
 function signal(id: string, ts: number, state = 'fired'): Signal {
@@ -14,6 +14,16 @@ describe('the event tape', () => {
     expect(tape.map((each) => each.id)).toEqual(['b', 'c', 'a']);
     const many = Array.from({ length: TAPE_ROWS + 50 }, (_, k) => signal(`n${k}`, k));
     expect(addSignals(tape, many)).toHaveLength(TAPE_ROWS);
+  });
+
+  it('keeps the reasons of the newest, and the line of the others', () => {
+    const why = [{ name: 'last', value: 1, op: '>', bound: 0, true: true }];
+    const values = Object.fromEntries(Array.from({ length: 20 }, (_, k) => [`column${k}`, k]));
+    const many = Array.from({ length: REASON_ROWS + 20 }, (_, k) => ({ ...signal(`n${k}`, k), why, values }));
+    const tape = addSignals([], many);
+    expect(tape.filter((each) => each.why !== undefined)).toHaveLength(REASON_ROWS);
+    expect(tape[REASON_ROWS - 1]).toMatchObject({ why, values });
+    expect(Object.keys(tape[REASON_ROWS]?.values ?? {})).toHaveLength(LINE_VALUES);
   });
 
   it('leaves out what is only armed', () => {
