@@ -3,8 +3,8 @@
 const PER_SECOND = 80;
 /** A light fades in steps of so long (ms). An animation would make a layer of each cell, and making and ending
  * those costs more than all else that changes in a frame; so would an element that lies over each cell. */
-const STEP_MS = 125;
-const STEPS = ['34%', '20%', '9%'];
+const STEP_MS = 150;
+const STEPS = ['34%', '16%'];
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 interface Lit {
@@ -41,6 +41,8 @@ function fade(): void {
 function show({ element, color, step }: Lit): void {
   const share = STEPS[step];
   element.style.backgroundColor = share === undefined ? '' : `rgb(var(${color}) / ${share})`;
+  // Red upon a green light, or upon a red one, could not be read.
+  element.style.color = share === undefined ? '' : 'var(--text)';
 }
 
 /** Take one flash of this second's allowance; false when motion is unwanted. */
