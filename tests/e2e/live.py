@@ -55,8 +55,21 @@ class Walk(Strategy):
             expires_ns=look.now_ns + 600_000_000_000,
         )
 '''
-# A busy machine may take long to bring a signal or a price here, and a person takes longer.
-SETTINGS = """
+WIDE_LIMITS = """
+[trade.limits]
+signal_age_ms = 6_000_000
+picture_age_ms = 60_000
+collar_pct = 5
+spread_pct = 2
+orders_per_s = 50
+orders_per_min = 500
+orders_per_day = 500
+open_positions = 50
+total_pct = 100
+"""
+"""Limits that are not reached where a busy machine, or a person, takes long."""
+SETTINGS = (
+    """
 strategies = "{folder}/strategies"
 questions = "{folder}/scans"
 
@@ -73,18 +86,9 @@ approve_s = 6000
 
 [trade.strategy.walk]
 mode = "approve"
-
-[trade.limits]
-signal_age_ms = 6_000_000
-picture_age_ms = 60_000
-collar_pct = 5
-spread_pct = 2
-orders_per_s = 50
-orders_per_min = 500
-orders_per_day = 500
-open_positions = 50
-total_pct = 100
 """
+    + WIDE_LIMITS
+)
 
 
 class LiveDemo:

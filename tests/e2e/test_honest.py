@@ -277,7 +277,8 @@ def test_a_rule_keeps_what_it_had(gateway: FakeGateway, page: Page) -> None:
     alerts.get_by_role("button", name="Alert me").first.click()
     expect(alerts.get_by_role("alert")).to_contain_text("“1,000” is no price")
     alerts.get_by_label("Scan", exact=True).select_option("hod")
-    alerts.get_by_role("button", name="Alert me").nth(1).click()
+    with page.expect_response(lambda response: response.request.method == "PUT"):
+        alerts.get_by_role("button", name="Alert me").nth(1).click()
     expect(alerts.get_by_role("alert")).to_have_count(0)
     ((_, _, written),) = [each for each in gateway.asked_rest if each[0] == "PUT"]
     assert written == {**rule, "new_only": False, "sound": "hod", "shared": False}

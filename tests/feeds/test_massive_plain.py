@@ -16,6 +16,7 @@ from tapelight.feeds._symbols import Rows
 from tapelight.feeds.massive.decode import Decoder
 from tapelight.feeds.massive.plain import LEAST_EVENT_BYTES, PlainReader
 from tapelight.model.batch import Batch
+from tapelight.model.conditions import UNKNOWN, mask_of
 from tapelight.model.universe import Universe
 
 RECV = 1_795_185_300_000_000_000
@@ -32,7 +33,7 @@ EVENTS = st.fixed_dictionaries(
     {"ev": st.sampled_from(["T", "T", "Q", "Q", "LULD", "X"]), "sym": SYMBOLS, "t": TIMES},
     optional={
         "p": NUMBERS, "s": NUMBERS, "x": st.integers(0, 300), "q": st.integers(0, 10**19),
-        "c": st.one_of(st.lists(st.integers(0, 90), max_size=4), st.integers(0, 3)),
+        "c": st.one_of(st.lists(st.integers(0, 130), max_size=4), st.integers(0, 3)),
         "ds": st.one_of(st.sampled_from(["", "0.25", "100", "1e3", "-1", "x"]), NUMBERS.map(str)),
         "bp": NUMBERS, "bs": NUMBERS, "ap": NUMBERS, "as": NUMBERS, "i": OTHERS, "z": OTHERS,
     },
@@ -121,6 +122,15 @@ def test_the_shortest_event_and_halves_of_frames() -> None:
     for end in range(len(whole)):
         assert reader.read([whole[:end]]) is None
         assert reader.read([whole[:end], whole]) is None
+
+
+def test_every_condition_has_the_mask_that_it_has_elsewhere() -> None:
+    events = [trade("MSFT", 1, k + 1, c=[k]) for k in range(300)]
+    assert agree([compact(events)])
+    found = PlainReader(Rows(Universe())).read([compact(events)])
+    assert found is not None
+    assert found[0].conditions.tolist() == [mask_of((k,)) for k in range(300)]
+    assert found[0].conditions[94] == UNKNOWN
 
 
 def test_a_full_universe_and_bad_symbols_give_no_row() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from backends.services import Service
 from conftest import ROOT
-from e2e.live import STRATEGY
+from e2e.live import STRATEGY, WIDE_LIMITS
 from roles.town import START_S, Town, town
 from tapelight.errors import Unavailable
 from tapelight.scan.source import shipped
@@ -23,16 +23,6 @@ SETTINGS = """
 [strategy.walk]
 [trade.strategy.walk]
 mode = "auto"
-[trade.limits]
-signal_age_ms = 6_000_000
-picture_age_ms = 60_000
-collar_pct = 5
-spread_pct = 2
-orders_per_s = 50
-orders_per_min = 500
-orders_per_day = 500
-open_positions = 50
-total_pct = 100
 """
 
 
@@ -46,7 +36,7 @@ class TradingTown(Town):
         (folder / "walk.py").write_text(wide, "utf-8")
         off = [f"[strategy.{other}]\nenabled = false\n" for other in shipped()]
         head = f'strategies = "{folder}"\n'
-        return head + super().settings(name) + SETTINGS + "\n".join(off)
+        return head + super().settings(name) + SETTINGS + WIDE_LIMITS + "\n".join(off)
 
 
 def test_a_signal_is_told_from_tick_to_fill_over_the_roles(

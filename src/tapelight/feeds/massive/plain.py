@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tapelight.feeds._symbols import Rows
 from tapelight.model.batch import Floats, Int32s, Int64s
-from tapelight.model.conditions import mask_of
+from tapelight.model.conditions import KNOWN, KNOWN_NEUTRAL, mask_of
 from tapelight.model.universe import Universe
 
 Bytes = npt.NDArray[np.uint8]
@@ -52,8 +52,8 @@ NEEDED_OF_TRADE, NEEDED_OF_QUOTE = 1 << SYM | 1 << T | 1 << P | 1 << S, 1 << SYM
 BEGIN = b'{"ev":"'
 HEAD = np.frombuffer(BEGIN, np.uint8)
 TENS = np.array([10.0**k for k in range(MOST_DIGITS + 1)])
-MASKS = np.array([mask_of((k,)) for k in range(65)], np.uint64)
-"""The mask of each sale condition; the last is that of all others."""
+MASKS = np.array([mask_of((k,)) for k in range(max(KNOWN | KNOWN_NEUTRAL) + 2)], np.uint64)
+"""The mask of each sale condition; the last is that of all that come after, which nobody knows."""
 SPREAD = 0x9E3779B97F4A7C15
 
 

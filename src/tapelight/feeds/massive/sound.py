@@ -30,10 +30,10 @@ def normal_ns(times: Sequence[int] | Int64s, latest_ns: int) -> Int64s:
     if not len(times):
         return np.empty(0, np.int64)
     raw = times if isinstance(times, np.ndarray) else np.fromiter(times, np.int64, len(times))
-    if isinstance(times, np.ndarray) or len(times) >= FEW:
-        low, high = int(raw.min()), int(raw.max())
-    else:
+    if raw is not times and len(times) < FEW:
         low, high = min(times), max(times)
+    else:
+        low, high = int(raw.min()), int(raw.max())
     if low < MS_FROM:
         raise ValueError(f"{low} is no event time")
     if high < MS_TO:
