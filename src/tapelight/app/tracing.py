@@ -49,7 +49,8 @@ def root(signal: Signal) -> str:
 class SignalTraces:
     """Make the scanner's spans: batch, cycle and signal, then an alert's deliveries.
 
-    `rate` is the market clock's; stamps of market time are laid before now.
+    `rate` is the market clock's; stamps of market time are laid before now: the last of them is now.
+    That is when a signal was dispatched; in a scan worker, which has no market clock, its mark.
     """
 
     def __init__(
@@ -67,9 +68,9 @@ class SignalTraces:
         now_ns = self._wall_ns()
         for signal in signals:
             hops = signal.hops
-            if hops is None or hops.dispatch_ns is None or hops.fire_ns is None:
+            if hops is None or hops.fire_ns is None:
                 continue
-            last, rate = hops.dispatch_ns, self._rate()
+            last, rate = hops.dispatch_ns or hops.fire_ns, self._rate()
 
             def wall(ns: int, last: int = last, rate: float = rate) -> int:
                 return now_ns - int((last - ns) / rate)

@@ -32,6 +32,7 @@ from tapelight.app.roles.standby import (
 )
 from tapelight.app.roles.stations import Stations
 from tapelight.app.roles.tenure import Tenure, mark_of, owner_of
+from tapelight.app.tracing import SignalTraces, Spans
 from tapelight.app.views import EngineBoards, EngineMarket
 from tapelight.config import Config
 from tapelight.engine import Cycle, Engine, everything
@@ -53,6 +54,8 @@ START_S = 30.0
 """For so long a share is left to the worker that had it: it goes on faster than one that has nothing."""
 AGAIN = 500
 """Signals of one message that are given again."""
+RATE = 1.0
+"""Of a market clock: a worker has none, and its traces take a market's second for one of the wall's."""
 
 
 class OwnTopics:
@@ -86,7 +89,9 @@ class OwnTopics:
 class ScanWorker:
     """Follow the stream as share `number` of the questions."""
 
-    def __init__(self, config: Config, data: Path, services: Services, number: int) -> None:
+    def __init__(
+        self, config: Config, data: Path, services: Services, number: int, spans: Spans
+    ) -> None:
         settings = config.scale_out
         self.number = number
         folder = share_folder(data, number)
@@ -102,6 +107,7 @@ class ScanWorker:
         self.publisher = Publisher(self.boards, self.market, self.topics, dict, prints)
         self.writer = BoardWriter(self.hot, number, self.boards)
         self.stations = Stations()
+        self.traces = SignalTraces(spans, lambda: RATE)
         reader = f"scan.{number}.{mark_of(data)}"
         self.follower = Follower(
             folder, reader, services.stream(reader), services.words(),
@@ -150,8 +156,9 @@ class ScanWorker:
         self.outbox.add(self.follower.run.label, cycle.signals)
         if not self.follower.near:
             self.boards.keep(cycle.rankings, cycle.signals)
-            return  # it is of a while ago
+            return  # it is of a while ago: nobody is told, and there is no wall time to trace it at
         self._tell_signals(cycle)
+        self.traces.on_signals(cycle.signals)
         now_s = asyncio.get_running_loop().time()
         if now_s - self._published_s >= PUBLISH_S:
             self._published_s = now_s
@@ -227,7 +234,7 @@ async def serve(config: Config, data: Path) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(observing.run(), name="observing")
             number = await _share(config, data, tenure, standby)
-            worker = ScanWorker(config, data, services, number)
+            worker = ScanWorker(config, data, services, number, observing.spans)
             observing.unfit = worker.unfit
             observing.more = lambda: [*worker.measures(), *tenure.measures()]
             group.create_task(tenure.keep(), name="lease")
