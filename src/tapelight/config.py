@@ -106,6 +106,8 @@ class ScaleOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Into how many shares boards, scans and strategies are cut; each is one scan worker's."""
     trade: bool = False
     """Whether signals are kept for a trade role."""
+    alert: bool = False
+    """Whether signals are kept for an alert role, and its gateway takes rules and price levels."""
     archive_bars: bool = True
     """Whether the archive writes every symbol's minute bars into PostgreSQL."""
     archive_trades: bool = False

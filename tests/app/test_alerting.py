@@ -88,7 +88,7 @@ async def test_a_signal_is_told_once_also_when_a_run_gives_it_again(
     after.alerting.again(signals, after.engine)
     await after.alerting.step()
     assert after.told == []
-    assert len(await after.alerting.deliveries("ann", 10)) == 1
+    assert len(await after.alerting.desk.deliveries("ann", 10)) == 1
 
 
 async def test_a_kill_between_a_signal_and_its_alert_is_made_up_for(
@@ -167,14 +167,14 @@ async def test_a_levels_alert_is_on_the_disk_before_the_level_rests(
     assert isinstance(cycle, Cycle)
     desk.alerting.on_cycle(cycle, desk.engine)
     await desk.alerting._keep_alerts()  # and killed before the level rests
-    assert len(await desk.alerting.deliveries("ann", 9)) == 1
+    assert len(await desk.alerting.desk.deliveries("ann", 9)) == 1
     await desk.control.close()
 
     after = desks()
     await after.alerting.load()
     after.trade(1, 10.5, START + 60 * MS)
     await after.mark(START + 100 * MS)
-    assert len(await after.alerting.deliveries("ann", 9)) == 1, "told once, by its id"
+    assert len(await after.alerting.desk.deliveries("ann", 9)) == 1, "told once, by its id"
     kept = await after.control.documents.show("level", "ann", "ten")
     assert kept.body["reached_ns"] == START + 100 * MS
 
@@ -234,12 +234,12 @@ async def test_new_only_and_dashboards_know_what_was_alerted_before_a_restart(
     await desk.control.close()
     after = desks()
     await after.alerting.load()
-    assert [alert["symbol"] for alert in after.alerting.newest("ann")] == ["A"]
-    assert after.alerting.newest("bob") == []
+    assert [alert["symbol"] for alert in after.alerting.desk.newest("ann")] == ["A"]
+    assert after.alerting.desk.newest("bob") == []
     after.trade(0, 10.6, START + 60 * NS)
     after.trade(1, 10.6, START + 60 * NS)
     assert len(await after.mark(START + 61 * NS)) == 2
-    assert [alert["symbol"] for alert in after.alerting.newest("ann")] == ["A", "B"]
+    assert [alert["symbol"] for alert in after.alerting.desk.newest("ann")] == ["A", "B"]
     assert after.alerting.router.held == {"seen": 1}
 
 

@@ -1,22 +1,25 @@
 """Traces: one of each sampled signal, from batch to fill, though two processes make its spans."""
 
-import gzip
-import http.server
-import threading
+import dataclasses
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from observing.collector import Collector
 from tapelight.app.observing import open_spans
 from tapelight.app.otel import span_id, trace_id
-from tapelight.app.tracing import NoSpans, OrderTraces, SignalTraces
-from tapelight.config import Telemetry
+from tapelight.app.roles.scan import ScanWorker
+from tapelight.app.roles.services import Services
+from tapelight.app.tracing import Attributes, NoSpans, OrderTraces, SignalTraces
+from tapelight.config import Config, ScaleOut, Telemetry
+from tapelight.engine import Cycle
 from tapelight.errors import ConfigError
 from tapelight.model.alerts import Alert, Delivery
 from tapelight.model.order_log import Intended, Reported
 from tapelight.model.orders import Approved, Fill, OrderRequest, Report
+from tapelight.model.records import Mark
 from tapelight.model.signals import Hops, Signal
 
 pytestmark = pytest.mark.integration
@@ -36,44 +39,24 @@ def signal(name: str, **more: object) -> Signal:
     return Signal(**facts)  # type: ignore[arg-type]
 
 
+class Noted(NoSpans):
+    """Note name, begin and end of each span."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, int, int]] = []
+
+    def add(
+        self, trace: str, name: str, parent: str, begin_ns: int, end_ns: int, more: Attributes
+    ) -> None:
+        self.spans.append((name.partition(" ")[0], begin_ns, end_ns))
+
+
 def request(name: str, cause: str, **more: object) -> OrderRequest:
     facts = {
         "id": name, "cause": cause, "purpose": "entry", "symbol": "AAA", "side": "buy",
         "quantity": Decimal(5), "kind": "limit", **more,
     }  # fmt: skip
     return OrderRequest(**facts)  # type: ignore[arg-type]
-
-
-class Collector:
-    """An OTLP receiver that keeps the spans."""
-
-    def __init__(self) -> None:
-        self.spans: dict[bytes, list[object]] = {}
-        collector = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if self.headers.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
-                for part in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    for scope in part.scope_spans:
-                        for span in scope.spans:
-                            collector.spans.setdefault(span.trace_id, []).append(span)
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_arguments: object) -> None: ...
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1/traces"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -107,9 +90,9 @@ def test_one_trace_leads_from_the_batch_to_the_fill(collector: Collector) -> Non
     trader.close()
 
     assert set(collector.spans) == {trace_id("s1").to_bytes(16)}
-    spans = {span.span_id: span for span in collector.spans[trace_id("s1").to_bytes(16)]}  # type: ignore[attr-defined]
+    spans = {span.span_id: span for span in collector.spans[trace_id("s1").to_bytes(16)]}
     tree = sorted(
-        (span.name, spans[span.parent_span_id].name if span.parent_span_id else "")  # type: ignore[attr-defined]
+        (span.name, spans[span.parent_span_id].name if span.parent_span_id else "")
         for span in spans.values()
     )
     assert tree == [
@@ -118,9 +101,34 @@ def test_one_trace_leads_from_the_batch_to_the_fill(collector: Collector) -> Non
         ("signal", "cycle"), ("signal", "cycle"),
     ]  # fmt: skip
     first = spans[span_id("s1", "batch").to_bytes(8)]
-    took_ns = first.end_time_unix_nano - first.start_time_unix_nano  # type: ignore[attr-defined]
+    took_ns = first.end_time_unix_nano - first.start_time_unix_nano
     assert took_ns == 2 * MS
-    assert first.end_time_unix_nano == NOW - 39 * MS  # type: ignore[attr-defined]
+    assert first.end_time_unix_nano == NOW - 39 * MS
+
+
+def test_the_spans_of_a_worker_end_where_its_mark_is_answered() -> None:
+    """It has no market clock, and no stamp of when a batch was folded or a signal dispatched."""
+    spans = Noted()
+    hops = Hops(exchange_ns=0, receive_ns=10 * MS, fire_ns=50 * MS)
+    SignalTraces(spans, wall_ns=lambda: NOW).on_signals([signal("s1", hops=hops)])
+    assert spans.spans == [("batch", NOW - 40 * MS, NOW), ("cycle", NOW, NOW), ("signal", NOW, NOW)]
+
+
+async def test_a_worker_traces_no_signal_of_a_while_ago_and_none_that_it_gives_again(
+    tmp_path: Path,
+) -> None:
+    settings = ScaleOut(rabbitmq="amqp://guest@127.0.0.1:1/", redis="redis://127.0.0.1:1/0")
+    spans = Noted()
+    worker = ScanWorker(Config(scale_out=settings), tmp_path, Services(settings), 0, spans)
+    cycle = Cycle(Mark(50 * MS, 50 * MS), signals=[signal("s1", hops=None)])
+    worker._again(cycle.signals)
+    worker._on_cycle(cycle)
+    assert spans.spans == []
+    worker.follower.near = True
+    worker._on_cycle(dataclasses.replace(cycle, signals=[signal("s2", hops=None)]))
+    assert [name for name, _, _ in spans.spans] == ["batch", "cycle", "signal"]
+    (archived,) = worker.outbox.lanes
+    assert len(archived.waiting) == 1 + 3, "all of them go to the archive"
 
 
 def test_both_processes_sample_the_same_signals(collector: Collector) -> None:

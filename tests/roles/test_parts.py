@@ -15,8 +15,8 @@ from tapelight.app.roles.hotboards import TTL_S, HotBoards
 from tapelight.app.roles.outbox import SETTLED_S, STUCK_S, Outbox, told
 from tapelight.app.roles.serve import coroutine
 from tapelight.app.roles.services import Services, lock
+from tapelight.app.roles.sieve import Sieve
 from tapelight.app.roles.trade import Receiver
-from tapelight.app.roles.web import Sieve
 from tapelight.app.tradechild import TradeChild
 from tapelight.app.views import EngineBoards
 from tapelight.buses.memory import MemoryBus

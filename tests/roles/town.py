@@ -39,7 +39,7 @@ SELECT symbol, last, hod FROM market WHERE new_hod
 """A scan that has signals from the first second on."""
 COMMANDS = {
     role: ["run", "--role", role, "--config", "/etc/tapelight/tapelight.toml", "--data", "/data"]
-    for role in ("feed", "scan", "web", "archive", "trade")
+    for role in ("feed", "scan", "web", "archive", "trade", "alert")
 }
 """As they stand in deploy/; a town puts its own files in their places."""
 
@@ -79,7 +79,8 @@ class Process:
 
     @property
     def log(self) -> str:
-        return (self.folder / f"{self.name}.log").read_text("utf-8", "replace")
+        path = self.folder / f"{self.name}.log"
+        return path.read_text("utf-8", "replace") if path.exists() else "It was never started."
 
 
 class Town:
@@ -96,6 +97,8 @@ class Town:
         self.prefix = f"t{free_port()}"
         self.ports: dict[str, int] = {}
         self.processes: dict[str, Process] = {}
+        self.telemetry = self.more = ""
+        """Settings of [telemetry], and further tables, for every role that starts from now on."""
         self.market_port, self.web_port = free_port(), free_port()
         options = {"symbols": 200, "rate": 1500, "speed": 4, "seed": 3, "start": OPEN} | market
         given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
@@ -106,12 +109,13 @@ class Town:
         return made
 
     def role(self, role: str, name: str = "", data: str = "") -> Process:
-        """Start a role by the command line that deploy/ has."""
+        """Start a role by the command line that deploy/ has; the alert role has the gateway's data."""
         name = name or role
+        data = data or ("web" if role == "alert" else name)
         (self.folder / f"{name}.toml").write_text(self.settings(name), "utf-8")
         places = {
             "/etc/tapelight/tapelight.toml": str(self.folder / f"{name}.toml"),
-            "/data": str(self.folder / (data or name)),
+            "/data": str(self.folder / data),
         }
         made = self.add(name, [places.get(word, word) for word in COMMANDS[role]])
         made.start()
@@ -126,6 +130,7 @@ questions = "{self.folder / "questions"}"
 port = {self.web_port}
 [telemetry]
 {"receive_port" if name.startswith("trade") else "port"} = {self.ports[name]}
+{self.telemetry}
 [scale_out]
 rabbitmq = "{self.services["rabbitmq"].url}"
 redis = "{self.services["redis"].url}"
@@ -133,6 +138,7 @@ postgres = "{self.services["postgresql"].url}"
 prefix = "{self.prefix}"
 shares = {self.shares}
 trade = true
+alert = true
 [feed.massive]
 url = "ws://127.0.0.1:{self.market_port}/stocks"
 rest = "http://127.0.0.1:{self.market_port}"
@@ -140,6 +146,7 @@ api_key = "demo"
 news_s = 0
 [options]
 symbols = 0
+{self.more}
 """
 
     def begin(self, *roles: str) -> None:
@@ -172,6 +179,16 @@ symbols = 0
         with urllib.request.urlopen(url, timeout=5) as answer:
             return json.loads(answer.read())
 
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """Write at the gateway as the one who sits at it."""
+        text = json.dumps(body or {}).encode()
+        url = f"http://127.0.0.1:{self.web_port}{path}"
+        asked = urllib.request.Request(
+            url, text, {"content-type": "application/json"}, method=method
+        )
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            return json.loads(answer.read())
+
     def measures(self, name: str) -> dict[str, float]:
         """Return a process's figures by name; those with labels as NAME{value,value}."""
         url = f"http://127.0.0.1:{self.ports[name]}/metrics"
@@ -193,6 +210,8 @@ symbols = 0
             self.get("/health", self.ports[name])
         except urllib.error.HTTPError as error:
             return str(json.loads(error.read())["reason"])
+        except (urllib.error.URLError, OSError):
+            return "It does not answer."
         return ""
 
     def mark_s(self, name: str) -> float:

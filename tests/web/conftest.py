@@ -146,7 +146,7 @@ class Town:
     def __init__(self, site: Site, control: Control) -> None:
         self.site, self.control = site, control
         site.documents, site.users = control.documents, control.users
-        site.alerting = control.alerting
+        site.alerting = control.alerting.desk
         site.gateway.close()
         site.gateway = site.open()
         self._clients: list[httpx.AsyncClient] = []

@@ -82,11 +82,16 @@ class Levels:
         return self._was_above[key][1] != above
 
 
+def level_id(key: Key, version: int) -> str:
+    """Return the id of the alert of a level's version."""
+    return hashed(key.owner, key.name, "level", version)
+
+
 def _alert(key: Key, version: int, level: Level, price: float, now_ns: int) -> Alert:
     words = {"above": "is at or above", "below": "is at or below", "cross": "has crossed"}
     note = f": {level.note}" if level.note else ""
     return Alert(
-        id=hashed(key.owner, key.name, "level", version), owner=key.owner, rule=key.name,
+        id=level_id(key, version), owner=key.owner, rule=key.name,
         kind="level", symbol=level.symbol, ts_ns=now_ns, values={"last": price},
         text=f"{level.symbol} {words[level.side]} {level.price:g}, last {price:g}{note}",
         sound=level.sound,

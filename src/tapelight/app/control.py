@@ -25,20 +25,15 @@ FILE = "users.db"
 CALLBACK = "/api/oidc/callback"
 
 
-class Control:
+class Belongings:
     """Hold the stores of what users keep; `code` sets up the first admin from elsewhere."""
 
-    def __init__(
-        self, data: Path, config: Config, bus: Bus, hasher: PasswordHasher = HASHER
-    ) -> None:
+    def __init__(self, data: Path, config: Config, hasher: PasswordHasher = HASHER) -> None:
         self._data = data
         self._database = Database(data / FILE, tables())
         self.documents = DocumentStore(self._database)
         self.users = UserStore(self._database, hasher=hasher, belongings=(DOCUMENTS.c.owner,))
         self.users.touched = self.documents.touch
-        self.alerting = Alerting(data, self.documents, config, bus)
-        self.alerting.book.barred = self.users.is_barred
-        self.alerting.channels_of.role_of = self.users.role
         self.oidc = _oidc(config.users.oidc)
         self.code = secrets.token_hex(4)
 
@@ -53,9 +48,24 @@ class Control:
             )
 
     async def close(self) -> None:
+        """Write what waits, and close the file."""
+        self._database.close()
+
+
+class Control(Belongings):
+    """Hold them, and alert their owners: where one process is everything."""
+
+    def __init__(
+        self, data: Path, config: Config, bus: Bus, hasher: PasswordHasher = HASHER
+    ) -> None:
+        super().__init__(data, config, hasher)
+        self.alerting = Alerting(data, self.documents, config, bus)
+        self.alerting.belong_to(self.users)
+
+    async def close(self) -> None:
         """Write what waits, and close the files."""
         await self.alerting.close()
-        self._database.close()
+        await super().close()
 
 
 def _oidc(settings: SignIn) -> Oidc | None:

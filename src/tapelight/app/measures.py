@@ -96,7 +96,15 @@ def _signals(status: Mapping[str, Json]) -> Iterator[Measure]:
     yield Measure("signal_log_up", "1: signals are written.", log.get("state") in WELL)
     written = log.get("counters", {})
     yield from counted("signal_log_total", "Signals written, repeated, lost.", written, "fate")
-    alerts = status.get("alerts", {})
+    yield from alert_measures(status.get("alerts", {}))
+
+
+def alert_measures(alerts: Mapping[str, Json]) -> Iterator[Measure]:
+    """Yield what became of deliveries and of signals, by what alerting tells of itself."""
+    kept = {name: alerts.get(name, 0) for name in ("rules", "levels")}
+    yield from counted("alert_rules", "Rules and price levels that are watched.", kept, "kind")
+    held = "Signals of which a rule made no alert, by cause."
+    yield from counted("alerts_held_total", held, alerts.get("held", {}), "cause")
     deliveries = {"sent": 0, "failed": 0, "lost": alerts.get("lost", 0)}
     deliveries |= alerts.get("deliveries", {})
     yield from counted("alerts_total", "Deliveries by what became of them.", deliveries, "state")

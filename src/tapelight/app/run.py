@@ -119,7 +119,7 @@ def assemble(config: Config, feed: Feed, data: Path, share: Share = everything) 
         boards, market, bus, host=web.host, port=web.port, hosts=web.hosts, origins=web.origins,
         past=past, scans=scans, reasons=reasons, records=record, documents=control.documents,
         quarantine=EngineQuarantine(scanner), users=control.users, guests=config.users.guests,
-        code=control.code, alerting=control.alerting, oidc=control.oidc, orders=books,
+        code=control.code, alerting=control.alerting.desk, oidc=control.oidc, orders=books,
         trader=trading, prints=prints, correlations=EngineCorrelations(scanner.engine),
         portfolios=PortfolioRisk(books, lambda symbol: known_of(scanner.engine, symbol)),
         trials=Trials(data, questions.own, lambda: questions.questions.texts),

@@ -49,14 +49,15 @@ def root(signal: Signal) -> str:
 class SignalTraces:
     """Make the scanner's spans: batch, cycle and signal, then an alert's deliveries.
 
-    `rate` is the market clock's; stamps of market time are laid before now: the last of them is now.
-    That is when a signal was dispatched; in a scan worker, which has no market clock, its mark.
+    `rate` is the market clock's, that of a live market for a role, which has no such clock. Stamps of
+    market time are laid before now, the last of them at now: when a signal was dispatched, or, in a
+    scan worker, its mark.
     """
 
     def __init__(
         self,
         spans: Spans,
-        rate: Callable[[], float],
+        rate: Callable[[], float] = lambda: 1.0,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._spans = spans

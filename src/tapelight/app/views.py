@@ -12,6 +12,7 @@ from tapelight.engine import Engine
 from tapelight.errors import Bug
 from tapelight.market.column import columns
 from tapelight.market.view import View
+from tapelight.model.session import PHASES
 from tapelight.model.signals import Signal
 from tapelight.ports import Json, Row
 from tapelight.scan.board import Ranking
@@ -22,6 +23,12 @@ KEEP_SIGNALS = 2_000
 EVENTS_SHOWN = 100
 """Firings that a scan shows as a board."""
 MINUTE_S = 60
+
+
+def phase_and_session(engine: Engine) -> tuple[str, str]:
+    """Return the market's phase, and the session's date; empty outside of sessions."""
+    session = engine.table.session
+    return PHASES[engine.table.phase()], session.date.isoformat() if session is not None else ""
 
 
 class EngineBoards:

@@ -17,6 +17,8 @@ BROWSER = "browser"
 """The channel that is always there: the stream's topic alerts:NAME."""
 HEARD, UNHEARD = "sent to the dashboard", "for the dashboard, which was not open"
 """The receipts of the channel browser: what was not heard is in the topic's first snapshot."""
+LEFT = "left to the gateway, which tells the dashboard"
+"""That of an alert role, which knows no dashboards."""
 MUTE = "mute"
 """What is kept of a muted symbol: {"until_ns"} under its name."""
 MOST_NAMES = 200
@@ -176,13 +178,13 @@ def sentence(signal: Signal, before: int = 0) -> str:
     return f"{lead}: {many}{body}{price}"
 
 
-def delivery(alert: Alert, channel: str, now_ns: int, *, heard: bool = False) -> Delivery:
-    """Return the delivery of an alert through a channel; `heard`: a dashboard listens."""
+def delivery(alert: Alert, channel: str, now_ns: int, receipt: str = UNHEARD) -> Delivery:
+    """Return the delivery of an alert through a channel; `receipt` is that of the dashboard's."""
     told = channel == BROWSER
     return Delivery(
         id=hashed(alert.id, channel), channel=channel, alert=alert,
         state="sent" if told else "waiting", due_ns=now_ns, created_ns=now_ns, changed_ns=now_ns,
-        answer=(HEARD if heard else UNHEARD) if told else "",
+        answer=receipt if told else "",
     )  # fmt: skip
 
 

@@ -67,6 +67,31 @@ class Database:
             os.close(self._held)
 
 
+class Foreign(Database):
+    """Read a file that another process writes: every question raises Unavailable until it is there.
+
+    `maker` is that process, in words that follow "start".
+    """
+
+    def __init__(self, path: Path, maker: str) -> None:
+        self.path = path
+        self._maker = maker
+        self._held = None
+        self._engine = reader(path)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=path.stem)
+
+    def at_once(self, act: Callable[[sa.Connection], T]) -> T:
+        """Run `act`, which only reads, in this thread."""
+        if not self.path.is_file():
+            raise Unavailable(f"{self.path} is not there yet: start {self._maker}.")
+        return super().at_once(act)
+
+    async def version(self) -> int:
+        """Return a number that is another one once the writer has changed something."""
+        asked = "PRAGMA data_version"
+        return await self.run(lambda c: int(c.exec_driver_sql(asked).scalar_one()))
+
+
 def _hold(path: Path) -> int:
     """Return the descriptor of the lock file of a database: one process writes it, whoever comes second is told."""
     try:
@@ -106,6 +131,15 @@ def writer(path: Path) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def reader(path: Path) -> sa.Engine:
+    """Return the engine of who reads what another process writes: one connection, opened when it is asked."""
+    return sa.create_engine(
+        f"sqlite:///file:{path.absolute()}?mode=ro&uri=true",
+        poolclass=sa.pool.StaticPool,
+        connect_args={"check_same_thread": False, "timeout": BUSY_S},
+    )
 
 
 def rebuildable(path: Path, busy_s: float = BUSY_S) -> sa.Engine:

@@ -78,11 +78,15 @@ class Outbox:
         asked = sa.select(DELIVERIES).where(C.owner == owner).order_by(C.seq.desc())
         return await self._find(asked.limit(most))
 
-    async def told(self, channel: str, most: int) -> Sequence[Alert]:
-        """Return the newest alerts that went through a channel, everybody's, the oldest first."""
-        asked = sa.select(C.alert).where(C.channel == channel).order_by(C.seq.desc()).limit(most)
-        texts = await self._database.run(lambda c: c.execute(asked).scalars().all())
-        return [msgspec.json.decode(text, type=Alert) for text in reversed(texts)]
+    async def told(self, channel: str, most: int, after: int = 0) -> Sequence[tuple[int, Alert]]:
+        """Return the newest alerts through a channel, everybody's, the oldest first, with their numbers.
+
+        They are those with a number above `after`.
+        """
+        mine = (C.channel == channel, C.seq > after)
+        asked = sa.select(C.seq, C.alert).where(*mine).order_by(C.seq.desc()).limit(most)
+        rows = await self._database.run(lambda c: c.execute(asked).all())
+        return [(seq, msgspec.json.decode(text, type=Alert)) for seq, text in reversed(rows)]
 
     async def _find(self, asked: Any) -> Sequence[Delivery]:
         return await self._database.run(lambda c: [_delivery(row) for row in c.execute(asked)])

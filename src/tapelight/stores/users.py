@@ -87,11 +87,15 @@ class UserStore:
         database.at_once(self._read)
 
     def _read(self, connection: sa.Connection) -> None:
-        for row in connection.execute(sa.select(ACCOUNTS)):
-            self._accounts[row.name] = Account(*row[:5])
-            self._hashes[row.name] = row.password
-        for row in connection.execute(sa.select(CREDENTIALS)):
-            self._credentials[row.id] = _credential(row), row.hash
+        rows = connection.execute(sa.select(ACCOUNTS)).all()
+        self._accounts = {row.name: Account(*row[:5]) for row in rows}
+        self._hashes = {row.name: row.password for row in rows}
+        held = connection.execute(sa.select(CREDENTIALS))
+        self._credentials = {row.id: (_credential(row), row.hash) for row in held}
+
+    async def refresh(self) -> None:
+        """Read everything anew: where another process writes the file."""
+        await self._database.run(self._read)
 
     # who shows what
 

@@ -124,7 +124,11 @@ class Known:
         unknown = [s for s in symbols if self.of_symbol(s)] if self._is_open else ()
         if not unknown:
             return
-        watched = [str(row["symbol"]) for row in self._market.query("SELECT symbol FROM market")]
+        try:
+            rows = self._market.query("SELECT symbol FROM market")
+        except Unavailable:
+            return  # a gateway of roles has no table to name the nearest from: its answer has a warning
+        watched = [str(row["symbol"]) for row in rows]
         if watched:
             hint = nearest(unknown[0].upper(), watched)
             raise Rejected(
@@ -170,10 +174,10 @@ def alert_endpoints(
 
 
 def _unwatched(_args: Arguments) -> Response:
-    """Refuse what nobody here would look at: a gateway of several has no alerting."""
+    """Refuse what nobody here would look at: a gateway of roles without an alert role."""
     raise Unavailable(
-        "Nobody watches rules and price levels behind this gateway, so none is taken: write them at "
-        "a scanner that runs as one process."
+        "Nobody watches rules and price levels behind this gateway, so none is taken: set "
+        "[scale_out] alert = true and run an alert role with its --data."
     )
 
 

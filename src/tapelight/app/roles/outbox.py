@@ -1,4 +1,4 @@
-"""Signals on their way to the queues of archive and trader: each is put until its queue has it.
+"""Signals on their way to the queues of archive, trader and alert role: each is put until its queue has it.
 
 Each queue has a lane of its own, so that one that takes nothing holds up no other. A quorum queue whose
 server is killed within seconds of its making may come back without a leader, and without what it had
@@ -29,10 +29,13 @@ STUCK_S = 30.0
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True):
-    """Hold the signals of one mark of a run."""
+    """Hold the signals of one mark of a run, and the phase and session of the market at it."""
 
     run: str
     signals: tuple[Signal, ...]
+    phase: str = ""
+    session: str = ""
+    """The session's date; empty outside of sessions."""
 
 
 _decoder = msgspec.msgpack.Decoder(Told)
@@ -156,10 +159,10 @@ class Outbox:
         """Tell whether every signal has reached its queues, and these are there to stay."""
         return all(lane.empty for lane in self.lanes)
 
-    def add(self, run: str, signals: Sequence[Signal]) -> None:
+    def add(self, run: str, signals: Sequence[Signal], phase: str = "", session: str = "") -> None:
         """Let signals be sent."""
         if signals:
-            body = msgspec.msgpack.encode(Told(run, tuple(signals)))
+            body = msgspec.msgpack.encode(Told(run, tuple(signals), phase, session))
             for lane in self.lanes:
                 lane.add(body)
 

@@ -33,8 +33,8 @@ from tapelight.app.roles.standby import (
 from tapelight.app.roles.stations import Stations
 from tapelight.app.roles.tenure import Tenure, mark_of, owner_of
 from tapelight.app.tracing import SignalTraces, Spans
-from tapelight.app.views import EngineBoards, EngineMarket
-from tapelight.config import Config
+from tapelight.app.views import EngineBoards, EngineMarket, phase_and_session
+from tapelight.config import Config, ScaleOut
 from tapelight.engine import Cycle, Engine, everything
 from tapelight.errors import Unavailable
 from tapelight.market.table import Table
@@ -54,8 +54,6 @@ START_S = 30.0
 """For so long a share is left to the worker that had it: it goes on faster than one that has nothing."""
 AGAIN = 500
 """Signals of one message that are given again."""
-RATE = 1.0
-"""Of a market clock: a worker has none, and its traces take a market's second for one of the wall's."""
 
 
 class OwnTopics:
@@ -96,7 +94,7 @@ class ScanWorker:
         self.number = number
         folder = share_folder(data, number)
         self.services = services
-        consumers = ["archive", *(["trade"] if settings.trade else [])]
+        consumers = consumers_of(settings)
         self.outbox = Outbox({name: services.signals(name) for name in consumers})
         self.hot, self.bus = services.hot(), services.bus()
         engine = Engine()
@@ -107,7 +105,7 @@ class ScanWorker:
         self.publisher = Publisher(self.boards, self.market, self.topics, dict, prints)
         self.writer = BoardWriter(self.hot, number, self.boards)
         self.stations = Stations()
-        self.traces = SignalTraces(spans, lambda: RATE)
+        self.traces = SignalTraces(spans)
         reader = f"scan.{number}.{mark_of(data)}"
         self.follower = Follower(
             folder, reader, services.stream(reader), services.words(),
@@ -149,11 +147,15 @@ class ScanWorker:
         shown = {(s.id, s.state, s.mark) for s in self.boards.newest}
         self.boards.keep((), [s for s in signals if (s.id, s.state, s.mark) not in shown])
         for at in range(0, len(signals), AGAIN):
-            self.outbox.add(self.follower.run.label, signals[at : at + AGAIN])
+            self._send(signals[at : at + AGAIN])
+
+    def _send(self, signals: Sequence[Signal]) -> None:
+        """Let signals go to their queues."""
+        self.outbox.add(self.follower.run.label, signals, *phase_and_session(self.boards.engine))
 
     def _on_cycle(self, cycle: Cycle) -> None:
         cycle = self.stations.stamped(cycle)
-        self.outbox.add(self.follower.run.label, cycle.signals)
+        self._send(cycle.signals)
         if not self.follower.near:
             self.boards.keep(cycle.rankings, cycle.signals)
             return  # it is of a while ago: nobody is told, and there is no wall time to trace it at
@@ -211,6 +213,12 @@ def books(table: Table) -> Iterator[Measure]:
         if fate not in MOMENT:
             labels = {"stage": "table", "fate": fate}
             yield Measure("events_total", "Events by stage and fate.", count, labels)
+
+
+def consumers_of(settings: ScaleOut) -> list[str]:
+    """Return for whom signals are kept in queues."""
+    roles = {"archive": True, "trade": settings.trade, "alert": settings.alert}
+    return [name for name, is_there in roles.items() if is_there]
 
 
 def _tidy(data: Path, folder: Path, config: Config, running: Path) -> None:

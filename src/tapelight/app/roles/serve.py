@@ -7,7 +7,7 @@ from tapelight.app.tradechild import TradeChild
 from tapelight.config import Config
 from tapelight.errors import ConfigError
 
-ROLES = ("feed", "scan", "web", "archive", "trade")
+ROLES = ("feed", "scan", "web", "archive", "trade", "alert")
 
 
 def coroutine(
@@ -35,6 +35,10 @@ def coroutine(
             from tapelight.app.roles import archive
 
             return archive.serve(config, data)
+        case "alert":
+            from tapelight.app.roles import alert
+
+            return alert.serve(config, data)
         case "trade":
             from tapelight.app.roles import trade
 

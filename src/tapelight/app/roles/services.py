@@ -62,7 +62,7 @@ class Services:
         return self._queue("words", WORDS)
 
     def signals(self, consumer: str) -> Queue:
-        """Return the queue of the signals for `archive` or `trade`."""
+        """Return the queue of the signals for `archive`, `trade` or `alert`."""
         return self._queue(f"signals.{consumer}", SIGNALS)
 
     def hot(self) -> "RedisHot":

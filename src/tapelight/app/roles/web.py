@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from tapelight.app.control import Control
+from tapelight.app.control import Belongings
 from tapelight.app.observing import Observing
-from tapelight.app.roles.hotboards import SIGNALS, STATUS, SYMBOLS, HotBoards
+from tapelight.app.roles.dashboards import Dashboards
+from tapelight.app.roles.hotboards import STATUS, SYMBOLS, HotBoards
 from tapelight.app.roles.services import Services, lock
+from tapelight.app.roles.sieve import Sieve
 from tapelight.app.trading import Asking, Books
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
@@ -72,6 +74,10 @@ class HotMarket:
             return self.told
         return {"feed": {"name": "", "state": "away", "detail": "no feed has told of itself"}}
 
+    def now_ns(self) -> int:
+        """Return the market's time as the feed told it last; 0 where it has not."""
+        return int(self.told.get("ts_ns", 0))
+
     def _state(self, topic: str) -> Mapping[str, Json] | None:
         """Return a topic's newest state, and let it be kept up for a while."""
         now_s = asyncio.get_running_loop().time()
@@ -111,60 +117,6 @@ class HotMarket:
             self._bus.want(topic, False)
 
 
-class BoardState(msgspec.Struct, frozen=True):
-    """Be what a board's state must have."""
-
-    mark: int
-    ts_ns: int
-    order: list[str]
-    rows: dict[str, list[Any]]
-
-
-class SymbolState(msgspec.Struct, frozen=True):
-    """Be what a row's state must have."""
-
-    mark: int
-    ts_ns: int
-    values: dict[str, Any]
-
-
-class BarsState(msgspec.Struct, frozen=True):
-    """Be what the state of bars must have."""
-
-    mark: int
-    ts_ns: int
-    bars: list[list[Any]]
-
-
-STATES = {"board": BoardState, "symbol": SymbolState, "bars": BarsState}
-
-
-class Sieve:
-    """Let through to a gateway's bus what the workers may tell: another version's, or a stranger's, ends here."""
-
-    def __init__(self, near: MemoryBus, boards: HotBoards) -> None:
-        self.refused = 0
-        self._near, self._boards = near, boards
-
-    def hear(self, topic: str, state: Mapping[str, Json]) -> None:
-        """Take a publication of another process."""
-        if topic.startswith(SIGNALS):
-            self._boards.heard(state)
-            return
-        kind = STATES.get(topic.partition(":")[0])
-        try:
-            if kind is not None:
-                msgspec.convert(state, kind)
-                self._near.publish(topic, state)
-                return
-            reason = "no such topic"
-        except msgspec.ValidationError as error:
-            reason = str(error)
-        if not self.refused:
-            log.warning("a publication is none of ours", topic=topic, reason=reason)
-        self.refused += 1
-
-
 def _refused(count: int) -> Measure:
     return Measure("bus_refused_total", "Publications of others that are none of ours.", count)
 
@@ -193,7 +145,10 @@ async def serve(config: Config, data: Path) -> None:
     boards, market = HotBoards(hot, config.scale_out.shares, near), HotMarket(hot, near)
     sieve = Sieve(near, boards)
     far.subscribe(sieve.hear)
-    control = Control(data, config, near)
+    control = Belongings(data, config)
+    told = (
+        Dashboards(data, control, config, near, market.now_ns) if config.scale_out.alert else None
+    )
     web, telemetry = config.web, config.telemetry
     observing = Observing(
         telemetry, "web", telemetry.port, (boards.measures, services.measures, lambda: [_refused(sieve.refused + far.refused)]),
@@ -205,6 +160,7 @@ async def serve(config: Config, data: Path) -> None:
         proxies=web.trusted_proxies,
         documents=control.documents, users=control.users, guests=config.users.guests,
         code=control.code, oidc=control.oidc, measures=observing.measures, orders=books, trader=trading,
+        alerting=told.desk if told is not None else None,
     )  # fmt: skip
     observing.more = gateway.measures
     control.show(gateway, web.host)
@@ -217,7 +173,11 @@ async def serve(config: Config, data: Path) -> None:
             group.create_task(market.run(), name="market")
             group.create_task(gateway.serve(), name="gateway")
             group.create_task(observing.run(), name="observing")
+            if told is not None:
+                group.create_task(told.run(), name="alerts of dashboards")
     finally:
+        if told is not None:
+            await told.close()
         await control.close()
         books.close()
         trading.close()
