@@ -1,13 +1,12 @@
 """Traces: one of each sampled signal, from batch to fill, though two processes make its spans."""
 
 import dataclasses
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from observing.collector import Collector
+from observing.collector import Collector, collector
 from tapelight.app.observing import open_spans
 from tapelight.app.otel import span_id, trace_id
 from tapelight.app.roles.scan import ScanWorker
@@ -22,6 +21,7 @@ from tapelight.model.orders import Approved, Fill, OrderRequest, Report
 from tapelight.model.records import Mark
 from tapelight.model.signals import Hops, Signal
 
+__all__ = ["collector"]
 pytestmark = pytest.mark.integration
 
 MS = 1_000_000
@@ -57,13 +57,6 @@ def request(name: str, cause: str, **more: object) -> OrderRequest:
         "quantity": Decimal(5), "kind": "limit", **more,
     }  # fmt: skip
     return OrderRequest(**facts)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    made = Collector()
-    yield made
-    made.close()
 
 
 def test_one_trace_leads_from_the_batch_to_the_fill(collector: Collector) -> None:

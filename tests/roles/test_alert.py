@@ -89,6 +89,7 @@ def check_a_level(t: Town, receiver: Hook) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         t.send("POST", "/api/channels/nowhere/test")
     assert refused.value.code == 404
+    refused.value.close()
 
 
 def heard(socket: ClientConnection) -> dict[str, Any]:

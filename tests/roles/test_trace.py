@@ -1,4 +1,4 @@
-"""One trace over the roles: what a worker fires, a trader fills; told from tick to fill."""
+"""One trace over the roles: what a worker fires, a trader fills and people are told; from tick to fill."""
 
 import json
 import os
@@ -9,16 +9,24 @@ from typing import Any
 
 import pytest
 
+from alerts.hook import hook
 from backends.services import Service
 from conftest import ROOT
 from e2e.live import STRATEGY, WIDE_LIMITS
+from observing.collector import Collector
 from roles.town import START_S, Town, town
+from tapelight.app.otel import trace_id
 from tapelight.errors import Unavailable
 from tapelight.scan.source import shipped
 from tapelight.stores.signalqueue import SignalQueue
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
 
+SPANS = {
+    ("batch", ""), ("cycle", "batch"), ("signal", "cycle"), ("order", "signal"), ("fill", "order"),
+    ("alert", "signal"),
+}  # fmt: skip
+"""Of three processes: worker, trader and alert role."""
 SETTINGS = """
 [strategy.walk]
 [trade.strategy.walk]
@@ -40,11 +48,22 @@ class TradingTown(Town):
 
 
 def test_a_signal_is_told_from_tick_to_fill_over_the_roles(
-    tmp_path: Path, redis: Service, rabbit: Service, postgres: Service
-) -> None:
+    tmp_path: Path, redis: Service, rabbit: Service, postgres: Service,
+    collector: Collector, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
     services = {"redis": redis, "rabbitmq": rabbit, "postgresql": postgres}
-    with town(tmp_path, services, shares=1, of=TradingTown, speed=1, rate=600) as t:
-        t.begin("feed", "scan0", "web")
+    with (
+        hook() as receiver,
+        town(tmp_path, services, shares=1, of=TradingTown, speed=1, rate=600) as t,
+    ):
+        t.telemetry, t.more = f'traces = "{collector.url}"', receiver.allowed
+        t.begin("web", "alert")
+        t.wait(lambda: not t.why("alert"), "an alert role")
+        t.send("PUT", "/api/channels/hook", receiver.channel)
+        t.send("PUT", "/api/alerts/walk", {"scans": ["walk"], "channels": ["hook"]})
+        t.role("feed")
+        t.role("scan", "scan0")
         t.wait(lambda: t.mark_s("scan0"), "a worker", START_S)
         t.role("trade", data="web")
         data = tmp_path / "web"
@@ -53,17 +72,25 @@ def test_a_signal_is_told_from_tick_to_fill_over_the_roles(
         def filled() -> bool:
             for signal in entries(data):
                 steps = traced(data, signal)
-                if any(step["what"] == "fill" for step in steps):
+                whole = {"fill", "alert"} <= {step["what"] for step in steps}
+                if whole and spans(collector, signal) >= SPANS:
                     told.append(steps)
                     return True
             return False
 
-        t.wait(filled, "an order that is filled", START_S)
+        t.wait(filled, "an order that is filled, an alert, and their spans", START_S)
     steps = [step["what"] for step in told[0]]
-    stations = ["event", "received", "fired", "signal", "intent", "sent", "venue", "fill"]
+    stations = ["event", "received", "fired", "signal", "intent", "sent", "venue", "fill", "alert"]
     assert [what for what in dict.fromkeys(steps) if what in stations] == stations
     times = {step["what"]: step["ts_ns"] for step in reversed(told[0])}
     assert times["event"] <= times["received"] <= times["fired"] <= times["intent"] <= times["fill"]
+
+
+def spans(collector: Collector, signal: str) -> set[tuple[str, str]]:
+    """Return the spans of a signal's trace with what they stand under; empty for the trace itself."""
+    found = list(collector.spans.get(trace_id(signal).to_bytes(16), ()))
+    names = {span.span_id: span.name for span in found}
+    return {(span.name, names.get(span.parent_span_id, "")) for span in found}
 
 
 def entries(data: Path) -> list[str]:
