@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tapelight.app.alerting import Alerting
 from tapelight.app.control import Control
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
@@ -185,7 +186,7 @@ async def test_a_disk_that_refuses_leaves_the_level_waiting(
     desk = desks()
     await desk.keep("level", "ten", {"symbol": "B", "price": 10.0, "side": "above"})
     desk.trade(1, 10.5, START + MS)
-    with closed_file(desk):
+    with closed_table(desk.alerting):
         with pytest.raises(Unavailable):
             await desk.mark(START + 50 * MS)
         kept = await desk.control.documents.show("level", "ann", "ten")
@@ -197,9 +198,9 @@ async def test_a_disk_that_refuses_leaves_the_level_waiting(
 
 
 @contextmanager
-def closed_file(desk: Desk) -> Iterator[None]:
+def closed_table(alerting: Alerting) -> Iterator[None]:
     """Let the outbox's table be another one's for a while: every write to it fails."""
-    database = desk.alerting._database
+    database = alerting._database
     rename = "ALTER TABLE {} RENAME TO {}"
     for old, new in (("deliveries", "away"), ("away", "deliveries")):
         database.at_once(lambda c, o=old, n=new: c.exec_driver_sql(rename.format(o, n)))  # type: ignore[misc]

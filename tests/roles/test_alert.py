@@ -10,9 +10,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from alerts.hook import Hook, hook
 from backends.services import Service
-from roles.town import START_S, Town, answers_until, town
+from roles.town import START_S, Town, answers_until, fired, town
 from tapelight.model.alerts import LEFT
-from tapelight.model.signals import Signal
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -46,7 +45,8 @@ def test_alerts_reach_people_through_kills_of_their_role(
             alert.kill()
             alert.start()
         receiver.answer_s = 0.0
-        due = fired(t)
+        answers = answers_until(t.run()[0], t.mark_s("scan0"))
+        due = {key[0] for key in fired(answers, "probe")}
         t.wait(lambda: due <= receiver.ids().keys(), "every signal told", START_S)
         assert len(due) >= KILLS[-1]
         assert {len(ids) for ids in receiver.ids().values()} == {1}, "one id for a signal"
@@ -56,17 +56,6 @@ def test_alerts_reach_people_through_kills_of_their_role(
         assert {
             (s, c, "sent", a) for s in due for c, a in (("hook", "200 taken"), ("browser", LEFT))
         } <= told
-
-
-def fired(t: Town) -> set[str]:
-    """Return the ids of the probe's signals up to the worker's mark."""
-    answers = answers_until(t.run()[0], t.mark_s("scan0"))
-    scan = Signal.__struct_fields__.index("scan")
-    return {
-        key[0]
-        for key, facts in answers.signals.items()
-        if facts[scan] == "probe" and key[1] == "fired"  # type: ignore[index]
-    }
 
 
 def check_a_level(t: Town, receiver: Hook) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from alerts.hook import hook
 from backends.services import Service
-from roles.town import SHARES, START_S, Town, answers_until, town, traded
+from roles.town import SHARES, START_S, Town, answers_until, fired, town, traded
 from tapelight.app.roles.outbox import SETTLED_S
 
 FULL = bool(os.environ.get("TAPELIGHT_CHAOS"))
@@ -24,7 +25,8 @@ ROUNDS = int(os.environ.get("TAPELIGHT_CHAOS", "1"))
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(600 + 600 * ROUNDS)]
 
 WORKERS = [f"scan{n}" for n in range(SHARES)]
-ROLES = ["feed", *WORKERS, "archive", "web", "trade"]
+ROLES = ["feed", *WORKERS, "archive", "web", "trade", "alert"]
+RULE = {"scans": ["probe"], "channels": ["hook"], "cooldown_s": 0, "per_hour": 3600}
 BACK_S = 120.0
 """Whatever the machine does besides; what it took is told."""
 RIGHT_S = 5.0
@@ -87,11 +89,16 @@ def test_signals_and_boards_through_kills_of_everything(
 ) -> None:  # fmt: skip
     services = {"redis": redis, "rabbitmq": rabbit, "postgresql": postgres}
     took: dict[str, list[float]] = {}
-    with town(tmp_path, services, speed=1) as t:
+    with hook() as receiver, town(tmp_path, services, speed=1) as t:
+        t.more = receiver.allowed
         t.begin(*ROLES)
         watch = Watcher(t)
         t.wait(lambda: watch.newest() > 0, "the first boards", START_S)
         t.wait(lambda: all(_settled(t, n) for n in WORKERS), "queues that stay", 6 * SETTLED_S)
+        t.send("PUT", "/api/channels/hook", receiver.channel)
+        t.send("PUT", "/api/alerts/highs", RULE)
+        t.wait(lambda: t.measures("alert").get("tapelight_alert_rules{rules}"), "the rule")
+        ruled_ns = _now(t)
         for number in range(ROUNDS):
             for name, outage in outages(t, services, number):
                 outage()
@@ -104,9 +111,12 @@ def test_signals_and_boards_through_kills_of_everything(
         t.wait(lambda: due <= t.archived(run).signals.keys(), "every signal archived", BACK_S)
         kept = t.archived(run)
         t.wait(lambda: due <= traded(t.folder / "trade"), "every signal with the trader", BACK_S)
+        told = {key[0] for key in fired(one, "probe") if key[2] > ruled_ns}
+        t.wait(lambda: told <= receiver.ids().keys(), "every signal told", BACK_S)
     assert {key: kept.signals[key] for key in due} == one.signals
     assert not {k for k in kept.signals if k not in due and k[2] <= last_s * 1e9}
     assert len(kept.signals) == kept.times, "a record is there twice"
+    assert {len(ids) for ids in receiver.ids().values()} <= {1}, "a signal under two ids"
     compared = [key for key in watch.seen if key[0] <= last_s * 1e9]
     wrong = {
         k: (watch.seen[k], one.boards[k]) for k in compared if watch.seen[k][0] != one.boards[k]
@@ -115,7 +125,7 @@ def test_signals_and_boards_through_kills_of_everything(
     assert len(one.signals) >= 20
     record_property(
         "told",
-        f"{ROUNDS} rounds: {len(due)} signals, {len(compared)} boards; right again after (s): "
+        f"{ROUNDS} rounds: {len(due)} signals, {len(told)} alerts, {len(compared)} boards; right again after (s): "
         + ", ".join(f"{name} {_told(times)}" for name, times in took.items()),
     )
     if FULL:
@@ -127,7 +137,9 @@ def test_signals_and_boards_through_kills_of_everything(
 
 def _settled(t: Town, name: str) -> bool:
     found = t.measures(name)
-    return all(found.get(f"tapelight_outbox_settled{{{to}}}") for to in ("archive", "trade"))
+    return all(
+        found.get(f"tapelight_outbox_settled{{{to}}}") for to in ("archive", "trade", "alert")
+    )
 
 
 def _now(t: Town) -> int:

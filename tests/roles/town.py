@@ -299,6 +299,16 @@ def answers_until(folder: Path, last_s: float) -> Answers:
     return answers
 
 
+def fired(answers: Answers, scan: str) -> set[tuple[str, str, int]]:
+    """Return the keys of a scan's signals that fired."""
+    at = Signal.__struct_fields__.index("scan")
+    return {
+        key
+        for key, facts in answers.signals.items()
+        if facts[at] == scan and key[1] == "fired"  # type: ignore[index]
+    }
+
+
 def traded(data: Path) -> set[tuple[str, str, int]]:
     """Return what the trader's signal log has."""
     queue, found, cursor = SignalQueue(data), set(), 0

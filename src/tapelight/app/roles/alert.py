@@ -50,6 +50,7 @@ class Accounts:
 
     def __init__(self, database: Foreign) -> None:
         self.documents = DocumentStore(database)
+        self.fault = ""
         self._database = database
         self._version = -1
 
@@ -63,13 +64,19 @@ class Accounts:
         while True:
             await asyncio.sleep(LOOK_S)
             try:
-                version = await self._database.version()
-                if version != self._version:
-                    await users.refresh()
-                    self.documents.touch()
-                    self._version = version
+                await self._look(users)
+                self.fault = ""
             except Unavailable as error:
-                log.warning("what users write can't be read, trying again", reason=str(error))
+                if not self.fault:
+                    log.warning("what users write can't be read, trying again", reason=str(error))
+                self.fault = str(error)
+
+    async def _look(self, users: UserStore) -> None:
+        version = await self._database.version()
+        if version != self._version:
+            await users.refresh()
+            self.documents.touch()
+            self._version = version
 
     def close(self) -> None:
         """Close the file."""
@@ -198,8 +205,9 @@ class Alerter:
             try:
                 await self._alerting.step()
             except Unavailable as error:
+                if not self.fault:
+                    log.warning("alerts can't be kept, trying again", reason=str(error))
                 self.fault = f"Alerts can't be kept: {error}"
-                log.warning("alerts can't be kept, trying again", reason=str(error))
                 await asyncio.sleep(AGAIN_S)
             else:
                 self.fault = ""
@@ -257,7 +265,7 @@ class AlertRole:
 
     def unfit(self) -> str | None:
         """Return why nobody is alerted, if so."""
-        return self._waits or self.alerter.fault or None
+        return self._waits or self.accounts.fault or self.alerter.fault or None
 
     def measures(self) -> Iterator[Measure]:
         """Yield what came and what went, for /metrics."""
