@@ -66,6 +66,15 @@ DASHBOARDS: dict[str, tuple[str, list[Panel]]] = {
                 "ops",
             ),
             Panel(
+                "Signals with the alert role",
+                {"{{fate}}": rate("alert_signals_total", "fate")},
+                "ops",
+            ),
+            Panel(
+                "Alerts by what became of them",
+                {"{{state}}": "sum by (state) (tapelight_alerts_total)"},
+            ),
+            Panel(
                 "Boards into Redis",
                 {"{{instance}}": rate("boards_written_total", "instance")},
                 "ops",

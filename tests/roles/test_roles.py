@@ -27,7 +27,7 @@ def test_signals_and_boards_are_those_of_one_process(
 ) -> None:  # fmt: skip
     services = {"redis": redis, "rabbitmq": rabbit, "postgresql": postgres}
     with town(tmp_path, services, speed=2) as t:
-        t.begin("feed", *WORKERS, "archive", "web", "trade")
+        t.begin("feed", *WORKERS, "archive", "web", "trade", "alert")
         assert all(t.mark_s(name) for name in WORKERS)
         if shutil.which("prometheus") is None:
             pytest.skip("prometheus is not installed")

@@ -22,7 +22,7 @@ from tapelight.app.roles.consumer import consume, read
 from tapelight.app.roles.hotboards import STATUS
 from tapelight.app.roles.outbox import Told
 from tapelight.app.roles.services import Services
-from tapelight.app.roles.sieve import SymbolState
+from tapelight.app.roles.sieve import SymbolState, refusals
 from tapelight.app.tracing import SignalTraces
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
@@ -271,6 +271,7 @@ class AlertRole:
         """Yield what came and what went, for /metrics."""
         doc = "Records of signals for alerts."
         yield from counted("alert_signals_total", doc, self.alerter.counts, "fate")
+        yield refusals(self.prices.refused + self.bus.refused)
         status, doc = self.alerting.status(), "Records that wait, by queue."
         yield Measure("queue_depth", doc, status["waiting"], {"queue": "alerts"})
         yield from alert_measures(status)

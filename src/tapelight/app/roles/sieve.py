@@ -9,8 +9,14 @@ import structlog
 from tapelight.app.roles.hotboards import SIGNALS, HotBoards
 from tapelight.buses.memory import MemoryBus
 from tapelight.ports import Json
+from tapelight.telemetry import Measure
 
 log = structlog.get_logger()
+
+
+def refusals(count: int) -> Measure:
+    """Return how much came that is none of ours, for /metrics."""
+    return Measure("bus_refused_total", "Publications of others that are none of ours.", count)
 
 
 class BoardState(msgspec.Struct, frozen=True):

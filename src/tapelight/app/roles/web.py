@@ -17,13 +17,12 @@ from tapelight.app.observing import Observing
 from tapelight.app.roles.dashboards import Dashboards
 from tapelight.app.roles.hotboards import STATUS, SYMBOLS, HotBoards
 from tapelight.app.roles.services import Services, lock
-from tapelight.app.roles.sieve import Sieve
+from tapelight.app.roles.sieve import Sieve, refusals
 from tapelight.app.trading import Asking, Books
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
 from tapelight.errors import Unavailable
 from tapelight.ports import Bus, Hot, Json, Row
-from tapelight.telemetry import Measure
 from tapelight.web.rest import fault as unfit
 from tapelight.web.server import Gateway
 
@@ -117,10 +116,6 @@ class HotMarket:
             self._bus.want(topic, False)
 
 
-def _refused(count: int) -> Measure:
-    return Measure("bus_refused_total", "Publications of others that are none of ours.", count)
-
-
 async def bridge(near: MemoryBus, far: Bus) -> None:
     """Let the other processes know what this gateway's clients want."""
     wanted: frozenset[str] = frozenset()
@@ -151,7 +146,7 @@ async def serve(config: Config, data: Path) -> None:
     )
     web, telemetry = config.web, config.telemetry
     observing = Observing(
-        telemetry, "web", telemetry.port, (boards.measures, services.measures, lambda: [_refused(sieve.refused + far.refused)]),
+        telemetry, "web", telemetry.port, (boards.measures, services.measures, lambda: [refusals(sieve.refused + far.refused)]),
         lambda: unfit(market.status()),
     )  # fmt: skip
     books, trading = Books(data, lambda _symbol: None), Asking(data)
