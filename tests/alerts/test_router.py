@@ -161,6 +161,17 @@ def test_a_rule_has_its_number_an_hour_and_a_person_a_minute() -> None:
     assert many.held == {"rate": 80}
 
 
+def test_what_is_given_again_is_told_and_counted_once() -> None:
+    made = router(Rule(scans=("hod",), cooldown_s=0, per_hour=3))
+    burst = [fired(symbol) for symbol in ("AAPL", "TSLA")]
+    assert len(made.route(burst, at(0))) == 2
+    assert made.route(burst * 9, at(0)) == []
+    assert made.held == {"repeated": 18}
+    assert len(made.route([fired("AMD"), fired("NVDA")], at(1))) == 1
+    assert made.held == {"repeated": 18, "rate": 1}
+    assert len(made.route([fired("NVDA", 1)], at(3_700))) == 1, "an hour later there is room"
+
+
 def test_a_muted_symbol_is_silent_for_its_owner_alone() -> None:
     made = Router()
     rules = {Key(owner, "r"): Rule(scans=("hod",)) for owner in ("ann", "bob")}

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -299,13 +299,16 @@ def answers_until(folder: Path, last_s: float) -> Answers:
     return answers
 
 
-def fired(answers: Answers, scan: str) -> set[tuple[str, str, int]]:
-    """Return the keys of a scan's signals that fired."""
-    at = Signal.__struct_fields__.index("scan")
+def fired(answers: Answers, scan: str, symbols: Collection[str] = ()) -> set[tuple[str, str, int]]:
+    """Return the keys of a scan's signals that fired, about some symbols or about all."""
+    fields = Signal.__struct_fields__
+    scan_at, symbol_at = fields.index("scan"), fields.index("symbol")
+    facts: dict[tuple[str, str, int], Any] = dict(answers.signals)
     return {
         key
-        for key, facts in answers.signals.items()
-        if facts[at] == scan and key[1] == "fired"  # type: ignore[index]
+        for key, fact in facts.items()
+        if (fact[scan_at], key[1]) == (scan, "fired")
+        and (not symbols or fact[symbol_at] in symbols)
     }
 
 

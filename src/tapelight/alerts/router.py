@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import NamedTuple
 
 import msgspec
@@ -41,7 +42,8 @@ class Memory:
     """When each symbol was alerted last."""
     session: str = ""
     seen: set[str] = field(default_factory=set)
-    hour: deque[int] = field(default_factory=deque)
+    hour: dict[str, int] = field(default_factory=dict)
+    """The ids of an hour's alerts, and when they were: what is given again is told once, and counted once."""
     groups: dict[str, "Group"] = field(default_factory=dict)
 
 
@@ -112,7 +114,7 @@ class Router:
     ) -> list[Alert]:
         rule = self._rules[key]
         cause = self.silence(key, symbol, moment.now_ns)
-        if cause or not self._has_room(key, rule, moment):
+        if cause or not self._has_room(key, rule, signals[-1], moment):
             self.held[cause or "rate"] += len(signals)
             return []
         self._memory[key].last_ns[symbol] = moment.now_ns
@@ -139,17 +141,17 @@ class Router:
                 memory.session, memory.seen = alert.session, set()
             memory.seen.add(alert.symbol)
             memory.last_ns[alert.symbol] = alert.ts_ns
-            memory.hour.append(alert.ts_ns)
+            memory.hour[alert.id] = alert.ts_ns
             self._minute.setdefault(alert.owner, deque()).append(alert.ts_ns)
 
     def _pass(self, key: Key, rule: Rule, signal: Signal, moment: Moment) -> list[Alert]:
         memory = self._memory[key]
-        cause = self._cause(key, rule, signal.symbol, moment)
+        cause = self._cause(key, rule, signal, moment)
         group = memory.groups.get(signal.symbol)
         if cause == "" and group is not None:
             group.signals.append(signal)
             cause = "grouped"
-        if cause or not self._has_room(key, rule, moment):
+        if cause or not self._has_room(key, rule, signal, moment):
             self.held[cause or "rate"] += 1
             return []
         memory.last_ns[signal.symbol] = moment.now_ns
@@ -158,9 +160,9 @@ class Router:
             memory.groups[signal.symbol] = Group(moment.now_ns + int(rule.group_s * NS))
         return [_alert(key, rule, [signal], moment)]
 
-    def _cause(self, key: Key, rule: Rule, symbol: str, moment: Moment) -> str:
-        """Return why a rule stays silent about a symbol; empty where it doesn't."""
-        memory = self._memory[key]
+    def _cause(self, key: Key, rule: Rule, signal: Signal, moment: Moment) -> str:
+        """Return why a rule stays silent about a signal; empty where it doesn't."""
+        memory, symbol = self._memory[key], signal.symbol
         if silent := self.silence(key, symbol, moment.now_ns):
             return silent
         if memory.session != moment.session:
@@ -170,16 +172,19 @@ class Router:
         since_ns = moment.now_ns - memory.last_ns.get(symbol, -HOUR_NS * 48)
         if symbol not in memory.groups and since_ns < rule.cooldown_s * NS:
             return "cooldown"
-        return ""
+        return "repeated" if _id(key, signal) in memory.hour else ""
 
-    def _has_room(self, key: Key, rule: Rule, moment: Moment) -> bool:
+    def _has_room(self, key: Key, rule: Rule, last: Signal, moment: Moment) -> bool:
         """Count one more alert where the rule's hour and the owner's minute allow it."""
-        hour = _recent(self._memory[key].hour, moment.now_ns - HOUR_NS)
+        hour = self._memory[key].hour
+        since_ns = moment.now_ns - HOUR_NS
+        for old in [one for one, _ in takewhile(lambda told: told[1] <= since_ns, hour.items())]:
+            del hour[old]
         minute = self._minute.setdefault(key.owner, deque())
         _recent(minute, moment.now_ns - WINDOW_S * NS)
         if len(hour) >= rule.per_hour or len(minute) >= OWNER_A_MINUTE:
             return False
-        hour.append(moment.now_ns)
+        hour[_id(key, last)] = moment.now_ns
         minute.append(moment.now_ns)
         return True
 
@@ -190,6 +195,10 @@ def _recent(times: deque[int], since_ns: int) -> deque[int]:
     return times
 
 
+def _id(key: Key, signal: Signal) -> str:
+    return hashed(key.owner, key.name, signal.id, signal.state)
+
+
 def _alert(key: Key, rule: Rule, signals: Sequence[Signal], moment: Moment) -> Alert:
     last = signals[-1]
     is_quiet = any(hours.holds(moment.now_ns) for hours in rule.quiet)
@@ -197,7 +206,7 @@ def _alert(key: Key, rule: Rule, signals: Sequence[Signal], moment: Moment) -> A
     before = len(signals) if len(signals) > 1 else 0
     total_ms = last.hops.parts_ms().get("total", 0.0) if last.hops else 0.0
     return Alert(
-        id=hashed(key.owner, key.name, last.id, last.state), owner=key.owner, rule=key.name,
+        id=_id(key, last), owner=key.owner, rule=key.name,
         kind="signal", text=sentence(last, before), symbol=last.symbol, scan=last.scan, signal=last.id,
         state=last.state, ts_ns=last.ts_ns, values=last.values, count=len(signals),
         sound="" if is_quiet else rule.sound, speak=rule.speak and not is_quiet,

@@ -234,7 +234,8 @@ class AlertRole:
         self.alerting.receipt = lambda _owner: LEFT
         self.alerting.rest = _left
         self.bus = services.bus()
-        self.prices = Prices(services.hot(), self.bus, self.alerting)
+        self.hot = services.hot()
+        self.prices = Prices(self.hot, self.bus, self.alerting)
         self.alerter = Alerter(services.signals("alert"), self.alerting)
         self._waits = "Not begun."
 
@@ -278,6 +279,7 @@ class AlertRole:
 
     async def close(self) -> None:
         """Close the connections and the files."""
+        await self.hot.close()
         await self.alerting.close()
         self.accounts.close()
 
