@@ -200,8 +200,8 @@ def run(
     port
         Where the dashboard is served, instead of the configured port.
     role
-        One part alone, over the services of [scale_out]: feed, scan, web, archive or trade. Without
-        [scale_out], trade is the trader beside a scanner of the same data folder. All without it.
+        One part alone, over the services of [scale_out]: feed, scan, web, archive, trade or
+        alert. Without [scale_out], trade is the trader beside a scanner of the same data folder. All without it.
     live
         Let the trader send orders of real money, where the configuration allows it too.
     dry_run

@@ -85,6 +85,8 @@ class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same of the trader's process; 0: none."""
     receive_port: int = 0
     """The same of the trade role, which shares a machine with a gateway; 0: none."""
+    alert_port: int = 0
+    """The same of the alert role, which does so too; 0: none."""
     traces: str = ""
     """Where traces go by OTLP over HTTP, as in http://127.0.0.1:4318/v1/traces; empty: nowhere."""
     sample: float = 1.0

@@ -138,11 +138,12 @@ def test_prometheus_asks_every_role_of_the_stack(monkeypatch: pytest.MonkeyPatch
     telemetry = load(DEPLOY / "scale-out.toml").telemetry
     asked = yaml.safe_load((DEPLOY / "prometheus/roles.yml").read_text("utf-8"))
     targets = {t for job in asked["scrape_configs"] for t in job["static_configs"][0]["targets"]}
-    roles = [
-        n for n, s in ROLES["services"].items() if s["image"] == "tapelight:latest" and n != "trade"
-    ]
-    assert targets == {f"{n}:{telemetry.port}" for n in roles} | {f"web:{telemetry.receive_port}"}
-    assert str(telemetry.receive_port) in ROLES["services"]["trade"]["healthcheck"]["test"][-1]
+    roles = {n for n, s in ROLES["services"].items() if s["image"] == "tapelight:latest"}
+    beside = {"trade": telemetry.receive_port, "alert": telemetry.alert_port}
+    own = {f"web:{beside['trade']}", f"alert:{beside['alert']}"}
+    assert targets == {f"{n}:{telemetry.port}" for n in roles - beside.keys()} | own
+    for name, port in beside.items():
+        assert str(port) in ROLES["services"][name]["healthcheck"]["test"][-1]
     assert "/etc/prometheus/roles.yml" in ROLES["services"]["prometheus"]["command"][0]
 
 

@@ -42,6 +42,8 @@ COMMANDS = {
     for role in ("feed", "scan", "web", "archive", "trade", "alert")
 }
 """As they stand in deploy/; a town puts its own files in their places."""
+PORTS = {"trade": "receive_port", "alert": "alert_port"}
+"""The listeners of the roles that share a machine with a gateway."""
 
 
 class Process:
@@ -129,7 +131,7 @@ questions = "{self.folder / "questions"}"
 [web]
 port = {self.web_port}
 [telemetry]
-{"receive_port" if name.startswith("trade") else "port"} = {self.ports[name]}
+{PORTS.get(name.rstrip("0123456789"), "port")} = {self.ports[name]}
 {self.telemetry}
 [scale_out]
 rabbitmq = "{self.services["rabbitmq"].url}"

@@ -299,7 +299,7 @@ async def serve(config: Config, data: Path) -> None:
     await services.check("redis", "rabbitmq")
     role, telemetry = AlertRole(config, data, services), config.telemetry
     observing = Observing(
-        telemetry, "alert", telemetry.port, (role.measures, services.measures),
+        telemetry, "alert", telemetry.alert_port, (role.measures, services.measures),
         lambda: role.unfit() or services.fault(),
     )  # fmt: skip
     role.alerting.sender.told = SignalTraces(observing.spans).on_delivery
