@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from tapelight.healing import Course, Healing
 from tapelight.market.intake import take
 from tapelight.market.table import Table
+from tapelight.market.turning import Scratch
 from tapelight.market.view import View, words_of
 from tapelight.model.records import (
     Correction,
@@ -98,7 +98,7 @@ class Engine:
         self.roster = Roster()
         self.digest = hashlib.blake2b(digest_size=16).hexdigest()
         self.last_mark_ns = 0
-        self._words: npt.NDArray[np.int64] = np.zeros((0, 0), np.int64)
+        self._scratch = Scratch(0, 0)
         self.rolls = 0
         self.owed = Owed()
         """The ends of signals whose scan was changed or removed since the last mark."""
@@ -261,8 +261,7 @@ class Engine:
         everything = self._everything() if whole else None
         self.tiers.step(mark.ts_ns, everything)
         self.on_step("part", "tiers")
-        changed = np.zeros(table.n, np.bool_)
-        changed[table.changed()] = True
+        changed = table.changed()
         found = self.owed.tell(table) + self._scan(everything, changed)
         if self.on_ask is not None:
             self.on_ask(self)
@@ -283,14 +282,11 @@ class Engine:
         return Cycle(mark, rankings, signals, whole)
 
     def _everything(self) -> View:
-        """Return the view of all rows; the last one is over, so its memory is used again.
-
-        Fresh pages for it would cost each second more than filling them.
-        """
-        shape = words_of(self.table).shape[::-1]
-        if self._words.shape != shape:
-            self._words = np.zeros(shape, np.int64)
-        return View(self.table, into=self._words)
+        """Return the view of all rows; the last one is over, so its memory is used again."""
+        shape = words_of(self.table).shape
+        if self._scratch.words.shape != shape[::-1]:
+            self._scratch = Scratch(*shape)
+        return View(self.table, scratch=self._scratch)
 
     def _frozen(self) -> dict[str, Any]:
         return self.store[0](self) if self.store is not None else {}

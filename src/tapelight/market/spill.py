@@ -75,6 +75,16 @@ def touch(row, r, counters, spill):
 
 
 @loop
+def forget(rows, counters, spill):
+    """Begin a new cycle: no row has changed, no event has happened."""
+    for at in range(counters[CHANGED]):
+        row = rows[spill.changed[at]]
+        row.changed = 0
+        row.flags = 0
+    counters[CHANGED] = 0
+
+
+@loop
 def touch_all(rows, which, counters, spill):
     """Note that the rows `which` changed since the last mark."""
     for r in which:

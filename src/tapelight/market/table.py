@@ -13,6 +13,7 @@ from tapelight.market.news import NewsStore
 from tapelight.market.options import OptionStore
 from tapelight.market.reference import ReferenceTable
 from tapelight.market.row import GAP, ROW, SPLIT, WINDOW_SUMS, closes, empty_rows, roll_rows
+from tapelight.market.spill import forget
 from tapelight.market.text import Words
 from tapelight.market.tier import TierRows
 from tapelight.model.conditions import OPEN_RULES, US_RULES, ConditionRules
@@ -280,16 +281,15 @@ class Table:
             self.bars.add_late(self.spill.late[: self.counters[late]].copy())
             self.counters[late] = 0
 
-    def changed(self) -> npt.NDArray[np.int32]:
-        """Return the rows that changed since `forget_changes`, ascending."""
-        return np.sort(self.spill.changed[: self.counters[fold.CHANGED]])
+    def changed(self) -> npt.NDArray[np.bool_]:
+        """Tell for each row whether it changed since `forget_changes`."""
+        flags = np.zeros(self.n, np.bool_)
+        flags[self.spill.changed[: self.counters[fold.CHANGED]]] = True
+        return flags
 
     def forget_changes(self) -> None:
         """Begin a new cycle: no row has changed, no event has happened."""
-        rows = self.spill.changed[: self.counters[fold.CHANGED]]
-        self.rows["changed"][rows] = 0
-        self.rows["flags"][rows] = 0
-        self.counters[fold.CHANGED] = 0
+        forget(self.rows, self.counters, self.spill)
 
     def phase(self) -> int:
         """Return the phase code at the table's time."""

@@ -9,6 +9,7 @@ from weakref import proxy
 import numpy as np
 import numpy.typing as npt
 
+from tapelight.market.arithmetic import seconds_since
 from tapelight.market.asked_once import asked_once, bars_once
 from tapelight.market.baseline import MINUTES
 from tapelight.market.candles import Candles
@@ -19,7 +20,7 @@ from tapelight.market.row import GAP, ROW
 from tapelight.market.table import Table
 from tapelight.market.text import Text
 from tapelight.market.tier import THREE, TWO
-from tapelight.market.turning import Words, turn
+from tapelight.market.turning import Scratch, Turned, Words
 from tapelight.market.windows import price_ago
 from tapelight.model.session import MINUTE_NS, PHASES, Session
 
@@ -80,11 +81,11 @@ class View:
     """Give columns by name for `rows` of the table (all, when None)."""
 
     def __init__(
-        self, table: Table, rows: Rows = None, feed: str = "", into: Words | None = None
+        self, table: Table, rows: Rows = None, feed: str = "", scratch: Scratch | None = None
     ) -> None:
-        """Look at the table now; `into` is memory for its words, of one view at a time."""
+        """Look at the table now; `scratch` is memory for one view at a time."""
         self.table = table
-        self.into = into
+        self.scratch = scratch
         self.index = rows
         self.feed = feed
         self._done: dict[str, Values] = {}
@@ -196,12 +197,9 @@ def words_of(table: Table) -> Words:
     return rows.view(np.int64).reshape(len(rows), rows.dtype.itemsize // WORD)
 
 
-def _turned(view: View) -> Words:
-    """Return the rows' words as (fields, rows): one pass over the table serves all fields."""
-    words = words_of(view.table)
-    into = np.empty(words.shape[::-1], np.int64) if view.into is None else view.into
-    turn(words, into)
-    return into
+def _turned(view: View) -> Turned:
+    """Return the rows' words as columns: one pass over the table serves many fields."""
+    return Turned(words_of(view.table), view.scratch)
 
 
 def _asked_once(ask: Ask, view: View) -> Column:
@@ -237,9 +235,8 @@ class State:
 
     def ns(self, name: str) -> Column:
         """Return a time field in seconds before now; null where it never happened."""
-        stamps = self[name]
-        ago = (self._view.moment.now_ns - stamps) / NS
-        return np.where(stamps > 0, np.maximum(ago, 0.0), np.nan)
+        found: Column = seconds_since(self[name], self._view.moment.now_ns)
+        return found
 
 
 class Ref:
@@ -262,7 +259,7 @@ class Ref:
         table = self._view.table
         codes = np.arange(table.n, dtype=np.int32)
         universe = table.universe
-        return Text(self._view.pick(codes), tuple(universe.symbols), universe.rows)
+        return Text(self._view.pick(codes), universe.words(), universe.rows)
 
     def halt_code(self) -> Text:
         """Return the codes of the present halts."""

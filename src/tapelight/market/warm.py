@@ -52,7 +52,9 @@ def compile_loops() -> None:
     take(table, History(start, _bar(0, start - 2 * MINUTE_NS, 60)))
     table.advance(start + 2 * MINUTE_NS)
     close_bar_of(table.live, 0, table.counters, table.spill)
-    View(table).field("last")
+    for column in ("chg_pct", "range_pos", "quiet_s"):
+        View(table)[column]
+    table.forget_changes()
 
 
 def _bar(row: int, start_ns: int, span_s: int) -> Bars:

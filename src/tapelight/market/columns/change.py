@@ -2,14 +2,10 @@
 
 import numpy as np
 
+from tapelight.market.arithmetic import percent
 from tapelight.market.column import Column, Flags, column
 from tapelight.market.row import OPENED
 from tapelight.market.view import Ago, Ref, State
-
-
-def percent(value: Column, base: Column) -> Column:
-    """Return how far `value` stands from `base`, in percent; null where base is 0 or unknown."""
-    return 100.0 * (value - base) / np.where(base == 0.0, np.nan, base)
 
 
 @column(unit="$")

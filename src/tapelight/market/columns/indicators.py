@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tapelight.market.arithmetic import over, percent
 from tapelight.market.column import Column, column
-from tapelight.market.columns.change import percent
 from tapelight.market.indicators import Ask
 from tapelight.market.text import Text
 from tapelight.market.view import Ind
@@ -63,7 +63,7 @@ def _itself(values: Column) -> Column:
 
 
 def _per(value: Column, base: Column) -> Column:
-    return value / np.where(base == 0.0, np.nan, base)
+    return over(value, base)
 
 
 def _width(upper: Column, middle: Column, lower: Column) -> Column:

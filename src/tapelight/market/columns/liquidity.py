@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tapelight.market.arithmetic import over
 from tapelight.market.column import Column, column
 from tapelight.market.row import SOURCE_MINUTE, SOURCE_SECOND
 from tapelight.market.view import State
@@ -32,7 +33,7 @@ def spread(bid: Column, ask: Column) -> Column:
 @column(unit="%")
 def spread_pct(spread: Column, mid: Column) -> Column:
     """Return the spread in percent of the mid."""
-    return 100.0 * spread / np.where(mid == 0.0, np.nan, mid)
+    return over(100.0 * spread, mid)
 
 
 @column(unit="shares")
@@ -53,7 +54,7 @@ def ask_size(state: State) -> Column:
 def imb(bid_size: Column, ask_size: Column) -> Column:
     """Return the quote imbalance (bid size - ask size) / (both), from -1 to 1."""
     both = bid_size + ask_size
-    return (bid_size - ask_size) / np.where(both == 0.0, np.nan, both)
+    return over(bid_size - ask_size, both)
 
 
 @column(unit="1/s", moves=True)
@@ -72,7 +73,7 @@ def trade_rate_10s(state: State) -> Column:
 def avg_trade_size_1m(state: State) -> Column:
     """Return the mean size of the last minute's prints."""
     count = state.floats("n60")
-    mean: Column = state["tv60"] / np.where(count == 0.0, np.nan, count)
+    mean: Column = over(state["tv60"], count)
     return from_tape(mean, state)
 
 
@@ -80,7 +81,7 @@ def avg_trade_size_1m(state: State) -> Column:
 def buy_pct_1m(state: State) -> Column:
     """Return the share of the last minute's classified volume that was bought (quote rule, tick rule at the mid)."""
     classified = state["cls60"]
-    share: Column = 100.0 * state["buy60"] / np.where(classified == 0.0, np.nan, classified)
+    share: Column = over(100.0 * state["buy60"], classified)
     return share
 
 

@@ -1,9 +1,7 @@
 """Where the price stands in its ranges, and new extremes."""
 
-import numpy as np
-
+from tapelight.market.arithmetic import over, percent
 from tapelight.market.column import Column, Flags, column
-from tapelight.market.columns.change import percent
 from tapelight.market.columns.price import when_known
 from tapelight.market.row import NEW_HIGH, NEW_HOD, NEW_LOD, NEW_LOW
 from tapelight.market.view import Ref, State
@@ -25,7 +23,7 @@ def lod_dist_pct(last: Column, lod: Column) -> Column:
 def range_pos(last: Column, hod: Column, lod: Column) -> Column:
     """Return the place in the day's range: 0 at the low, 1 at the high."""
     span = hod - lod
-    return (last - lod) / np.where(span == 0.0, np.nan, span)
+    return over(last - lod, span)
 
 
 @column(unit="%")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tapelight.market.arithmetic import over
 from tapelight.market.column import Column, Flags, column
 from tapelight.market.text import Text
 from tapelight.market.view import Moment, Usual
@@ -48,7 +49,7 @@ def rvol_src(usual: Usual, adv20: Column) -> Text:
 @column()
 def rvol_day(vol: Column, adv20: Column) -> Column:
     """Return the volume over the mean full day's: the naive figure that others quote."""
-    return vol / np.where(adv20 == 0.0, np.nan, adv20)
+    return over(vol, adv20)
 
 
 @column()

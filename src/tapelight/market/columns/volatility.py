@@ -1,9 +1,7 @@
 """Volatility from daily bars."""
 
-import numpy as np
-
+from tapelight.market.arithmetic import over, percent
 from tapelight.market.column import Column, column
-from tapelight.market.columns.change import percent
 from tapelight.market.view import Ref
 
 
@@ -16,13 +14,13 @@ def atr14(ref: Ref) -> Column:
 @column(unit="%")
 def atr_pct(atr14: Column, prev_close: Column) -> Column:
     """Return atr14 in percent of the previous close."""
-    return 100.0 * atr14 / np.where(prev_close == 0.0, np.nan, prev_close)
+    return over(100.0 * atr14, prev_close)
 
 
 @column()
 def atr_used(hod: Column, lod: Column, atr14: Column) -> Column:
     """Return the day's range over atr14: 1 is a full day's usual range."""
-    return (hod - lod) / np.where(atr14 == 0.0, np.nan, atr14)
+    return over(hod - lod, atr14)
 
 
 @column(unit="%")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tapelight.market.arithmetic import over
 from tapelight.market.column import Column, column
 from tapelight.market.columns.liquidity import where_told, within_minutes
 from tapelight.market.columns.price import when_known
@@ -113,7 +114,7 @@ def vol_burst(state: State, moment: Moment) -> Column:
     tape = state["source"] == SOURCE_TRADES
     mean = _mean(np.where(tape, state["tv20"], state["v20"]), moment)
     burst: Column = np.where(tape, state["tv60"], state["v60"])
-    return burst / np.where(mean == 0.0, np.nan, mean)
+    return over(burst, mean)
 
 
 def _mean(total: Column, moment: Moment) -> Column:
@@ -143,7 +144,7 @@ def float_src(ref: Ref) -> object:
 @column()
 def float_rot(vol: Column, float_shares: Column) -> Column:
     """Return the day's volume over the float: 1.0 is the whole float traded once."""
-    return vol / np.where(float_shares == 0.0, np.nan, float_shares)
+    return over(vol, float_shares)
 
 
 @column(unit="$")
@@ -156,11 +157,11 @@ def mcap(last: Column, ref: Ref) -> Column:
 def short_float_pct(ref: Ref) -> Column:
     """Return the short interest in percent of the float."""
     floated = ref["float_shares"]
-    return 100.0 * ref["short_interest"] / np.where(floated == 0.0, np.nan, floated)
+    return over(100.0 * ref["short_interest"], floated)
 
 
 @column(unit="days")
 def days_to_cover(ref: Ref) -> Column:
     """Return the short interest over the mean daily volume."""
     daily = ref["adv20"]
-    return ref["short_interest"] / np.where(daily == 0.0, np.nan, daily)
+    return over(ref["short_interest"], daily)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tapelight.market.arithmetic import over, percent
 from tapelight.market.column import Column, column
-from tapelight.market.columns.change import percent
 from tapelight.market.view import State
 
 
@@ -28,7 +28,7 @@ def vwap_dist_pct(last: Column, vwap: Column) -> Column:
 @column()
 def vwap_dist_atr(last: Column, vwap: Column, atr14: Column) -> Column:
     """Return the distance from the VWAP in average true ranges."""
-    return (last - vwap) / np.where(atr14 == 0.0, np.nan, atr14)
+    return over(last - vwap, atr14)
 
 
 @column(unit="$")
@@ -40,8 +40,8 @@ def vwap_sd(state: State) -> Column:
 @column()
 def vwap_z(last: Column, vwap: Column, vwap_sd: Column) -> Column:
     """Return the distance from the VWAP in its standard deviations."""
-    return (last - vwap) / np.where(vwap_sd == 0.0, np.nan, vwap_sd)
+    return over(last - vwap, vwap_sd)
 
 
 def _mean(total: Column, weight: Column) -> Column:
-    return total / np.where(weight == 0.0, np.nan, weight)
+    return over(total, weight)
