@@ -18,7 +18,8 @@ STATIC := src/tapelight/web/static/index.html
 # Folders are in it too: their time tells that a file went away.
 UI := $(shell find ui \( -name node_modules -o -name dist \) -prune -o -print 2>/dev/null)
 KERNELS := $(wildcard src/tapelight/market/*.py src/tapelight/feeds/*.py \
-	src/tapelight/feeds/massive/plain.py src/tapelight/engine.py)
+	src/tapelight/feeds/massive/plain.py src/tapelight/feeds/simulator/jsonrows.py \
+	src/tapelight/engine.py)
 export PYTHON
 # Each process would compile all that it imports anew: the tests start hundreds of them.
 unexport PYTHONDONTWRITEBYTECODE
@@ -53,7 +54,8 @@ $(STAMPS)/project: pyproject.toml hatch_build.py requirements/build.txt $(UI) $(
 $(STAMPS)/warm: $(KERNELS) $(STAMPS)/base $(STAMPS)/project
 	@if [ -f src/tapelight/market/warm.py ]; then \
 		echo "Compiling the inner loops." && $(BIN)/python -m tapelight.market.warm && \
-		$(BIN)/python -c "from tapelight.feeds.massive.plain import warm; warm()"; fi
+		$(BIN)/python -c "from tapelight.feeds.massive.plain import warm; warm()" && \
+		$(BIN)/python -c "from tapelight.feeds.simulator.jsonrows import warm; warm()"; fi
 	@touch $@
 
 demo: setup

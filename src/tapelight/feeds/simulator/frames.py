@@ -11,6 +11,7 @@ import numpy as np
 
 from tapelight.feeds.simulator import sales
 from tapelight.feeds.simulator.bars import Closed
+from tapelight.feeds.simulator.jsonrows import Form, Kind, Words
 from tapelight.feeds.simulator.listing import Listing
 from tapelight.feeds.simulator.tape import dollars
 from tapelight.feeds.simulator.totals import Totals
@@ -20,43 +21,22 @@ from tapelight.model.batch import Floats, Int64s
 FRAME_EVENTS = 2000
 """Events a piece at most: about a quarter of a megabyte."""
 FIRST_SEQUENCE = 1_000_000
-_QUOTE_INDICATORS = msgspec.Raw(b"[604]")
 _BAND_INDICATORS = msgspec.Raw(b"[21]")
 _ENCODER = msgspec.json.Encoder()
 
 
-class TradeEvent(msgspec.Struct, gc=False, tag_field="ev", tag="T", omit_defaults=True):
-    """Write a trade; `c` is absent without conditions, `ds` without a fraction."""
-
-    sym: str
-    x: int
-    i: str
-    z: int
-    p: float
-    s: int
-    t: int
-    q: int
-    c: msgspec.Raw | None = None
-    ds: str = ""
-
-
-class QuoteEvent(
-    msgspec.Struct, gc=False, tag_field="ev", tag="Q", rename={"ask_size": "as", "ind": "i"}
-):
-    """Write a national best quote."""
-
-    sym: str
-    bx: int
-    bp: float
-    bs: int
-    ax: int
-    ap: float
-    ask_size: int
-    t: int
-    q: int
-    z: int
-    c: int = 0
-    ind: msgspec.Raw = _QUOTE_INDICATORS
+TRADE: tuple[tuple[str, Kind], ...] = (
+    ('{"ev":"T","sym":', "word"), (',"x":', "number"), (',"i":"', "number"), ('","z":', "number"),
+    (',"p":', "dollars"), (',"s":', "number"), (',"t":', "number"), (',"q":', "number"),
+    ("", "word"), ("", "word"),
+)  # fmt: skip
+"""A trade; the last words are `c`, absent without conditions, and `ds`, absent without a fraction."""
+QUOTE: tuple[tuple[str, Kind], ...] = (
+    ('{"ev":"Q","sym":', "word"), (',"bx":', "number"), (',"bp":', "dollars"),
+    (',"bs":', "number"), (',"ax":', "number"), (',"ap":', "dollars"), (',"as":', "number"),
+    (',"t":', "number"), (',"q":', "number"), (',"z":', "number"), (',"c":0,"i":[604]', "word"),
+)  # fmt: skip
+"""A national best quote."""
 
 
 class BarEvent(msgspec.Struct, gc=False):
@@ -99,7 +79,11 @@ class Frames:
         self._symbols = np.array(listing.symbols, object)
         self._tape = listing.tape.astype(np.int64)
         self._venue = listing.venue.astype(np.int64)
-        self._kinds = np.array([_conditions(c) for c in sales.KINDS], object)
+        symbols = [msgspec.json.encode(symbol) for symbol in listing.symbols]
+        kinds = [_conditions(c) for c in sales.KINDS]
+        words = Words([*symbols, *kinds, b""])
+        self._first_kind, self._no_word = len(symbols), len(symbols) + len(kinds)
+        self._trades, self._quotes = Form(TRADE, words), Form(QUOTE, words)
 
     def trades(self, window: Window, rows: Int64s | None = None) -> list[str]:
         """Return the trades (all, or those at positions `rows`)."""
@@ -109,18 +93,17 @@ class Frames:
     def _trade_piece(self, window: Window, at: Int64s) -> str:
         trades, number = window.trades, window.first_trade + at
         row, size = trades.row[at], trades.size[at]
-        fractions = np.flatnonzero(size % 1.0).tolist()
-        columns = (
-            self._symbols[row].tolist(), trades.venue[at].tolist(),
-            [str(n) for n in (number + 1).tolist()], self._tape[row].tolist(),
-            dollars(trades.price[at]).tolist(), size.astype(np.int64).tolist(),
-            trades.ts_ms[at].tolist(), (number * 3 + FIRST_SEQUENCE).tolist(),
-            self._kinds[trades.kind[at]].tolist(),
+        fractions = np.flatnonzero(size % 1.0)
+        exact = np.full(len(at), self._no_word)
+        exact[fractions] = -1 - np.arange(len(fractions))
+        return self._trades.write(
+            (
+                row, trades.venue[at], number + 1, self._tape[row], trades.price[at], size,
+                trades.ts_ms[at], number * 3 + FIRST_SEQUENCE,
+                self._first_kind + trades.kind[at], exact,
+            ),
+            Words(b',"ds":"%a"' % each for each in size[fractions].tolist()),
         )  # fmt: skip
-        events = [TradeEvent(*row) for row in zip(*columns, strict=True)]
-        for i in fractions:
-            events[i].ds = str(float(size[i]))
-        return _text(events)
 
     def quotes(self, window: Window, rows: Int64s | None = None) -> list[str]:
         """Return the quotes (all, or those at positions `rows`)."""
@@ -131,14 +114,11 @@ class Frames:
         quotes = window.quotes
         row, number = quotes.row[at], window.first_quote + at
         venues = sales.VENUES[1 + number % (len(sales.VENUES) - 1)]
-        columns = (
-            self._symbols[row].tolist(), self._venue[row].tolist(),
-            dollars(quotes.bid[at]).tolist(), quotes.bid_size[at].tolist(), venues.tolist(),
-            dollars(quotes.ask[at]).tolist(), quotes.ask_size[at].tolist(),
-            quotes.ts_ms[at].tolist(), (number * 2 + FIRST_SEQUENCE).tolist(),
-            self._tape[row].tolist(),
-        )  # fmt: skip
-        return _text([QuoteEvent(*row) for row in zip(*columns, strict=True)])
+        return self._quotes.write((
+            row, self._venue[row], quotes.bid[at], quotes.bid_size[at], venues, quotes.ask[at],
+            quotes.ask_size[at], quotes.ts_ms[at], number * 2 + FIRST_SEQUENCE,
+            self._tape[row], self._no_word,
+        ))  # fmt: skip
 
     def bands(self, bands: Banded, rows: Int64s | None = None) -> list[str]:
         """Return price bands (all, or those at positions `rows`)."""
@@ -195,5 +175,5 @@ def _day_vwap(totals: Totals, row: Int64s, bar_vwap: Floats) -> Floats:
     return known
 
 
-def _conditions(ids: tuple[int, ...]) -> msgspec.Raw | None:
-    return msgspec.Raw(f"[{','.join(map(str, ids))}]".encode()) if ids else None
+def _conditions(ids: tuple[int, ...]) -> bytes:
+    return f',"c":[{",".join(map(str, ids))}]'.encode() if ids else b""
