@@ -4,7 +4,8 @@ P1: a child process sends raw Massive frames as fast as they are read, over a We
 loopback; this process decodes, journals, folds, answers boards and scans, and publishes 24
 boards ten times a second. The journal's thread is told apart. P2: simulator, scanner and
 subscriber are three processes; a trade is due at its event time by the simulator's clock. It is
-measured with trades alone, and with as many quotes beside them.
+measured with trades alone, and with as many quotes beside them, and without the pass over the
+year's days, which the first minutes after a first start share the machine with.
 """
 
 import asyncio
@@ -243,6 +244,7 @@ def _configuration(folder: Path, port: int, channels: Sequence[str]) -> Path:
     config.write_text(
         f'questions = "{own}"\n[feed.massive]\nurl = "ws://127.0.0.1:{port}/stocks"\n'
         f'rest = "http://127.0.0.1:{port}"\napi_key = "demo"\nchannels = {list(channels)}\n'
+        "history_sessions = 20\n"
     )
     return config
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tapelight.feeds.simulator import sales
 from tapelight.feeds.simulator.bars import Closed
-from tapelight.feeds.simulator.jsonrows import Form, Kind, Words
+from tapelight.feeds.simulator.jsonrows import Form, Kind, Words, warm
 from tapelight.feeds.simulator.listing import Listing
 from tapelight.feeds.simulator.tape import dollars
 from tapelight.feeds.simulator.totals import Totals
@@ -84,6 +84,7 @@ class Frames:
         words = Words([*symbols, *kinds, b""])
         self._first_kind, self._no_word = len(symbols), len(symbols) + len(kinds)
         self._trades, self._quotes = Form(TRADE, words), Form(QUOTE, words)
+        warm()  # not when the first trade is due
 
     def trades(self, window: Window, rows: Int64s | None = None) -> list[str]:
         """Return the trades (all, or those at positions `rows`)."""
