@@ -3,8 +3,8 @@
     .venv/bin/python tools/watch_browser.py --url http://127.0.0.1:8787/ --panels 12 --minutes 10
 
 Prints one JSON object: how long the first board took, tasks above 50 ms after the first ten
-seconds, the heap after a minute and at the end (garbage collected before each reading), DOM nodes,
-and with --pid the resident memory of that process. Exit code 1 where a task was longer than 50 ms
+seconds and when they were, the heap after each minute (garbage collected before each reading), DOM
+nodes, and with --pid the resident memory of that process. Exit code 1 where a task was longer than 50 ms
 or the heap grew by 5 % or more after the first minute.
 """
 
@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import CDPSession, FilePayload, Page, sync_playwright
 
@@ -21,6 +22,7 @@ LOADED_S = 10.0
 EVERY_S = 10.0
 LONGEST_MS = 50.0
 ROW = 4
+MOST_TOLD = 200
 MOST_GROWTH = 5.0
 OBSERVE = """
 window.longTasks = [];
@@ -54,7 +56,7 @@ def main() -> int:
     return int(told["longest_ms"] > LONGEST_MS or told["heap_growth_pct"] >= MOST_GROWTH)
 
 
-def watch(page: Page, options: argparse.Namespace) -> dict[str, float]:
+def watch(page: Page, options: argparse.Namespace) -> dict[str, Any]:
     """Open the page with so many panels, and read its costs until the time is over."""
     page.add_init_script(OBSERVE)
     began_s = time.monotonic()
@@ -74,13 +76,16 @@ def watch(page: Page, options: argparse.Namespace) -> dict[str, float]:
         sizes.append(resident(options.pid))
     after = min(int(60 / EVERY_S), len(heaps)) - 1
     # Reading the heap collects garbage, which is a task of its own: those are not the page's.
-    longest = [float(ms) for at, ms in page.evaluate("window.longTasks") if at > loaded_ms]
+    tasks = [(at / 1e3, float(ms)) for at, ms in page.evaluate("window.longTasks") if at > loaded_ms]
+    longest = [ms for _, ms in tasks]
     return {
         "panels": panels,
         "minutes": options.minutes,
         "first_board_s": round(first_s, 2),
         "long_tasks": len(longest),
         "longest_ms": max(longest, default=0.0),
+        "long_at_s": [round(at, 1) for at, _ in tasks[:MOST_TOLD]],
+        "heap_by_minute_mb": heaps[after :: after + 1],
         "heap_after_a_minute_mb": heaps[after],
         "heap_mb": heaps[-1],
         "heap_growth_pct": round(100.0 * (heaps[-1] / heaps[after] - 1.0), 2),

@@ -4,7 +4,7 @@ import { price, signed, UNKNOWN } from './format';
 import type { Cell, Leaf, Plan, Signal } from '../wire';
 
 /** How many signals the tape keeps. */
-export const TAPE_ROWS = 1_000;
+export const TAPE_ROWS = 500;
 /** How many of them, the newest, keep their reasons; those of older ones are asked for again. */
 export const REASON_ROWS = 100;
 /** How many of a signal's values stand on its line. */
