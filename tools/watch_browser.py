@@ -76,7 +76,9 @@ def watch(page: Page, options: argparse.Namespace) -> dict[str, Any]:
         sizes.append(resident(options.pid))
     after = min(int(60 / EVERY_S), len(heaps)) - 1
     # Reading the heap collects garbage, which is a task of its own: those are not the page's.
-    tasks = [(at / 1e3, float(ms)) for at, ms in page.evaluate("window.longTasks") if at > loaded_ms]
+    tasks = [
+        (at / 1e3, float(ms)) for at, ms in page.evaluate("window.longTasks") if at > loaded_ms
+    ]
     longest = [ms for _, ms in tasks]
     return {
         "panels": panels,

@@ -117,10 +117,10 @@ def _loop(main_task: Any) -> Any:
     """Run a coroutine on the fastest loop at hand; SIGTERM ends it like Ctrl-C."""
     import asyncio
 
-    from tapelight.app.loop import few_arenas, loop_factory, run_until_stopped
+    from tapelight.app.loop import loop_factory, run_until_stopped, steady_memory
     from tapelight.telemetry import log_to_stderr
 
-    few_arenas()
+    steady_memory()
     log_to_stderr()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(run_until_stopped(main_task))

@@ -14,15 +14,22 @@ T = TypeVar("T")
 AGAIN_S = 5.0
 """After so long a task that was told to end, and goes on, is told again."""
 PR_SET_PDEATHSIG = 1
-M_ARENA_MAX = -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+"""Numbers of glibc's malloc.h."""
+MAPPED_BYTES, SPARE_BYTES = 1 << 20, 64 << 20
 
 
-def few_arenas() -> None:
-    """Keep the C allocator to two arenas (glibc): with one a thread, memory creeps up all day."""
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(M_ARENA_MAX, 2)
+def steady_memory() -> None:
+    """Keep the C allocator (glibc) from creeping up all day.
+
+    With an arena for each thread, memory is held in many; and left to itself glibc takes ever larger
+    blocks from the heap, where what a burst needed once leaves holes that stay resident.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 2)
+        mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
+        mallopt(M_TRIM_THRESHOLD, SPARE_BYTES)
 
 
 def collect_seldom() -> None:

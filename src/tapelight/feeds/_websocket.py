@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -78,6 +79,8 @@ class RetryPolicy:
     window_s: float = 60.0
 
 
+WINDOW_BYTES = 8 << 20
+"""What may wait in the kernel: half a second of a busy market."""
 LAST_LOOK_S = 0.25
 """How long a connection that seems silent may still prove that it is not."""
 
@@ -202,6 +205,7 @@ class Stream:
     def opened(self, connection: WSTransport) -> None:
         """Take the connection that has just opened."""
         self._connection = connection
+        _bound_window(connection.underlying_transport.get_extra_info("socket"))
 
     def add(self, frame: bytes) -> None:
         """Take a message; hold the socket back when too much waits."""
@@ -297,6 +301,17 @@ class _Receiver(WSListener):
 
 
 _MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
+
+
+def _bound_window(connected: socket.socket) -> None:
+    """Let no more than WINDOW_BYTES wait in the kernel (Linux).
+
+    The read buffer grows until a read does not fill it, and never shrinks: where the kernel may
+    hold 32 MB, a moment's stall would cost 64 MB for good.
+    """
+    clamp = getattr(socket, "TCP_WINDOW_CLAMP", None)
+    if clamp is not None:
+        connected.setsockopt(socket.IPPROTO_TCP, clamp, WINDOW_BYTES)
 
 
 @contextlib.asynccontextmanager
