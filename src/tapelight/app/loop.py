@@ -16,7 +16,7 @@ AGAIN_S = 5.0
 PR_SET_PDEATHSIG = 1
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Numbers of glibc's malloc.h."""
-MAPPED_BYTES, SPARE_BYTES = 1 << 20, 64 << 20
+MAPPED_BYTES, SPARE_BYTES = 128 << 10, 32 << 20
 
 
 def steady_memory() -> None:
