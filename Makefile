@@ -18,7 +18,7 @@ STATIC := src/tapelight/web/static/index.html
 # Folders are in it too: their time tells that a file went away.
 UI := $(shell find ui \( -name node_modules -o -name dist \) -prune -o -print 2>/dev/null)
 KERNELS := $(wildcard src/tapelight/market/*.py src/tapelight/feeds/*.py \
-	src/tapelight/feeds/massive/plain.py src/tapelight/feeds/simulator/jsonrows.py \
+	src/tapelight/feeds/massive/plain.py src/tapelight/feeds/simulator/jsonrows.py src/tapelight/scan/members.py \
 	src/tapelight/engine.py)
 export PYTHON
 # Each process would compile all that it imports anew: the tests start hundreds of them.
@@ -54,6 +54,7 @@ $(STAMPS)/project: pyproject.toml hatch_build.py requirements/build.txt $(UI) $(
 $(STAMPS)/warm: $(KERNELS) $(STAMPS)/base $(STAMPS)/project
 	@if [ -f src/tapelight/market/warm.py ]; then \
 		echo "Compiling the inner loops." && $(BIN)/python -m tapelight.market.warm && \
+		$(BIN)/python -c "from tapelight.scan.members import warm; warm()" && \
 		$(BIN)/python -c "from tapelight.feeds.massive.plain import warm; warm()" && \
 		$(BIN)/python -c "from tapelight.feeds.simulator.jsonrows import warm; warm()"; fi
 	@touch $@
@@ -65,14 +66,14 @@ run: setup
 	@$(BIN)/tapelight run $(ARGS)
 
 # One run, so that its closing line counts everything; tests/conftest.py puts what is slow or
-# needs a browser or a service last, on one worker.
+# needs a browser or a service last.
 test: dev
 	@tools/test_services.sh
 	@tools/ui.sh test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 unit: dev
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS) \
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS) \
 		-m "not integration and not slow and not service and not browser"
 
 lint: dev

@@ -3,12 +3,21 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent.parent
 LAST_MARKS = ("slow", "service", "browser")
 NO_SHARED = "shared data absent"
+TOGETHER = (
+    "tests/architecture/",
+    "tests/deploy/test_prometheus.py",
+    "tests/oracle/test_live_boards.py",
+    "tests/replay/test_recorded_runs.py::test_a_killed_run",
+)
+"""Tests whose ids begin so share what takes long to make: one worker runs them all."""
 
 
 def shared_folder() -> Path:
@@ -25,20 +34,29 @@ def shared() -> Path:
     return folder
 
 
+class Together(LoadScopeScheduling):
+    """Give each worker one test after the other, those of TOGETHER to one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return what `nodeid` belongs to."""
+        return next((prefix for prefix in TOGETHER if nodeid.startswith(prefix)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Return who deals the tests out (pytest 9.2 takes no notice of xdist_group)."""
+    return Together(config, log)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the unit part first; slow, service and browser tests last, on one worker, undisturbed."""
-
-    def is_heavy(item: pytest.Item) -> bool:
-        return any(item.get_closest_marker(name) for name in LAST_MARKS)
+    """Put the unit part first; slow, service and browser tests last, undisturbed by it."""
 
     def order(item: pytest.Item) -> int:
-        return 2 if is_heavy(item) else item.get_closest_marker("integration") is not None
+        if any(item.get_closest_marker(name) for name in LAST_MARKS):
+            return 2
+        return item.get_closest_marker("integration") is not None
 
     items.sort(key=order)
-    for item in items:
-        if is_heavy(item) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("heavy"))
 
 
 def _skips(config: pytest.Config) -> list[str]:

@@ -323,7 +323,7 @@ class Engine:
         for name, scan in mine.items():
             if len(news[name]):
                 looked_at[news[name]] = True
-            if whole or scan.pulsing:
+            if (whole or scan.pulsing) and not scan.quiet:
                 looked_at |= scan.held_rows(n)
             if scan.fresh or (whole and scan.everywhere):
                 looked_at[:] = True
@@ -335,9 +335,11 @@ class Engine:
         else:
             view = View(self.table, rows)
         signals: list[Signal] = []
+        seen = changed if view is everything else changed[rows]
         for name, scan in mine.items():
             asked = _asked(scan, changed, news[name], whole)
-            signals += scan.evaluate(view, rows, asked if view is everything else asked[rows])
+            at = asked if view is everything else asked[rows] if asked is not changed else seen
+            signals += scan.evaluate(view, rows, at)
             self.on_step("scan", name)
         return signals
 
@@ -378,7 +380,7 @@ def _asked(scan: Scan, changed: Flags, new: Rows, whole: bool) -> Flags:
     if len(new):
         changed = changed.copy()
         changed[new] = True
-    if whole or scan.pulsing:
+    if (whole or scan.pulsing) and not scan.quiet:
         return np.asarray(changed | scan.held_rows(len(changed)))
     return changed
 

@@ -7,8 +7,6 @@ import pytest
 
 from architecture import rules
 
-pytestmark = pytest.mark.xdist_group("architecture")  # what is read is read once
-
 EDGE = {"model", "ports", "errors", "telemetry"}
 """What feeds, buses, stores and the like may know; never each other."""
 

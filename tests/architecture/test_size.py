@@ -7,8 +7,6 @@ import pytest
 
 from architecture import rules
 
-pytestmark = pytest.mark.xdist_group("architecture")  # what is read is read once
-
 MAX_FUNCTION = 60
 MAX_FILE = 400
 MAX_MEDIAN = 10

@@ -4,8 +4,6 @@ import pytest
 
 from architecture import rules
 
-pytestmark = pytest.mark.xdist_group("architecture")  # what is read is read once
-
 PURE = ("model", "market", "scan", "analytics", "healing", "engine")
 PURE_BUT = {
     "tapelight.model.clock": "the one clock of a process",

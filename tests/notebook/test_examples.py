@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from replay.test_recorded_runs import clock, environment, free_port, running, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("heavy")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def example(name: str, *arguments: object, cwd: Path) -> str:

@@ -16,7 +16,7 @@ from replay.command import replay
 from replay.test_recorded_runs import clock, free_port, running, settle, wait_for
 from tapelight.model.session import iso
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("heavy")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 BOARDS = ("gainers", "top_volume", "momentum_tape", "volume_bursts")
 LATER = (

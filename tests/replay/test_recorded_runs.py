@@ -26,7 +26,7 @@ from tapelight.model.records import FeedState
 from tapelight.model.signals import Signal
 from tapelight.stores.journal.segments import read_records
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("heavy")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 NS = 1_000_000_000
 SPEED = 4
@@ -172,7 +172,7 @@ def replayed(folder: Path) -> tuple[list[Signal], int]:
     return signals, restart_ns
 
 
-def test_no_signal_is_given_twice(killed: Path) -> None:
+def test_a_killed_run_gives_no_signal_twice(killed: Path) -> None:
     signals, restart_ns = replayed(killed)
     told = [(s.id, s.state, s.kind) for s in signals]
     assert len(set(told)) == len(told)
@@ -202,7 +202,7 @@ def highs(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return told
 
 
-def test_no_new_high_is_false(killed: Path) -> None:
+def test_a_killed_run_has_no_false_new_high(killed: Path) -> None:
     """Each new high that was told after the restart is one of the tape, of that very second."""
     signals, restart_ns = replayed(killed)
     truth = highs(killed)

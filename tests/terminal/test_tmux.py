@@ -15,7 +15,6 @@ from replay.test_recorded_runs import clock, environment, free_port, running, wa
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("heavy"),
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not on this machine"),
 ]
 

@@ -4,22 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tapelight.market.view import View
 from tapelight.model.session import PHASES
-from tapelight.scan.filter import Filter, Positions, let_go
+from tapelight.scan.filter import Filter, let_go
+from tapelight.scan.members import NEVER, Int64s, enter, entered_by
 from tapelight.scan.question import Question
 from tapelight.scan.sql import cells
 from tapelight.scan.top import Top
 
 ENTER_NS = 500_000_000
 HOLD_NS = 15_000_000_000
-NEVER = np.int64(0)
-MANY = 8
-"""Where more than an eighth of the rows is concerned, all are gone through."""
-
-Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +64,15 @@ class Board:
         elif query.where is None or query.leave is None:
             self.entered[:] = np.where(self.entered == NEVER, now, self.entered)
         else:
-            self._enter(query.where.rows(view), now)
+            enter(query.where.rows(view), self.true_since, self.entered, now, ENTER_NS)
             self._leave(query.where, query.leave, view, now)
         return self.rank(view)
 
-    def _enter(self, true: Positions, now: int) -> None:
-        """Let rows enter of which the condition has held for long enough; `true` is where it does."""
-        since, entered = self.true_since, self.entered
-        if len(true) * MANY < len(since):
-            held = since[true]
-            since[:] = NEVER
-            held[held == NEVER] = now
-            since[true] = held
-            entered[true[(entered[true] == NEVER) & (held <= now - ENTER_NS)]] = now
-            return
-        holds = np.zeros(len(since), np.bool_)
-        holds[true] = True
-        since *= holds
-        since[holds & (since == NEVER)] = now
-        entered[holds & (entered == NEVER) & (since <= now - ENTER_NS)] = now
-
     def _leave(self, where: Filter, leave: Filter, view: View, now: int) -> None:
         """Let members go whose time is over and of which the condition, also let out, fails."""
-        entered = self.entered
-        free = ((entered != NEVER) & (entered <= now - HOLD_NS)).nonzero()[0]
+        free = entered_by(self.entered, now - HOLD_NS)
         if len(free):
-            entered[let_go(where, leave, view, free)] = NEVER
+            self.entered[let_go(where, leave, view, free)] = NEVER
 
     def rank(self, view: View) -> Ranking:
         """Return the present members in order, with the view's values."""

@@ -36,6 +36,8 @@ class Scan:
         """Whether it may become true of a row that has not changed: a delta, a rank, a window."""
         self.asks = frozenset(ask for query in question.queries() for ask in query.indicators)
         self.held: Flags = np.zeros(0, np.bool_)
+        self._holds = False
+        """Whether the condition may hold in some row: where not, none is gone through for it."""
         self.fired_ns: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.fired_price: npt.NDArray[np.float64] = np.zeros(0)
         self.fresh = 0
@@ -60,6 +62,7 @@ class Scan:
         if old is None:
             return
         self.held, self.fired_ns, self.fired_price = old.held, old.fired_ns, old.fired_price
+        self._holds = bool(self.held.any())
         if self.question.header.hysteresis:
             self.life.spent = dict(old.life.spent)
 
@@ -81,6 +84,11 @@ class Scan:
         return again
 
     @property
+    def quiet(self) -> bool:
+        """Tell whether it holds nowhere and no signal of it goes on: `held_rows` are none."""
+        return not self._holds and self.life.idle
+
+    @property
     def pulsing(self) -> bool:
         """Tell whether it asks what is true only until the next mark: a new high, the opening."""
         return self.question.query.pulsing
@@ -100,8 +108,9 @@ class Scan:
         phase = PHASES[view.moment.phase]
         sound = view.once("sound", _sound)
         if query.where is None or (header.phases and phase not in header.phases):
-            if self.held.any():
+            if self._holds:
                 self.held[rows[asked]] = False
+                self._holds = bool(self.held.any())
             self.life.armed.clear()
             return [] if self.life.idle else self._lifecycle.step(view, rows, asked, sound)
         may = sound & asked
@@ -127,12 +136,15 @@ class Scan:
 
     def _hold(self, rows: Rows, may: Flags, true: Rows) -> None:
         """Note that of `rows` that `may` change, the table's rows `true` hold and no others."""
-        held = self.held.nonzero()[0]
-        if len(held) * MANY > len(rows):
-            self.held[rows[may]] = False
-        elif len(held):
-            self.held[rows[places(rows, may, held.tolist())]] = False
-        self.held[true] = True
+        if self._holds:
+            held = self.held.nonzero()[0]
+            if len(held) * MANY > len(rows):
+                self.held[rows[may]] = False
+            elif len(held):
+                self.held[rows[places(rows, may, held.tolist())]] = False
+            self._holds = len(held) > 0
+        if len(true):
+            self.held[true] = self._holds = True
 
     def free(self, view: View, rows: Rows, at: Rows) -> Flags:
         """Tell for the view's places `at` whether nothing keeps the row from firing again.
@@ -252,12 +264,13 @@ class Scan:
     def thaw(self, state: dict[str, Any]) -> None:
         """Take back what `freeze` gave."""
         self.held, self.fired_ns = state["held"], state["fired_ns"]
+        self._holds = bool(self.held.any())
         self.fired_price, self.fresh = state["fired_price"], int(state["fresh"][0])
         self.life.thaw(state)
 
     def clear(self) -> None:
         """Begin a new session: nothing holds, nothing has fired; what is live will expire."""
-        self.held[:] = False
+        self.held[:] = self._holds = False
         self.fired_ns[:] = NEVER
         self.fired_price[:] = np.nan
         self.fresh = 0

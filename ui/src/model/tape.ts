@@ -6,7 +6,7 @@ import type { Cell, Leaf, Plan, Signal } from '../wire';
 /** How many signals the tape keeps. */
 export const TAPE_ROWS = 500;
 /** How many of them, the newest, keep their reasons; those of older ones are asked for again. */
-export const REASON_ROWS = 100;
+export const REASON_ROWS = 50;
 /** How many of a signal's values stand on its line. */
 export const LINE_VALUES = 6;
 
@@ -22,10 +22,11 @@ export function addSignals(kept: readonly Signal[], fresh: readonly Signal[]): r
   return tape.map((signal, at) => (at < REASON_ROWS || signal.why === undefined ? signal : lineOf(signal)));
 }
 
-/** Return what a line shows of a signal: a day's reasons would fill the memory of the page. */
+/** Return what a line shows of a signal, and no more: a day's reasons would fill the page's memory. */
 function lineOf(signal: Signal): Signal {
-  const { why: _why, hops: _hops, ...line } = signal;
-  return { ...line, values: Object.fromEntries(valuesOf(signal)) };
+  const { id, scan, symbol, state, ts_ns, text, kind, reason, plan, count } = signal;
+  const values = Object.fromEntries(valuesOf(signal));
+  return { id, scan, symbol, state, ts_ns, text, kind, reason, plan, count, values };
 }
 
 /** Return the values that stand on a signal's line. */
