@@ -70,17 +70,20 @@ def watch(page: Page, options: argparse.Namespace) -> dict[str, Any]:
     loaded_ms = float(page.evaluate("performance.now()"))
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
-    heaps, sizes = [], []
+    heaps, sizes, readings = [], [], []
     begun_s = time.monotonic()
     while time.monotonic() - begun_s < options.minutes * 60:
         page.wait_for_timeout(EVERY_S * 1000)
+        begun_ms = page.evaluate("performance.now()")
         heaps.append(heap(session))
+        readings.append((begun_ms, page.evaluate("performance.now()")))
         sizes.append(resident(options.pid))
     by_minute = minutes(heaps)
     after = min(int(60 / EVERY_S), len(heaps)) - 1
-    # Reading the heap collects garbage, which is a task of its own: those are not the page's.
     tasks = [
-        (at / 1e3, float(ms)) for at, ms in page.evaluate("window.longTasks") if at > loaded_ms
+        (at / 1e3, float(ms))
+        for at, ms in page.evaluate("window.longTasks")
+        if at > loaded_ms and not read_in(readings, at, at + ms)
     ]
     longest = [ms for _, ms in tasks]
     return {
@@ -139,6 +142,11 @@ def heap(session: CDPSession) -> float:
     metrics = session.send("Performance.getMetrics")["metrics"]
     used = float(next(each["value"] for each in metrics if each["name"] == "JSHeapUsedSize"))
     return round(used / 1e6, 2)
+
+
+def read_in(readings: list[tuple[float, float]], begin_ms: float, end_ms: float) -> bool:
+    """Tell whether the heap was read meanwhile: that collects garbage in a task that is not the page's."""
+    return any(begin_ms < end and begin < end_ms for begin, end in readings)
 
 
 def minutes(heaps: list[float]) -> list[float]:
