@@ -42,6 +42,7 @@ class Together(LoadScopeScheduling):
         return next((prefix for prefix in TOGETHER if nodeid.startswith(prefix)), nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
     """Return who deals the tests out (pytest 9.2 takes no notice of xdist_group)."""
     return Together(config, log)

@@ -91,6 +91,42 @@ def test_a_burst_is_told_at_its_beginning_and_at_its_end() -> None:
     assert made.route([fired(n=95)], at(95))
 
 
+def test_a_record_that_is_given_again_is_counted_once_in_a_group() -> None:
+    made = router(Rule(scans=("hod",), cooldown_s=0, group_s=30))
+    for n in (0, 5, 5, 10, 0):
+        made.route([fired(n=n)], at(n))
+    (alert,) = made.tick(at(30))
+    assert (alert.count, made.held) == (2, {"grouped": 2, "repeated": 2})
+
+
+def test_what_is_gathered_is_told_when_the_process_ends() -> None:
+    made = router(Rule(scans=("hod",), cooldown_s=60, group_s=30))
+    for n in (0, 5):
+        made.route([fired(n=n)], at(n))
+    assert [alert.count for alert in made.end(at(6))] == [1]
+    assert made.end(at(7)) == []
+
+
+def test_signals_that_come_late_are_judged_as_of_their_marks() -> None:
+    made = router(Rule(scans=("hod",), cooldown_s=0, per_hour=3))
+    assert made.route([fired(n=900)], at(900)), "a worker is ahead"
+    assert made.route([fired("AAPL", 5), fired("TSLA", 6)], at(6))
+    assert made.route([fired("TSLA", 7)], at(7))
+    assert not made.route([fired("AMD", 8)], at(8)), "three in the hour before 09:30:08"
+    assert made.route([fired("AMD", 4_000)], at(4_000))
+    cooling = router(Rule(scans=("hod",), cooldown_s=60))
+    told = [bool(cooling.route([fired(n=n)], at(n))) for n in (900, 850, 5, 870, 950, 961)]
+    assert told == [True, False, True, False, False, True]
+
+
+def test_groups_of_a_backlog_end_in_their_own_time() -> None:
+    made = router(Rule(scans=("hod",), cooldown_s=60, group_s=30))
+    made.route([fired(n=0)], at(0))
+    made.route([fired(n=5)], at(5))
+    assert [alert.count for alert in made.tick(at(3_600))] == [1], "the present is an hour on"
+    assert made.route([fired(n=100)], at(100)), "the cooldown began at 09:30:30"
+
+
 @pytest.mark.parametrize(
     ("rule", "mutes", "cause"),
     [

@@ -7,7 +7,7 @@ from tapelight.app.prints import PrintTape
 from tapelight.app.publish import Publisher
 from tapelight.app.run import last_price
 from tapelight.app.trading import Price
-from tapelight.app.views import EngineBoards, EngineMarket
+from tapelight.app.views import EngineBoards, EngineMarket, phase_and_session
 from tapelight.buses.memory import MemoryBus
 from tapelight.ports import Json
 from tapelight.web.rest import _board
@@ -101,6 +101,35 @@ def test_an_armed_row_that_moves_away_without_a_record_is_armed_no_longer() -> N
     assert len(armed("10:00:03", 8.4)) == 1
     assert armed("10:00:04", 7.8) == []
     assert [s.state for s in boards.newest] == ["armed"]
+
+
+def test_prices_of_levels_come_in_one_topic_without_what_is_old_or_unknown() -> None:
+    made = desk()
+    engine = made.tape.engine
+    told: list[tuple[str, Json]] = []
+    bus = MemoryBus()
+    bus.subscribe(lambda topic, state: told.append((topic, state["prices"])))
+    for topic in ("prices", "price:A", "price:NOBODY"):
+        bus.want(topic, True)
+    publisher = Publisher(
+        made.boards, EngineMarket(engine, dict), bus, dict, PrintTape(lambda: engine)
+    )
+    publisher.on_cycle(made.tape.mark("10:00:04"))
+    assert told == [("prices", {"A": 10.5})]
+    publisher.on_cycle(made.tape.mark("10:00:20", complete="10:00:05"))
+    assert told[1:] == [("prices", {})]
+
+
+def test_the_phase_is_of_the_moment_that_is_asked_for() -> None:
+    tape = Tape("A")
+    assert phase_and_session(tape.engine, tape.ns("10:00:00")) == ("closed", "")
+    tape.mark("09:30:05")
+    asked = [("09:30:05", 0), ("09:29:58", 0), ("16:00:00", 0), ("19:59:00", -1)]
+    day = tape.engine.table.session
+    assert day is not None
+    told = [phase_and_session(tape.engine, tape.ns(time, days)) for time, days in asked]
+    assert [phase for phase, _ in told] == ["regular", "pre", "post", "post"]
+    assert [date == day.date.isoformat() for _, date in told] == [True, True, True, False]
 
 
 def test_a_last_price_says_whether_it_is_old_or_doubtful() -> None:

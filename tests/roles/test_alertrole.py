@@ -162,12 +162,12 @@ async def test_a_level_is_reached_by_the_price_that_comes_and_rests_by_the_gatew
         await desk.keep("level", "ten", level)
         await until(lambda: role.alerting.levels.count, "the level")
         role.prices._want()
-        for symbol, ts_ns, more in (
-            ("B", NOW, {}), ("A", NOW, {"stale": True}), ("A", NOW, {"provisional": True}),
-            ("A", NOW - 6 * S, {}), ("A", NOW, {"last": None}), ("A", NOW, {"last": 9.0}),
+        assert role.bus.wanted() == {"prices", "price:A"}
+        for symbol, ts_ns, last in (
+            ("B", NOW, 11.0), ("A", NOW - 6 * S, 11.0), ("A", NOW, 0.0), ("A", NOW, 9.0),
         ):  # fmt: skip
-            price(role, symbol, ts_ns, **more)
-        role.prices._heard("symbol:A", {"mark": "x"})
+            price(role, symbol, ts_ns, last)
+        role.prices._heard("prices", {"mark": "x"})
         assert (role.alerting.levels.count, role.prices.refused) == (1, 1)
         price(role, "A", NOW + S)
         await until(lambda: desk.dashboards.desk.deliveries("ann", 9), "its alert")
@@ -179,10 +179,9 @@ async def test_a_level_is_reached_by_the_price_that_comes_and_rests_by_the_gatew
         assert role.bus.wanted() == frozenset()
 
 
-def price(role: AlertRole, symbol: str, ts_ns: int, **more: object) -> None:
-    """Let a row come over the bus."""
-    values = {"last": 11.0, "stale": False, "provisional": False} | more
-    role.prices._heard(f"symbol:{symbol}", {"mark": ts_ns, "ts_ns": ts_ns, "values": values})
+def price(role: AlertRole, symbol: str, ts_ns: int, last: float = 11.0) -> None:
+    """Let a price come over the bus."""
+    role.prices._heard("prices", {"mark": ts_ns, "ts_ns": ts_ns, "prices": {symbol: last}})
 
 
 async def test_the_accounts_are_the_gateways(desk: Desk) -> None:

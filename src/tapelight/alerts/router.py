@@ -1,6 +1,9 @@
-"""The router: which signals reach whom, and how often. Pure: market time comes with what it is asked."""
+"""The router: which signals reach whom, and how often. Pure: market time comes with what it is asked.
 
-from collections import Counter, deque
+Signals of several workers, and those that waited, come out of order: each is judged as of its own mark.
+"""
+
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -8,12 +11,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from tapelight.alerts.budget import KEPT_NS, Recent
 from tapelight.model.alerts import BROWSER, LATE_MS, Alert, Rule, hashed, sentence
 from tapelight.model.signals import Signal
 
 NS = 1_000_000_000
 HOUR_NS = 3_600 * NS
-WINDOW_S = 60
+MINUTE_NS = 60 * NS
 ANY = ""
 OWNER_A_MINUTE = 120
 """Alerts for one person, by all rules: what comes beyond is counted."""
@@ -42,8 +46,9 @@ class Memory:
     """When each symbol was alerted last."""
     session: str = ""
     seen: set[str] = field(default_factory=set)
-    hour: dict[str, int] = field(default_factory=dict)
-    """The ids of an hour's alerts, and when they were: what is given again is told once, and counted once."""
+    told: dict[str, int] = field(default_factory=dict)
+    """The ids of alerts, and when they were: what is given again is told once, and counted once."""
+    hour: Recent = field(default_factory=Recent)
     groups: dict[str, "Group"] = field(default_factory=dict)
 
 
@@ -67,7 +72,7 @@ class Router:
         self._mutes: Mapping[Key, int] = {}
         """Until when (owner, symbol) is muted."""
         self._memory: dict[Key, Memory] = {}
-        self._minute: dict[str, deque[int]] = {}
+        self._minute: defaultdict[str, Recent] = defaultdict(Recent)
 
     def follow(
         self,
@@ -99,15 +104,23 @@ class Router:
         return found
 
     def tick(self, moment: Moment) -> list[Alert]:
-        """Return the alerts of the groups whose time is over."""
+        """Return the alerts of the groups whose time is over, as of when it was."""
         found: list[Alert] = []
         for key, memory in self._memory.items():
             over = [s for s, group in memory.groups.items() if group.until_ns <= moment.now_ns]
             for symbol in over:
-                signals = memory.groups.pop(symbol).signals
-                if signals:
-                    found += self._end_group(key, symbol, signals, moment)
+                group = memory.groups.pop(symbol)
+                if group.signals:
+                    ended = moment._replace(now_ns=min(group.until_ns, moment.now_ns))
+                    found += self._end_group(key, symbol, group.signals, ended)
         return found
+
+    def end(self, moment: Moment) -> list[Alert]:
+        """Return the alerts of every group, also of those whose time is not over."""
+        for memory in self._memory.values():
+            for group in memory.groups.values():
+                group.until_ns = min(group.until_ns, moment.now_ns)
+        return self.tick(moment)
 
     def _end_group(
         self, key: Key, symbol: str, signals: Sequence[Signal], moment: Moment
@@ -117,7 +130,7 @@ class Router:
         if cause or not self._has_room(key, rule, signals[-1], moment):
             self.held[cause or "rate"] += len(signals)
             return []
-        self._memory[key].last_ns[symbol] = moment.now_ns
+        _note(self._memory[key].last_ns, symbol, moment.now_ns)
         return [_alert(key, rule, signals, moment)]
 
     def silence(self, key: Key, symbol: str, now_ns: int) -> str:
@@ -141,8 +154,9 @@ class Router:
                 memory.session, memory.seen = alert.session, set()
             memory.seen.add(alert.symbol)
             memory.last_ns[alert.symbol] = alert.ts_ns
-            memory.hour[alert.id] = alert.ts_ns
-            self._minute.setdefault(alert.owner, deque()).append(alert.ts_ns)
+            memory.told[alert.id] = alert.ts_ns
+            memory.hour.add(alert.ts_ns)
+            self._minute[alert.owner].add(alert.ts_ns)
 
     def _pass(self, key: Key, rule: Rule, signal: Signal, moment: Moment) -> list[Alert]:
         memory = self._memory[key]
@@ -154,7 +168,7 @@ class Router:
         if cause or not self._has_room(key, rule, signal, moment):
             self.held[cause or "rate"] += 1
             return []
-        memory.last_ns[signal.symbol] = moment.now_ns
+        _note(memory.last_ns, signal.symbol, moment.now_ns)
         memory.seen.add(signal.symbol)
         if rule.group_s > 0:
             memory.groups[signal.symbol] = Group(moment.now_ns + int(rule.group_s * NS))
@@ -169,30 +183,36 @@ class Router:
             memory.session, memory.seen = moment.session, set()
         if rule.new_only and symbol in memory.seen:
             return "seen"
-        since_ns = moment.now_ns - memory.last_ns.get(symbol, -HOUR_NS * 48)
-        if symbol not in memory.groups and since_ns < rule.cooldown_s * NS:
-            return "cooldown"
-        return "repeated" if _id(key, signal) in memory.hour else ""
+        if (group := memory.groups.get(symbol)) is None:
+            apart_ns = abs(moment.now_ns - memory.last_ns.get(symbol, -HOUR_NS * 48))
+            if apart_ns < rule.cooldown_s * NS:
+                return "cooldown"
+        elif any((one.id, one.state) == (signal.id, signal.state) for one in group.signals):
+            return "repeated"
+        return "repeated" if _id(key, signal) in memory.told else ""
 
     def _has_room(self, key: Key, rule: Rule, last: Signal, moment: Moment) -> bool:
         """Count one more alert where the rule's hour and the owner's minute allow it."""
-        hour = self._memory[key].hour
-        since_ns = moment.now_ns - HOUR_NS
-        for old in [one for one, _ in takewhile(lambda told: told[1] <= since_ns, hour.items())]:
-            del hour[old]
-        minute = self._minute.setdefault(key.owner, deque())
-        _recent(minute, moment.now_ns - WINDOW_S * NS)
-        if len(hour) >= rule.per_hour or len(minute) >= OWNER_A_MINUTE:
+        memory, minute = self._memory[key], self._minute[key.owner]
+        if memory.hour.within(HOUR_NS, moment.now_ns) >= rule.per_hour:
             return False
-        hour[_id(key, last)] = moment.now_ns
-        minute.append(moment.now_ns)
+        if minute.within(MINUTE_NS, moment.now_ns) >= OWNER_A_MINUTE:
+            return False
+        _forget(memory.told, moment.now_ns - KEPT_NS)
+        memory.told[_id(key, last)] = moment.now_ns
+        memory.hour.add(moment.now_ns)
+        minute.add(moment.now_ns)
         return True
 
 
-def _recent(times: deque[int], since_ns: int) -> deque[int]:
-    while times and times[0] <= since_ns:
-        times.popleft()
-    return times
+def _note(last_ns: dict[str, int], symbol: str, at_ns: int) -> None:
+    last_ns[symbol] = max(at_ns, last_ns.get(symbol, at_ns))
+
+
+def _forget(told: dict[str, int], until_ns: int) -> None:
+    """Drop what is as old, from the first on: what came out of order goes with what stands before it."""
+    for old in [one for one, _ in takewhile(lambda one: one[1] <= until_ns, told.items())]:
+        del told[old]
 
 
 def _id(key: Key, signal: Signal) -> str:

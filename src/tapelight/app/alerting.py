@@ -14,7 +14,7 @@ from tapelight.alerts.sender import Sender
 from tapelight.app.alertdesk import AlertDesk, rest
 from tapelight.app.channels import Channels
 from tapelight.app.rulebook import Rulebook
-from tapelight.app.views import phase_and_session
+from tapelight.app.views import last_prices, phase_and_session
 from tapelight.config import Config
 from tapelight.engine import Cycle, Engine
 from tapelight.errors import Rejected, Unavailable
@@ -33,7 +33,6 @@ FILE = "alerts.db"
 LOOK_S = 0.25
 WAITING = 10_000
 """Alerts that may wait for the disk; what comes beyond is counted as lost."""
-STALE_NS = 5_000_000_000
 REMEMBERED = 5_000
 """Alerts before a start that are read again: for cooldowns and who was seen, and for dashboards."""
 
@@ -64,6 +63,8 @@ class Alerting:
         """Notes that a level was reached; raises Rejected where its owner has changed it."""
         self._before: Sequence[Alert] | None = None
         """What was alerted before the start, until market time tells what of it counts."""
+        self._ended_ns = 0
+        """The mark of the last signal before which what was gathered has been told."""
         self._waiting: list[Alert] = []
         self._reached: list[Reached] = []
         self._news = asyncio.Event()
@@ -82,7 +83,7 @@ class Alerting:
         if cycle.whole:
             self._take(self.router.tick(moment))
         if symbols := self.levels.symbols:
-            self.on_prices(_prices(engine, symbols), moment.now_ns)
+            self.on_prices(last_prices(engine, symbols), moment.now_ns)
 
     def on_prices(self, prices: Mapping[str, float], now_ns: int) -> None:
         """Take last prices that are neither old nor provisional."""
@@ -91,8 +92,14 @@ class Alerting:
         self._take([r.alert for r in reached])
 
     def on_signal(self, signal: Signal, moment: Moment) -> None:
-        """Take a signal of the mark that `moment` is: of another process's engine."""
+        """Take a signal of the mark that `moment` is, which ends what was gathered up to it.
+
+        It is of another process's engine, or of before a restart: nobody else may tell the time.
+        """
         self._remember(moment.now_ns)
+        if moment.now_ns != self._ended_ns:
+            self._ended_ns = moment.now_ns
+            self._take(self.router.tick(moment))
         self._take(self.router.route([signal], moment))
 
     def on_time(self, moment: Moment) -> None:
@@ -122,7 +129,13 @@ class Alerting:
             self.desk.note(alert)
 
     async def close(self) -> None:
-        """Close the connections and the outbox."""
+        """Tell what is gathered, as an end of the process would forget it; close connections and outbox."""
+        self._take(self.router.end(Moment(self.now_ns)))
+        if self._waiting:
+            try:
+                await self.step()
+            except Unavailable as error:
+                log.warning("alerts are lost, for they can't be kept", reason=str(error))
         await self._post.close()
         self._database.close()
 
@@ -213,21 +226,4 @@ class Alerting:
 
 
 def _moment(engine: Engine, now_ns: int) -> Moment:
-    return Moment(now_ns, *phase_and_session(engine))
-
-
-def _prices(engine: Engine, symbols: frozenset[str]) -> dict[str, float]:
-    """Return the last prices that are known and not old."""
-    table = engine.table
-    if table.now_ns - table.complete_ns > STALE_NS:
-        return {}
-    found: dict[str, float] = {}
-    for symbol in symbols:
-        row = table.universe.rows.get(symbol)
-        if row is None:
-            continue
-        state = table.rows[row]
-        price = float(state["last"])
-        if price > 0 and not state["provisional"]:
-            found[symbol] = price
-    return found
+    return Moment(now_ns, *phase_and_session(engine, now_ns))

@@ -1,11 +1,13 @@
 """The engine's whole state as named arrays and bytes: what a snapshot holds."""
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from tapelight.app.loop import give_back_memory
 from tapelight.engine import Engine
 from tapelight.errors import ConfigError, Rejected
 from tapelight.market import fold
@@ -16,6 +18,7 @@ from tapelight.model import codec
 from tapelight.model.conditions import ConditionRules
 from tapelight.model.records import Profile, Questions, Strategies
 from tapelight.model.session import latest_session, session_after
+from tapelight.stores.journal.snapshots import write_snapshot
 
 State = dict[str, Any]
 """Arrays and bytes by name."""
@@ -214,3 +217,10 @@ def _thaw_parts(engine: Engine, state: State) -> None:
     for prefix, part in engine.parts().items():
         own = {k[len(prefix) + 1 :]: v for k, v in state.items() if k.startswith(prefix + ":")}
         part.thaw(own)
+
+
+def keep_state(folder: Path, seq: int, state: State, at_ns: int) -> None:
+    """Write a snapshot, on a thread; its copy was the largest that comes and goes: its memory is given back."""
+    write_snapshot(folder, seq, state, at_ns)
+    state.clear()
+    give_back_memory()

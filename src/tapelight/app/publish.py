@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tapelight.app.views import EngineBoards, EngineMarket, board_state
+from tapelight.app.views import EngineBoards, EngineMarket, board_state, last_prices
 from tapelight.engine import Cycle
 from tapelight.market.column import columns
 from tapelight.market.view import View
@@ -13,6 +13,8 @@ from tapelight.web.views import PRINTS_SHOWN
 
 REFRESH_NS = 100_000_000
 NS = 1_000_000_000
+PRICES, PRICE = "prices", "price"
+"""One topic brings the last prices of the symbols of which `price:SYMBOL` is wanted: a row would bring all columns."""
 
 
 class Publisher:
@@ -54,6 +56,12 @@ class Publisher:
         self._publish_boards(wanted, cycle)
         for topic in wanted:
             self._publish_row(topic, stamp)
+        if PRICES in wanted:
+            symbols = [
+                rest for kind, _, rest in (t.partition(":") for t in wanted) if kind == PRICE
+            ]
+            prices = last_prices(self.boards.engine, symbols)
+            self.bus.publish(PRICES, stamp | {"prices": prices})
         if cycle.whole and "armed" in wanted:
             self.bus.publish("armed", self.boards.armed())
         if cycle.whole and "status" in wanted:

@@ -7,14 +7,12 @@ from typing import Any
 
 import structlog
 
-from tapelight.app.frozen import State, blank, freeze
-from tapelight.app.loop import give_back_memory
+from tapelight.app.frozen import State, blank, freeze, keep_state
 from tapelight.app.runs import Run, next_run, open_run, roll_of
 from tapelight.engine import Engine, Share, everything
 from tapelight.errors import TapelightError
 from tapelight.model.records import Record
 from tapelight.model.session import Calendar
-from tapelight.stores.journal.snapshots import write_snapshot
 from tapelight.stores.journal.writer import Writer
 
 log = structlog.get_logger()
@@ -115,7 +113,7 @@ class Recording:
         # The rings' memory is used again; what else was copied goes when it is written.
         self._shadow = {name: ring for name, ring in state.items() if name.startswith("ring.")}
         folder, seq, at_ns = self.folder, self.writer.seq, engine.last_mark_ns
-        written = asyncio.to_thread(_written, folder, seq, state | more(), at_ns)
+        written = asyncio.to_thread(keep_state, folder, seq, state | more(), at_ns)
         self._in_thread("snapshot", written)
 
     async def _make_room(self, engine: Engine) -> None:
@@ -157,10 +155,3 @@ class Recording:
     def close(self) -> None:
         """Flush the journal."""
         self.writer.close()
-
-
-def _written(folder: Path, seq: int, state: State, at_ns: int) -> None:
-    """Write a snapshot on a thread; its copy was the largest that comes and goes."""
-    write_snapshot(folder, seq, state, at_ns)
-    state.clear()
-    give_back_memory()

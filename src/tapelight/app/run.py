@@ -41,11 +41,11 @@ from tapelight.buses.memory import MemoryBus
 from tapelight.config import AUTO, Config, JournalLimits
 from tapelight.engine import Engine, Share, everything
 from tapelight.market.view import View
-from tapelight.market.warm import compile_loops
 from tapelight.model.batch import Batch
 from tapelight.model.records import Disabled, FeedState, Pin
 from tapelight.ports import Feed, Keyed, OptionFeed, ReferenceFeed
 from tapelight.scan.tiers import BENCHMARKS
+from tapelight.scan.warm import compile_loops
 from tapelight.stores.cold.store import ColdStore
 from tapelight.stores.journal.retention import prune
 from tapelight.web.rest import fault as unfit

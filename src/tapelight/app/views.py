@@ -12,7 +12,7 @@ from tapelight.engine import Engine
 from tapelight.errors import Bug
 from tapelight.market.column import columns
 from tapelight.market.view import View
-from tapelight.model.session import PHASES
+from tapelight.model.session import PHASES, latest_session
 from tapelight.model.signals import Signal
 from tapelight.ports import Json, Row
 from tapelight.scan.board import Ranking
@@ -23,12 +23,37 @@ KEEP_SIGNALS = 2_000
 EVENTS_SHOWN = 100
 """Firings that a scan shows as a board."""
 MINUTE_S = 60
+STALE_NS = 5_000_000_000
 
 
-def phase_and_session(engine: Engine) -> tuple[str, str]:
-    """Return the market's phase, and the session's date; empty outside of sessions."""
+def phase_and_session(engine: Engine, ts_ns: int) -> tuple[str, str]:
+    """Return the market's phase at a market time, and the session's date; empty before the first one.
+
+    What is given again after a restart is of before: of another phase, maybe of the day before.
+    """
     session = engine.table.session
-    return PHASES[engine.table.phase()], session.date.isoformat() if session is not None else ""
+    if session is None:
+        return PHASES[0], ""
+    if not session.start_ns <= ts_ns < engine.table.next_roll_ns:
+        session = latest_session(engine.table.calendar, ts_ns)
+    return PHASES[session.phase(ts_ns)], session.date.isoformat()
+
+
+def last_prices(engine: Engine, symbols: Iterable[str]) -> dict[str, float]:
+    """Return the last prices that are known, not provisional and not old."""
+    table = engine.table
+    if table.now_ns - table.complete_ns > STALE_NS:
+        return {}
+    found: dict[str, float] = {}
+    for symbol in symbols:
+        row = table.universe.rows.get(symbol)
+        if row is None:
+            continue
+        state = table.rows[row]
+        price = float(state["last"])
+        if price > 0 and not state["provisional"]:
+            found[symbol] = price
+    return found
 
 
 class EngineBoards:

@@ -24,8 +24,8 @@ from tapelight.app.roles.services import share_of
 from tapelight.bench import Row, row
 from tapelight.engine import Cycle
 from tapelight.market.spill import IN
-from tapelight.market.warm import compile_loops
 from tapelight.model.stream import Run, Word
+from tapelight.scan.warm import compile_loops
 from tapelight.stores.journal.tail import blocks_in
 
 LIMIT_S = 120.0

@@ -14,10 +14,10 @@ import numpy as np
 from tapelight.app.scanner import Scanner
 from tapelight.bench import Row, row
 from tapelight.market.baseline import ENOUGH_SESSIONS
-from tapelight.market.warm import compile_loops
 from tapelight.model.batch import Batch, trades_of
 from tapelight.model.records import Questions, Reference, References
 from tapelight.model.session import NS, Session, calendar, session_after, session_before
+from tapelight.scan.warm import compile_loops
 from tapelight.stores.cold.store import ColdStore
 
 SYMBOLS = 11_000

@@ -29,11 +29,11 @@ from tapelight.bench.cycle import START_NS, Market, Size, decode_ns, questions, 
 from tapelight.bench.scans import SCANS, text
 from tapelight.engine import Cycle
 from tapelight.market.baseline import market_curve
-from tapelight.market.warm import compile_loops
 from tapelight.model.batch import Batch, trades_of
 from tapelight.model.records import CalendarChoice, Mark, Questions, References, Symbols
 from tapelight.model.stream import Run, Word, encode, parcel
 from tapelight.queues.memory import MemoryQueue
+from tapelight.scan.warm import compile_loops
 from tapelight.stores.journal.segments import HEAD_BYTES
 from tapelight.stores.journal.tail import blocks_in
 from tapelight.stores.journal.writer import Writer

@@ -14,16 +14,18 @@ import structlog
 
 from tapelight.alerts.router import Moment
 from tapelight.alerts.sender import OLDEST_NS
-from tapelight.app.alerting import STALE_NS, Alerting
+from tapelight.app.alerting import Alerting
 from tapelight.app.control import FILE as USERS
 from tapelight.app.measures import alert_measures
 from tapelight.app.observing import Observing
+from tapelight.app.publish import PRICE, PRICES
 from tapelight.app.roles.consumer import consume, read
 from tapelight.app.roles.hotboards import STATUS
 from tapelight.app.roles.outbox import Told
 from tapelight.app.roles.services import Services
-from tapelight.app.roles.sieve import SymbolState, refusals
+from tapelight.app.roles.sieve import PricesState, refusals
 from tapelight.app.tracing import SignalTraces
+from tapelight.app.views import STALE_NS
 from tapelight.buses.memory import MemoryBus
 from tapelight.config import Config
 from tapelight.errors import ConfigError, Unavailable
@@ -128,23 +130,22 @@ class Prices:
         now = self._alerting.levels.symbols
         for symbols, wanted in ((now - self._wanted, True), (self._wanted - now, False)):
             for symbol in symbols:
-                self._bus.want(f"symbol:{symbol}", wanted)
+                self._bus.want(f"{PRICE}:{symbol}", wanted)
+        if bool(now) != bool(self._wanted):
+            self._bus.want(PRICES, bool(now))
         self._wanted = now
 
     def _heard(self, topic: str, state: Mapping[str, Json]) -> None:
-        kind, _, symbol = topic.partition(":")
-        if kind != "symbol" or symbol not in self._wanted:
+        if topic != PRICES or not self._wanted:
             return
         try:
-            row = msgspec.convert(state, SymbolState)
+            told = msgspec.convert(state, PricesState)
         except msgspec.ValidationError as error:
             self._refuse(topic, error)
             return
-        price = row.values.get("last")
-        doubtful = row.values.get("stale") or row.values.get("provisional")
-        is_old = self._alerting.now_ns - row.ts_ns > STALE_NS
-        if isinstance(price, int | float) and price > 0 and not doubtful and not is_old:
-            self._alerting.on_prices({symbol: float(price)}, row.ts_ns)
+        if self._alerting.now_ns - told.ts_ns <= STALE_NS:
+            mine = {s: price for s, price in told.prices.items() if s in self._wanted and price > 0}
+            self._alerting.on_prices(mine, told.ts_ns)
 
     def _refuse(self, what: str, error: Exception) -> None:
         if not self.refused:

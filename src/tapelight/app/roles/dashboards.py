@@ -57,6 +57,8 @@ class Dashboards:
                 await self.look()
                 fault = ""
             except Unavailable as error:
+                if not self._database.path.is_file():
+                    self._newest = 0  # no dashboard has heard of what the role will write
                 if str(error) != fault:
                     log.warning("no alerts for dashboards", reason=str(error))
                 fault = str(error)

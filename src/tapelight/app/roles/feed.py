@@ -19,8 +19,8 @@ from tapelight.app.roles.tenure import Tenure, mark_of, owner_of
 from tapelight.app.run import Parts, assemble, serve_headless
 from tapelight.config import Config
 from tapelight.errors import Unavailable
-from tapelight.market.warm import compile_loops
 from tapelight.ports import Feed, Hot, Keyed
+from tapelight.scan.warm import compile_loops
 
 log = structlog.get_logger()
 STATUS_S = 0.5

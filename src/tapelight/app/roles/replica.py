@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from tapelight.app.frozen import State, freeze
+from tapelight.app.frozen import State, freeze, keep_state
 from tapelight.app.rewind import from_journal
 from tapelight.app.runs import restore
 from tapelight.engine import Cycle, Engine, Share
@@ -23,7 +23,7 @@ from tapelight.model.records import Healed, Record
 from tapelight.model.signals import Signal
 from tapelight.model.stream import Run
 from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, cut, items_of, segments
-from tapelight.stores.journal.snapshots import drop_after, write_snapshot
+from tapelight.stores.journal.snapshots import drop_after
 from tapelight.stores.journal.tail import blocks_in
 from tapelight.stores.journal.writer import SYNC_S, Segment
 
@@ -129,7 +129,7 @@ class Replica:
 
     async def _write(self, seq: int, state: State, mark_ns: int) -> None:
         try:
-            await asyncio.to_thread(write_snapshot, self.folder, seq, state, mark_ns)
+            await asyncio.to_thread(keep_state, self.folder, seq, state, mark_ns)
         except OSError as error:
             log.warning("a snapshot can't be written", reason=str(error))
 

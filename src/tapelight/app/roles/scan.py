@@ -7,6 +7,7 @@ the whole market; what they divide is the asking.
 import asyncio
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import structlog
@@ -15,7 +16,7 @@ from tapelight.app.accounts import table_account
 from tapelight.app.measures import MOMENT
 from tapelight.app.observing import Observing
 from tapelight.app.prints import PrintTape
-from tapelight.app.publish import Publisher
+from tapelight.app.publish import PRICE, PRICES, Publisher
 from tapelight.app.roles.boardwriter import BoardWriter
 from tapelight.app.roles.follower import Follower
 from tapelight.app.roles.hotboards import SIGNALS, SYMBOLS
@@ -38,9 +39,9 @@ from tapelight.config import Config, ScaleOut
 from tapelight.engine import Cycle, Engine, everything
 from tapelight.errors import Unavailable
 from tapelight.market.table import Table
-from tapelight.market.warm import compile_loops
 from tapelight.model.signals import Signal
 from tapelight.ports import Bus, Json
+from tapelight.scan.warm import compile_loops
 from tapelight.stores.journal.retention import prune
 from tapelight.telemetry import Measure
 
@@ -75,7 +76,7 @@ class OwnTopics:
         kind, _, name = topic.partition(":")
         if kind == "board":
             return name in self.engine.boards and self.engine.share(name)
-        return kind in ("symbol", "bars") and self._number == FIRST
+        return kind in ("symbol", "bars", PRICES, PRICE) and self._number == FIRST
 
     def subscribe(self, _listener: object) -> None:
         """Hear nothing: a worker only tells."""
@@ -150,8 +151,12 @@ class ScanWorker:
             self._send(signals[at : at + AGAIN])
 
     def _send(self, signals: Sequence[Signal]) -> None:
-        """Let signals go to their queues."""
-        self.outbox.add(self.follower.run.label, signals, *phase_and_session(self.boards.engine))
+        """Let signals go to their queues, those of one phase together."""
+        engine, run = self.boards.engine, self.follower.run.label
+        for (phase, session), some in groupby(
+            signals, lambda signal: phase_and_session(engine, signal.mark)
+        ):
+            self.outbox.add(run, tuple(some), phase, session)
 
     def _on_cycle(self, cycle: Cycle) -> None:
         cycle = self.stations.stamped(cycle)

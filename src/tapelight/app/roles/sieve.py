@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from tapelight.app.publish import PRICES
 from tapelight.app.roles.hotboards import SIGNALS, HotBoards
 from tapelight.buses.memory import MemoryBus
 from tapelight.ports import Json
@@ -36,6 +37,14 @@ class SymbolState(msgspec.Struct, frozen=True):
     values: dict[str, Any]
 
 
+class PricesState(msgspec.Struct, frozen=True):
+    """Be what the state of last prices must have."""
+
+    mark: int
+    ts_ns: int
+    prices: dict[str, float]
+
+
 class BarsState(msgspec.Struct, frozen=True):
     """Be what the state of bars must have."""
 
@@ -59,6 +68,8 @@ class Sieve:
         if topic.startswith(SIGNALS):
             self._boards.heard(state)
             return
+        if topic == PRICES:
+            return  # it is for an alert role
         kind = STATES.get(topic.partition(":")[0])
         try:
             if kind is not None:
