@@ -3,12 +3,15 @@
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tapelight.cli import _known, main
 from tapelight.commands.options import data_folder, named_folder
+from tapelight.commands.orders import kill
+from tapelight.config import load
 from tapelight.errors import Bug, ConfigError, TapelightError, Unavailable
 
 pytestmark = pytest.mark.integration
@@ -69,3 +72,39 @@ def test_a_reader_that_stops_is_no_fault() -> None:
         ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=100, check=False
     )
     assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("port = 5", "unknown key 'port', 'port' stands under [web]."),
+        ("portt = 5", "unknown key 'portt', 'port' stands under [web]."),
+        ("[web]\nprot = 5", "[web] unknown key 'prot', did you mean 'port'?"),
+        ("[web]\nqqqqq = 5", "[web] unknown key 'qqqqq', known are "),
+    ],
+)
+def test_an_unknown_key_is_told_with_the_section_of_the_nearest(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    file = tmp_path / "tapelight.toml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert told in str(caught.value)
+
+
+def test_a_kill_where_no_trader_has_run_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    demo, folder = tmp_path / "tapelight-demo-x", tmp_path / "data"
+    for place in (demo, folder):
+        place.mkdir()
+    (demo / "trader.pid").write_text("7\n", "utf-8")
+    with pytest.raises(ConfigError, match=f"No trader has run in {folder}.*--data {demo}"):
+        kill(reason="odd data", data=folder)
+    assert (folder / "KILL").exists(), "it waits there all the same"
+    with pytest.raises(ConfigError, match="nothing would be stopped"):
+        kill(drill=True, data=folder)
+    (folder / "trader.pid").write_text("8\n", "utf-8")
+    kill(reason="odd data", data=folder)

@@ -172,7 +172,6 @@ def demo(
     options = DemoOptions(
         port, symbols, rate, seed, duration, scenario, speed, folder, ledger, config
     )
-    print(f"Dashboard: http://127.0.0.1:{port}  (Ctrl-C ends the demo)", file=sys.stderr)
     status = _loop(run_demo(options, load(config)))
     if json and status:
         print(summary(status))

@@ -212,10 +212,7 @@ def _fault(message: str, kind: type) -> str:
     place = f"[{path[1]}] " if path and path[1] else ""
     if not unknown:
         return f"{place}{_typed(message.partition(' - at')[0])}."
-    known = _known_keys(kind)
-    near = get_close_matches(unknown[1], known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
-    return f"{place}unknown key {unknown[1]!r}, {hint}"
+    return f"{place}unknown key {unknown[1]!r}, {_nearest_key(unknown[1], path[1] if path else '', kind)}"
 
 
 def _typed(message: str) -> str:
@@ -226,10 +223,24 @@ def _typed(message: str) -> str:
     return f"is {TOML[found[2]].partition(',')[0]}: give {TOML[found[1]]}"
 
 
-def _known_keys(kind: Any) -> list[str]:
-    keys: list[str] = []
-    for field in msgspec.structs.fields(kind):
-        keys.append(field.encode_name)
+def _nearest_key(key: str, place: str, kind: Any) -> str:
+    """Return what may have been meant: a key of the same section, or else of another one."""
+    sections = _sections(kind)
+    own = sections.get(place, sections[""])
+    if near := get_close_matches(key, own, 1):
+        return f"did you mean {near[0]!r}?"
+    elsewhere = [(one, section) for section, keys in sections.items() for one in keys if section]
+    for name in get_close_matches(key, [one for one, _ in elsewhere], 1):
+        section = next(section for one, section in elsewhere if one == name)
+        return f"{name!r} stands under [{section}]."
+    return f"known are {', '.join(own)}."
+
+
+def _sections(kind: Any, name: str = "") -> dict[str, list[str]]:
+    """Return the keys of each section by its name; the first one, "", is the file itself."""
+    fields = msgspec.structs.fields(kind)
+    found = {name: [field.encode_name for field in fields]}
+    for field in fields:
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            keys += _known_keys(field.type)
-    return keys
+            found |= _sections(field.type, f"{name}.{field.encode_name}".lstrip("."))
+    return found

@@ -58,12 +58,21 @@ async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
             config, web=web, sources=("nasdaq_halts",), source=_halts(port)
         )
         parts = run.assemble(config, _feed(port), data)
+        _tell(options, data)
         over = Over(parts, options.duration_s) if options.duration_s is not None else None
         trader = TradeChild(data, options.port, options.config, DRY_RUN, paper=True)
         async with _simulator(options, port):
             served = run.serve(parts, over.reached if over is not None else None)
             await trader.beside(config, served)
         return over.status if over is not None else parts.scanner.status()
+
+
+def _tell(options: DemoOptions, data: Path) -> None:
+    """Say where the dashboard is, and where everything that is recorded lies."""
+    fate = "" if options.data else "  (deleted at the end; --data DIR keeps it)"
+    sys.stderr.write(
+        f"Dashboard: http://127.0.0.1:{options.port}  (Ctrl-C ends the demo)\nData:      {data}{fate}\n"
+    )
 
 
 def _halts(port: int) -> dict[str, dict[str, object]]:

@@ -67,7 +67,7 @@ def _signals(connection: sa.Connection, name: str) -> list[Signal]:
         known = [name]
     if not name or not known:
         raise ConfigError(
-            f"No signal has the id {name[:40]!r}: `tapelight scan` and /api/signals tell the ids."
+            f"No signal has the id {name[:40]!r}: /api/signals tells the ids, and so does the signal log on the page."
         )
     if len(known) > 1:
         raise ConfigError(f"Several signals begin with {name!r}: give more of the id.")

@@ -36,7 +36,7 @@ from tapelight.errors import ConfigError, TapelightError, Unavailable
 from tapelight.model.clock import MarketClock
 from tapelight.model.limits import Route, Trade
 from tapelight.model.order_log import Intended, OrderRecord, ReadTo, Reported
-from tapelight.model.orders import OrderRequest, Picture
+from tapelight.model.orders import OrderRequest, Picture, Refused
 from tapelight.model.session import calendar, session_at
 from tapelight.model.signals import Signal
 from tapelight.model.trading import DRY, MAIN, DeskReport, TraderReport
@@ -367,7 +367,11 @@ class Trader:
 def _logged(record: OrderRecord) -> None:
     if isinstance(record, Intended):
         request = record.request
-        log.info("order", signal=request.cause, order=request.id, purpose=request.purpose)
+        refused = record.verdict if isinstance(record.verdict, Refused) else None
+        log.info(
+            "order", signal=request.cause, order=request.id, purpose=request.purpose,
+            refused_by=refused.rule if refused is not None else "",
+        )  # fmt: skip
     if isinstance(record, Reported) and record.fill is not None:
         fill = record.fill
         log.info(

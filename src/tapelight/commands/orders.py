@@ -2,6 +2,7 @@
 
 import getpass
 import json as jsonlib
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -12,6 +13,8 @@ from tapelight.commands.options import ConfigFile, Data, data_folder
 from tapelight.errors import ConfigError, TapelightError, Unavailable
 
 ANSWER_S = 10.0
+PID, DEMOS = "trader.pid", "tapelight-demo-"
+"""What a running trader leaves in its folder; how a demo's folder of its own begins."""
 ORDER = ("id", "state", "purpose", "symbol", "side", "quantity", "kind", "limit", "stop", "filled",
          "average", "reason")  # fmt: skip
 STRATEGY = ("desk", "strategy", "days", "needed", "entries", "refused", "filled", "realised")
@@ -134,6 +137,7 @@ def kill(
     """
     from tapelight.model.order_log import Armed, Killed
     from tapelight.stores.killswitch import KillFile, desk_folders
+    from tapelight.stores.orders import FILE
 
     if arm and (flatten or drill):
         raise ConfigError("--arm lets entries go again: leave --flatten and --drill out.")
@@ -149,6 +153,8 @@ def kill(
         else:
             switch.trip(Killed(now_ns, reason, person, flatten))
     told = {"state": state, "reason": reason, "flatten": flatten, "cancels": works}
+    if not arm and not (folder / PID).exists() and not (folder / FILE).exists():
+        raise ConfigError(_nobody(folder, drill))
     print(jsonlib.dumps(told) if json else _kill_line(state, works))
 
 
@@ -216,6 +222,17 @@ def _kill_line(state: str, works: Sequence[str]) -> str:
     if state == "drill":
         return f"A drill, nothing was switched. {named}"
     return f"The kill switch is on, and stays so until `tapelight kill --arm`. {named}"
+
+
+def _nobody(folder: Path, drill: bool) -> str:
+    """Say that a folder has no trader, and where one runs that may be meant."""
+    here = sorted(place.parent for place in Path(tempfile.gettempdir()).glob(f"{DEMOS}*/{PID}"))
+    meant = " or ".join(f"--data {place}" for place in here)
+    waits = "nothing would be stopped" if drill else "the switch waits there, but stops nothing now"
+    return (
+        f"No trader has run in {folder}: {waits}. Name the folder of the one you mean "
+        f"({f'a demo runs with {meant}' if meant else '--data DIR'}), or use Kill on its page."
+    )
 
 
 def _folder(data: Path | None, config: Path | None) -> Path:
