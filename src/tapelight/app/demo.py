@@ -26,7 +26,7 @@ from tapelight.stores.orders import bound
 
 NS = 1_000_000_000
 START_S = 30.0
-DRY_RUN = ("new_hod", "momentum_burst")
+DRY_RUN = ("gap_and_go", "opening_range", "new_hod", "momentum_burst")
 """Strategies whose signals become paper orders."""
 
 

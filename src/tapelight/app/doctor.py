@@ -53,7 +53,7 @@ def _feed(config: Config) -> Finding:
     try:
         open_feed(config)
     except TapelightError as error:
-        return _finding("feed", "fail", str(error))
+        return _finding("feed", "fail", f"{error} `tapelight demo` needs no feed and no key.")
     return _finding(
         "feed", "ok", f"{config.use_feed} is configured; the key is checked at connect."
     )
@@ -89,6 +89,9 @@ def _calendar(config: Config) -> Finding:
 
     try:
         name = open_feed(config).calendar if config.calendar == AUTO else config.calendar
+    except TapelightError:
+        return _finding("calendar", "warn", "The feed brings it: see there.")
+    try:
         session = session_after(calendar(name), MarketClock().now_ns())
     except TapelightError as error:
         return _finding("calendar", "fail", str(error))
