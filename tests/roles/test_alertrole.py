@@ -101,16 +101,34 @@ async def test_what_the_role_alerts_the_gateway_tells(desk: Desk) -> None:
     role = await desk.begin()
     assert await role.alerter.take(message(signal("s1")))
     await desk.dashboards.look()
-    assert desk.heard == [], "it was there before the gateway"
+    assert desk.texts() == ["A"], "the gateway was there before the file"
     assert [alert["signal"] for alert in desk.dashboards.desk.newest("ann")] == ["s1"]
     assert await role.alerter.take(message(signal("s1"), signal("s2", "B")))
     assert await role.alerter.take(b"of another version") is False
     await desk.dashboards.look()
     await desk.dashboards.look()
-    assert desk.texts() == ["B"]
+    assert desk.texts() == ["A", "B"]
     kept = await desk.dashboards.desk.deliveries("ann", 9)
     assert [(d["alert"]["signal"], d["answer"]) for d in kept] == [("s2", LEFT), ("s1", LEFT)]
     assert role.alerter.counts == {"received": 3, "refused": 1, "lost": 0, "old": 0}
+
+
+async def test_what_was_there_before_the_gateway_is_told_to_no_dashboard(desk: Desk) -> None:
+    await desk.keep("alert", "ups", {"scans": ["up"]})
+    role = await desk.begin()
+    assert await role.alerter.take(message(signal("s1")))
+    await desk.dashboards.look()
+    assert (desk.heard, len(desk.dashboards.desk.newest("ann"))) == ([], 1)
+
+
+async def test_what_is_gathered_is_told_at_the_end_of_the_role(desk: Desk) -> None:
+    await desk.keep("alert", "ups", {"scans": ["up"], "group_s": 300, "cooldown_s": 0})
+    role = await desk.begin()
+    assert await role.alerter.take(message(signal("s1"), signal("s2"), signal("s3")))
+    assert len(await desk.dashboards.desk.deliveries("ann", 9)) == 1
+    await desk.end()
+    told = await desk.dashboards.desk.deliveries("ann", 9)
+    assert [d["alert"]["count"] for d in told] == [2, 1]
 
 
 async def test_a_message_is_dealt_with_when_its_alerts_are_on_the_disk(desk: Desk) -> None:

@@ -57,8 +57,6 @@ class Dashboards:
                 await self.look()
                 fault = ""
             except Unavailable as error:
-                if not self._database.path.is_file():
-                    self._newest = 0  # no dashboard has heard of what the role will write
                 if str(error) != fault:
                     log.warning("no alerts for dashboards", reason=str(error))
                 fault = str(error)
@@ -66,6 +64,8 @@ class Dashboards:
 
     async def look(self) -> None:
         """Tell what has come since the last look; of what was there before the first no dashboard is told."""
+        if not self._database.path.is_file():
+            self._newest = 0  # no dashboard has heard of what the role will write
         version = await self._database.version()
         if version == self._version:
             return
