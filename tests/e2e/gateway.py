@@ -65,6 +65,9 @@ class FakeGateway:
         }  # fmt: skip
         self.answers: dict[str, Json] = {}
         """What REST answers, by path; what is not in it is a 404."""
+        self.held: set[str] = set()
+        """Paths whose answers wait for `release`."""
+        self._released = threading.Event()
         self.asked_rest: list[tuple[str, str, Json]] = []
         """Method, path with query, and body of each REST request."""
         self.refusing = False
@@ -91,6 +94,7 @@ class FakeGateway:
 
     def __exit__(self, *exc: object) -> None:
         self.drop()
+        self.release()
         self._server.should_exit = True
         self._thread.join(timeout=10)
         self._socket.close()
@@ -128,6 +132,10 @@ class FakeGateway:
         with self._lock:
             for client in self._clients:
                 self._offer(client, None)
+
+    def release(self) -> None:
+        """Let the answers go that are held."""
+        self._released.set()
 
     def asked(self, op: str) -> list[dict[str, Json]]:
         """Return the requests of kind `op`, oldest first."""
@@ -169,6 +177,8 @@ class FakeGateway:
         path = request.url.path
         body = await request.body()
         target = f"{path}?{request.url.query}" if request.url.query else path
+        if path in self.held:
+            await asyncio.to_thread(self._released.wait, 30)
         with self._lock:
             told = json.loads(body) if body else None
             self.asked_rest.append((request.method, target, told))

@@ -13,6 +13,7 @@ from e2e.test_dashboard import COLUMNS, OPEN_S, ROWS, opened, prepare, signal
 
 Json = Any
 AXE = Path(__file__).parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+UNKNOWN = "\u2013"
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 CHECKED = {"ok": True, "faults": [], "warnings": [], "cost_us": 62.0}
 LEAVES = [
@@ -212,6 +213,37 @@ def test_the_page_travels_in_time_and_comes_back(gateway: FakeGateway, page: Pag
     page.keyboard.press("0")
     expect(pane.locator('[data-symbol="AAPL"] [data-column="last"]')).to_have_text("231.46")
     expect(pane.locator('[data-symbol="PAST"]')).to_have_count(0)
+
+
+def test_no_value_of_the_present_stands_under_a_past_time(gateway: FakeGateway, page: Page) -> None:
+    prepare(gateway)
+    answered(gateway)
+    past = {"name": "gainers", "title": "Top gainers", "kind": "list", "columns": COLUMNS}
+    gateway.answers["/api/boards/gainers"] = {**past, "rows": []}
+    gateway.answers["/api/symbols/AAPL"] = {"last": 200.0, "prev_close": 199.0}
+    gateway.topics["symbol:AAPL"].snapshot["values"]["prev_close"] = 220.0
+    gateway.held |= {"/api/boards/gainers", "/api/symbols/AAPL"}
+    pane = opened(gateway, page)
+    chart = page.get_by_test_id("chart")
+    expect(chart).to_have_attribute("data-levels", "1")
+    live = page.get_by_test_id("last").inner_text()
+    page.keyboard.press("[")
+    card = page.get_by_test_id("symbol-panel")
+    told = page.get_by_test_id("travel-time").inner_text()
+    expect(pane).to_contain_text(f"Reading {told} …")
+    expect(pane.locator("[data-symbol]")).to_have_count(0)
+    expect(card).to_contain_text(f"Reading {told} …")
+    expect(page.get_by_test_id("last")).to_have_text(UNKNOWN)
+    expect(chart).to_have_attribute("data-levels", "0")
+    # Back before the answer: what stood there stands again, without a word from the gateway.
+    page.keyboard.press("0")
+    expect(pane.locator("[data-symbol]")).to_have_count(len(ROWS))
+    expect(page.get_by_test_id("last")).to_have_text(live)
+    page.keyboard.press("[")
+    expect(page.get_by_test_id("last")).to_have_text(UNKNOWN)
+    gateway.release()
+    expect(page.get_by_test_id("last")).to_have_text("200.00")
+    expect(chart).to_have_attribute("data-levels", "1")
 
 
 def test_what_is_not_recorded_is_told(gateway: FakeGateway, page: Page) -> None:

@@ -19,6 +19,8 @@ export class Pane {
   waiting = $state(0);
   held = $state(false);
   cursor = $state<string | null>(null);
+  /** The past time (ms) that the entries are of; null for the present, and before anything came. */
+  moment = $state<number | null>(null);
   #ranking = new Ranking();
   #heldUntil = 0;
   #hidden = 0;
@@ -31,6 +33,7 @@ export class Pane {
     this.cursor = null;
     this.loaded = false;
     this.entries = [];
+    this.moment = null;
     this.#ranking.clear();
   }
 

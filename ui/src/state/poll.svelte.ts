@@ -38,13 +38,16 @@ export function repeat<T>(
   const wanted = $derived(question());
   // One symbol's answer must not stand under another's name, not for a moment.
   $effect(() => {
-    asked.waiting = wanted !== null;
-    asked.value = null;
-    asked.fault = '';
+    const waits = wanted !== null;
+    untrack(() => forget(asked, waits));
   });
+  let was: string | undefined;
   $effect(() => {
     const ask = wanted;
     const at = present ? undefined : momentOf(desk);
+    // An answer of the present is none of the past's; that of another past second stands, marked as old.
+    if (was === undefined && at !== undefined) forget(asked, ask !== null);
+    was = at;
     if (ask === null) return undefined;
     untrack(() => (asked.old = asked.value !== null && !desk.travel.playing));
     const gone = new AbortController();
@@ -62,6 +65,12 @@ export function repeat<T>(
     };
   });
   return asked;
+}
+
+function forget(asked: Asked<unknown>, waits: boolean): void {
+  asked.waiting = waits;
+  asked.value = null;
+  asked.fault = '';
 }
 
 /** Return the past second that the page shows, undefined for now; what reads it follows it. */

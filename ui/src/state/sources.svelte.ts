@@ -62,11 +62,6 @@ export class SymbolSource implements Source {
     this.absent = fault.detail;
     this.moment = moment;
   }
-
-  number(column: string): number | null {
-    const value = this.values[column];
-    return typeof value === 'number' ? value : null;
-  }
 }
 
 export class BarsSource implements Source {
