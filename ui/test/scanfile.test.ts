@@ -66,6 +66,42 @@ describe('the form', () => {
     expect(sql).toContain("WHERE last > vwap\n  AND sector = 'Bob''s'\n  AND float_shares IS NOT NULL");
   });
 
+  it('says BETWEEN as two conditions', () => {
+    const sql = `SELECT symbol, last, gap_pct, rvol_tod, float_rot
+FROM market
+WHERE gap_pct > 4 AND rvol_tod >= 3 AND last BETWEEN 1 AND 20
+ORDER BY gap_pct DESC LIMIT 50`;
+    expect(isFormable(sql, false)).toBe(true);
+    expect(formOf(sql)?.conditions).toEqual([
+      { column: 'gap_pct', op: '>', value: '4' },
+      { column: 'rvol_tod', op: '>=', value: '3' },
+      { column: 'last', op: '>=', value: '1' },
+      { column: 'last', op: '<=', value: '20' },
+    ]);
+    expect(sqlOf(formOf(sql)!, false)).toContain('AND last >= 1\n  AND last <= 20\nORDER BY');
+  });
+
+  it('leaves BETWEEN in a word alone', () => {
+    const sql = "SELECT symbol\nFROM market\nWHERE name = 'x BETWEEN 1 AND 2'\n  AND sector BETWEEN 'A' AND 'B''C'\nLIMIT 9";
+    expect(formOf(sql)?.conditions).toEqual([
+      { column: 'name', op: '=', value: 'x BETWEEN 1 AND 2' },
+      { column: 'sector', op: '>=', value: 'A' },
+      { column: 'sector', op: '<=', value: "B'C" },
+    ]);
+  });
+
+  it.each([
+    'last NOT BETWEEN 1 AND 2',
+    'NOT last BETWEEN 1 AND 2',
+    'a > 1 OR last BETWEEN 1 AND 2',
+    'last + vwap BETWEEN 1 AND 2',
+    'last BETWEEN 1 AND 2 * vwap',
+    '(last BETWEEN 1 AND 2)',
+    'last BETWEEN abs(vwap) AND 2',
+  ])('does not pretend to say WHERE %s', (where) => {
+    expect(isFormable(`SELECT symbol FROM market WHERE ${where} LIMIT 9`, false)).toBe(false);
+  });
+
   it.each(['SELECT symbol FROM market WHERE a > 1 OR b > 2', 'SELECT symbol, last / vwap AS x FROM market', 'SELECT'])(
     'does not pretend to say %s',
     (sql) => expect(isFormable(sql, false)).toBe(false),

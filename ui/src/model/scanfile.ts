@@ -92,9 +92,18 @@ const CONDITION = /^(\w+)\s*(>=|<=|<>|>|<|=)\s*(-?[\d_.]+|'(?:[^']|'')*'|\w+)$/;
 /** An AND with an even number of quotes behind it: one that stands in no word. */
 const AND = /\s+AND\s+(?=(?:[^']*'[^']*')*[^']*$)/i;
 
+/** `x BETWEEN a AND b` in no word; NOT x BETWEEN and x NOT BETWEEN are no two conditions. */
+const BETWEEN =
+  /\b(?!NOT\b)(\w+)\s+BETWEEN\s+(-?[\d_.]+|'(?:[^']|'')*'|\w+)\s+AND\s+(-?[\d_.]+|'(?:[^']|'')*'|\w+)(?=(?:[^']*'[^']*')*[^']*$)/gi;
+
+/** Return `sql` with the two comparisons that each BETWEEN stands for: a form has a line for each. */
+function spelledOut(sql: string): string {
+  return sql.replaceAll(BETWEEN, '$1 >= $2 AND $1 <= $3');
+}
+
 /** Return the form that stands for `sql`; null where it says what a form can't. */
 export function formOf(sql: string): Form | null {
-  const match = SELECT.exec(sql.trim());
+  const match = SELECT.exec(spelledOut(sql).trim());
   if (match === null) return null;
   const [, columns = '', where, order = '', direction = '', limit = '50'] = match;
   const conditions = (where ?? '').split(AND).filter((text) => text.trim() !== '');
@@ -125,7 +134,7 @@ function readCondition(text: string): Condition | null {
 /** What the form could not say back is not shown in it: sqlOf(formOf(x)) means x. */
 export function isFormable(sql: string, events: boolean): boolean {
   const form = formOf(sql);
-  return form !== null && plain(sqlOf(form, events)) === plain(sql);
+  return form !== null && plain(sqlOf(form, events)) === plain(spelledOut(sql));
 }
 
 function plain(sql: string): string {
