@@ -1,11 +1,21 @@
 import { describe, expect, it } from 'vitest';
 
-import { compact, format, price, signed, span, type Kind } from '../src/model/format';
+import { age, compact, format, price, signed, span, type Kind } from '../src/model/format';
 
 const clock = () => 'clock';
 const show = (value: unknown, kind: Kind) => format(value as number, kind, clock);
 
 describe('numbers', () => {
+  it.each([
+    [0.4, '0 min'],
+    [120, '120 min'],
+    [121, '2 h 1 min'],
+    [831.3, '13 h 51 min'],
+    [2_880, '48 h 0 min'],
+    [2_881, '2 d'],
+    [7_199, '4 d'],
+  ])('news of %d minutes is %s old', (minutes, text) => expect(age(minutes)).toBe(text));
+
   it.each([
     [0.4321, '0.4321'],
     [0.99994, '0.9999'],

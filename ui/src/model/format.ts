@@ -70,6 +70,14 @@ export function span(seconds: number): string {
   return `${Math.floor(whole / 3600)}h${two(Math.floor(whole / 60) % 60)}m`;
 }
 
+/** Return the age of news in minutes as a trader reads it: 45 min, 13 h 51 min, 3 d. */
+export function age(minutes: number): string {
+  const whole = Math.round(minutes);
+  if (whole <= 120) return `${whole} min`;
+  if (whole <= 48 * 60) return `${Math.floor(whole / 60)} h ${whole % 60} min`;
+  return `${Math.floor(whole / (24 * 60))} d`;
+}
+
 function two(value: number): string {
   return value.toString().padStart(2, '0');
 }
