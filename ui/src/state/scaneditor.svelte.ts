@@ -192,6 +192,8 @@ export class ScanEditor {
       return;
     }
     await this.#attempt(async () => {
+      // What was said of an earlier try is over.
+      this.said = 'Saving …';
       const headers: Record<string, string> = this.#etag === '' ? {} : { 'if-match': this.#etag };
       const wish = { method: 'PUT', body: { name, text: this.text }, headers };
       const { body, etag } = await tagged<ScanRow>(`/api/scans/${encodeURIComponent(name)}`, {}, wish);
