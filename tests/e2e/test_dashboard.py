@@ -90,6 +90,20 @@ def signal(text: str, symbol: str = "AAPL") -> dict[str, Json]:
     return {**head, "ts_ns": OPEN_S * 10**9, "text": text}
 
 
+def test_a_small_screen_keeps_the_marks_of_doubtful_data(gateway: FakeGateway, page: Page) -> None:
+    prepare(gateway)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    opened(gateway, page)
+    expect(page.get_by_test_id("stale")).to_have_text("3")
+    facts = page.get_by_test_id("facts").bounding_box()
+    assert facts is not None
+    for mark in ("feed", "lag", "stale", "gaps", "bad"):
+        box = page.get_by_test_id(mark).bounding_box()
+        assert box is not None, mark
+        assert box["y"] < facts["y"] + facts["height"], mark
+    assert page.evaluate("document.querySelector('header').scrollWidth") <= 1280
+
+
 def test_values_on_the_screen_are_those_sent(gateway: FakeGateway, page: Page) -> None:
     prepare(gateway)
     pane = opened(gateway, page)
