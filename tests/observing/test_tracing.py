@@ -9,6 +9,7 @@ import pytest
 from observing.collector import Collector, collector
 from tapelight.app.observing import open_spans
 from tapelight.app.otel import span_id, trace_id
+from tapelight.app.roles.recall import Recall
 from tapelight.app.roles.scan import ScanWorker
 from tapelight.app.roles.services import Services
 from tapelight.app.tracing import Attributes, NoSpans, OrderTraces, SignalTraces
@@ -112,7 +113,9 @@ async def test_a_worker_traces_no_signal_of_a_while_ago_and_none_that_it_gives_a
 ) -> None:
     settings = ScaleOut(rabbitmq="amqp://guest@127.0.0.1:1/", redis="redis://127.0.0.1:1/0")
     spans = Noted()
-    worker = ScanWorker(Config(scale_out=settings), tmp_path, Services(settings), 0, spans)
+    worker = ScanWorker(
+        Config(scale_out=settings), tmp_path, Services(settings), 0, spans, Recall(str)
+    )
     cycle = Cycle(Mark(50 * MS, 50 * MS), signals=[signal("s1", hops=None)])
     worker._again(cycle.signals)
     worker._on_cycle(cycle)

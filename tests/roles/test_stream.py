@@ -11,11 +11,12 @@ from replay.tape import Tape, record_day
 from roles.day import Answers, Wire, Worker, embedded, running, senders
 from tapelight.app.roles import senders as sending
 from tapelight.app.roles.follower import Follower, first_of
+from tapelight.app.roles.recall import KEPT_NS, Recall
 from tapelight.app.roles.replica import identity
 from tapelight.app.roles.services import share_of
 from tapelight.app.roles.standby import STANDBY, own_first, take_over
 from tapelight.app.roles.tenure import Lost
-from tapelight.engine import Cycle, everything
+from tapelight.engine import Cycle, Engine, everything
 from tapelight.model.signals import Signal
 from tapelight.model.stream import CUT, Parcel, Run, Word, encode, parcel
 from tapelight.queues.memory import MemoryQueue
@@ -234,18 +235,31 @@ async def test_who_stands_by_for_a_share_goes_on_where_its_worker_ended(
     """It has answered every question meanwhile, so that its state is right for the share it takes."""
     wire, last, pieces = Wire(), end_of(run).records, [encode(p) for p in await _pieces(data, run)]
     worker = Worker(tmp_path, wire, 1, SHARES)
+    alone = Worker(tmp_path / "alone", wire, 0, 1)
+    recall = Recall(lambda: followed.run.label)
     followed = Follower(
         tmp_path / "spare" / STANDBY,
         "spare",
         wire.stream("spare"),
         wire.words,
         everything,
-        _unheard,
+        recall.hear,
+        recall.again,
+        recall.opened,
     )
     half = len(pieces) // 2
     for body in pieces[:half]:
         await worker.follower.take(body)
+        await alone.follower.take(body)
         await followed.take(body)
+    remembered = Answers()
+    for number in range(SHARES):
+        for label, signals in recall.of(share_of(number, SHARES)):
+            assert label == followed.run.label
+            remembered.hear_signals(signals)
+    assert remembered.signals == alone.answers.signals, "what the workers may still have owed"
+    assert remembered.signals
+    await alone.follower.close()
     await followed.close()
     await worker.follower.close()
     left = tmp_path / "spare" / "share-1"
@@ -329,3 +343,31 @@ async def test_the_piece_of_a_journal_says_which_run_it_is(data: Path, run: Path
     assert piece.run == identity(run)
     assert parcel(encode(piece)) == piece
     assert piece.run.name == f"{DAY}/0001"
+
+
+def test_a_recall_is_of_the_last_minutes_and_of_nothing_that_was_cut_off() -> None:
+    label, engine = "one", Engine()
+    recall = Recall(lambda: label)
+
+    def signal(name: str, mark: int) -> Signal:
+        return Signal(
+            id=name,
+            scan="up",
+            symbol="A",
+            state="fired",
+            ts_ns=mark,
+            mark=mark,
+            values={},
+            text="up",
+        )
+
+    recall.again([signal("old", 1), signal("a", KEPT_NS), signal("b", KEPT_NS + 2)])
+    engine.last_mark_ns = KEPT_NS + 1
+    recall.opened(engine)
+    label = "two"
+    recall.again([signal("c", KEPT_NS + 3)])
+    recall.opened(Engine())
+    recall.again([signal("d", KEPT_NS + 4)])
+    told = {run: [one.id for one in some] for run, some in recall.of(everything)}
+    assert told == {"one": ["a"], "two": ["d"]}
+    assert list(recall.of(lambda name: name != "up")) == []

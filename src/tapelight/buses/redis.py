@@ -108,6 +108,7 @@ class RedisBus(Stated):
 
     async def _send(self) -> None:
         while True:
+            _heed()
             await asyncio.sleep(self._every_s)
             if not self._waiting:
                 continue
@@ -129,6 +130,7 @@ class RedisBus(Stated):
         """Keep this process's wants alive, and read those of all."""
         mine = f"{self._prefix}:wants:{self._id}"
         while True:
+            _heed()
             self._changed.clear()
             async with self._commands.pipeline(transaction=True) as pipe:
                 pipe.delete(mine)
@@ -166,3 +168,10 @@ class RedisBus(Stated):
                     continue
                 for listener in self._listeners:
                     listener(topic, state)
+
+
+def _heed() -> None:
+    """End a task that was told to, where the client has swallowed that: asyncio.wait_for may, before 3.12."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

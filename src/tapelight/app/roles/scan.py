@@ -21,6 +21,7 @@ from tapelight.app.roles.boardwriter import BoardWriter
 from tapelight.app.roles.follower import Follower
 from tapelight.app.roles.hotboards import SIGNALS, SYMBOLS
 from tapelight.app.roles.outbox import Outbox
+from tapelight.app.roles.recall import Recall
 from tapelight.app.roles.services import Services, lock, share_of
 from tapelight.app.roles.standby import (
     LEFT,
@@ -89,10 +90,12 @@ class ScanWorker:
     """Follow the stream as share `number` of the questions."""
 
     def __init__(
-        self, config: Config, data: Path, services: Services, number: int, spans: Spans
-    ) -> None:
+        self, config: Config, data: Path, services: Services, number: int, spans: Spans,
+        recall: Recall,
+    ) -> None:  # fmt: skip
         settings = config.scale_out
         self.number = number
+        self._recall, self._share = recall, share_of(number, settings.shares)
         folder = share_folder(data, number)
         self.services = services
         consumers = consumers_of(settings)
@@ -110,7 +113,7 @@ class ScanWorker:
         reader = f"scan.{number}.{mark_of(data)}"
         self.follower = Follower(
             folder, reader, services.stream(reader), services.words(),
-            share_of(number, settings.shares), self._on_cycle, self._again, self._opened,
+            self._share, self._on_cycle, self._again, self._opened,
             lambda running: _tidy(data, folder, config, running), self.stations,
         )  # fmt: skip
         self._published_s = 0.0
@@ -127,6 +130,8 @@ class ScanWorker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.outbox.run(), name="outbox")
             await self.follower.open()
+            for label, signals in self._recall.of(self._share):
+                self._send(signals, label)
             group.create_task(self.bus.run(), name="bus")
             group.create_task(self.writer.run(), name="boards")
             group.create_task(self.follower.run_words(), name="words")
@@ -147,16 +152,17 @@ class ScanWorker:
         """Send again what followed the state that a start goes on from."""
         shown = {(s.id, s.state, s.mark) for s in self.boards.newest}
         self.boards.keep((), [s for s in signals if (s.id, s.state, s.mark) not in shown])
-        for at in range(0, len(signals), AGAIN):
-            self._send(signals[at : at + AGAIN])
+        self._send(signals)
 
-    def _send(self, signals: Sequence[Signal]) -> None:
-        """Let signals go to their queues, those of one phase together."""
-        engine, run = self.boards.engine, self.follower.run.label
-        for (phase, session), some in groupby(
+    def _send(self, signals: Sequence[Signal], run: str = "") -> None:
+        """Let signals go to their queues, those of one phase together; they are of `run`, or of the present one."""
+        engine, run = self.boards.engine, run or self.follower.run.label
+        for (phase, session), group in groupby(
             signals, lambda signal: phase_and_session(engine, signal.mark)
         ):
-            self.outbox.add(run, tuple(some), phase, session)
+            some = tuple(group)
+            for at in range(0, len(some), AGAIN):
+                self.outbox.add(run, some[at : at + AGAIN], phase, session)
 
     def _on_cycle(self, cycle: Cycle) -> None:
         cycle = self.stations.stamped(cycle)
@@ -247,7 +253,7 @@ async def serve(config: Config, data: Path) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(observing.run(), name="observing")
             number = await _share(config, data, tenure, standby)
-            worker = ScanWorker(config, data, services, number, observing.spans)
+            worker = ScanWorker(config, data, services, number, observing.spans, standby.recall)
             observing.unfit = worker.unfit
             observing.more = lambda: [*worker.measures(), *tenure.measures()]
             group.create_task(tenure.keep(), name="lease")

@@ -8,11 +8,12 @@ from pathlib import Path
 import structlog
 
 from tapelight.app.roles.follower import Follower
+from tapelight.app.roles.recall import Recall
 from tapelight.app.roles.replica import newest
 from tapelight.app.roles.services import Services
 from tapelight.app.roles.tenure import Tenure
 from tapelight.config import Config
-from tapelight.engine import Cycle, Share
+from tapelight.engine import Share
 from tapelight.ports import Lease
 from tapelight.stores.journal.retention import prune
 from tapelight.telemetry import Measure
@@ -33,8 +34,10 @@ class Standby:
         self.waits = False
         self._fault = ""
         self._following: asyncio.Task[None] | None = None
+        self.recall = Recall(lambda: self.follower.run.label)
         self.follower = Follower(
-            data, reader, services.stream(reader), services.words(), share, _unheard,
+            data, reader, services.stream(reader), services.words(), share,
+            self.recall.hear, self.recall.again, self.recall.opened,
             tidy=lambda folder: prune(data, config.journal, folder),
         )  # fmt: skip
 
@@ -124,7 +127,3 @@ def _reached(data: Path) -> tuple[str, float]:
     run = newest(data)
     times = [p.stat().st_mtime for p in data.glob("journal/*/*/*")]
     return run.name, max(times, default=0.0)
-
-
-def _unheard(_cycle: Cycle) -> None:
-    """Leave a cycle alone: who stands by tells nobody."""
