@@ -171,6 +171,7 @@ def test_a_command_switches_every_desk_of_a_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "dry").mkdir()
+    (tmp_path / "trader.pid").touch()
     switches = [KillFile(tmp_path), KillFile(tmp_path / "dry")]
     kill(reason="odd data", drill=True, data=tmp_path)
     assert [switch.read() for switch in switches] == [None, None]
