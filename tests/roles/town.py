@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -188,8 +189,14 @@ symbols = 0
         asked = urllib.request.Request(
             url, text, {"content-type": "application/json"}, method=method
         )
+        self.wait(self._serves, "the gateway")
         with urllib.request.urlopen(asked, timeout=10) as answer:
             return json.loads(answer.read())
+
+    def _serves(self) -> bool:
+        """Tell whether the gateway takes connections: others may be ready before it."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.web_port)) == 0
 
     def measures(self, name: str) -> dict[str, float]:
         """Return a process's figures by name; those with labels as NAME{value,value}."""
