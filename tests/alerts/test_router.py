@@ -103,7 +103,10 @@ def test_what_is_gathered_is_told_when_the_process_ends() -> None:
     made = router(Rule(scans=("hod",), cooldown_s=60, group_s=30))
     for n in (0, 5):
         made.route([fired(n=n)], at(n))
-    assert [alert.count for alert in made.end(at(6))] == [1]
+    (alert,) = made.end(Moment(at(6).now_ns))
+    assert (alert.count, alert.session) == (1, "2026-11-20"), (
+        "who was seen in it is known after a restart"
+    )
     assert made.end(at(7)) == []
 
 

@@ -111,7 +111,7 @@ class Router:
             for symbol in over:
                 group = memory.groups.pop(symbol)
                 if group.signals:
-                    ended = moment._replace(now_ns=min(group.until_ns, moment.now_ns))
+                    ended = moment._replace(now_ns=group.until_ns, session=memory.session)
                     found += self._end_group(key, symbol, group.signals, ended)
         return found
 
