@@ -73,7 +73,7 @@ test: dev
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 unit: dev
-	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS) \
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS) \
 		-m "not integration and not slow and not service and not browser"
 
 lint: dev

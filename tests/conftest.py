@@ -1,6 +1,8 @@
 """What every test may ask for, and what a run says at its end about what it left out."""
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,27 @@ def shared() -> Path:
     return folder
 
 
+_spoken: list[str] = []
+
+
+def _listen(event: str, _arguments: tuple[Any, ...]) -> None:
+    if event in ("socket.connect", "subprocess.Popen"):
+        _spoken.append(event)
+
+
+sys.addaudithook(_listen)
+
+
+@pytest.fixture(autouse=True)
+def alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hold the unit part to its meaning: no socket is connected to, no process is started."""
+    _spoken.clear()
+    yield
+    marks = {mark.name for mark in request.node.iter_markers()}
+    if _spoken and not marks & {"integration", *LAST_MARKS}:
+        pytest.fail(f"{_spoken[0]}: give the test the mark integration, or let it speak to nobody.")
+
+
 class Together(LoadScopeScheduling):
     """Give each worker one test after the other, those of TOGETHER to one of them."""
 
@@ -43,9 +66,12 @@ class Together(LoadScopeScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
-    """Return who deals the tests out (pytest 9.2 takes no notice of xdist_group)."""
-    return Together(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    """Return who deals the tests out (pytest 9.2 takes no notice of xdist_group).
+
+    Only where the run asks for "loadscope": one at a time costs short tests more than it gains.
+    """
+    return Together(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(trylast=True)
@@ -58,6 +84,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.get_closest_marker("integration") is not None
 
     items.sort(key=order)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests out of the collections of garbage that the tests cause."""
+    gc.collect()
+    gc.freeze()
 
 
 def _skips(config: pytest.Config) -> list[str]:

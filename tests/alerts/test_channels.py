@@ -43,6 +43,7 @@ def test_the_channels_are_the_files() -> None:
         assert isinstance(module.USERS_OWN, bool)
 
 
+@pytest.mark.integration
 async def test_a_webhook_bears_a_signature_that_only_the_secret_gives() -> None:
     async with Receiver() as server:
         hook = webhook.Webhook(webhook.Config(server.url, SECRET), lambda: 1_000.0)
@@ -67,6 +68,7 @@ async def test_a_webhook_bears_a_signature_that_only_the_secret_gives() -> None:
             verify(secret, headers, body, now)
 
 
+@pytest.mark.integration
 async def test_a_replay_under_another_delivery_id_has_the_id_that_was_signed() -> None:
     async with Receiver() as server:
         post = posting(server)
@@ -82,6 +84,7 @@ async def test_a_replay_under_another_delivery_id_has_the_id_that_was_signed() -
             verify(SECRET, signed, body, 1_000.0)
 
 
+@pytest.mark.integration
 async def test_while_a_secret_is_changed_both_sign() -> None:
     old = "the secret of before, long"
     async with Receiver() as server:
@@ -105,6 +108,7 @@ async def test_a_webhook_wants_a_long_secret_and_a_url_outside() -> None:
     await post.close()
 
 
+@pytest.mark.integration
 async def test_telegram() -> None:
     token = "123456:" + "A" * 35
     async with Receiver(lambda _: (200, '{"ok":true}', {})) as server:
@@ -121,6 +125,7 @@ async def test_telegram() -> None:
         telegram.open(telegram.Config("x/../y", "42")).check(Post())
 
 
+@pytest.mark.integration
 async def test_discord_mentions_nobody_and_slack_shows_text_as_text() -> None:
     async with Receiver() as server:
         post = posting(server)
@@ -177,6 +182,7 @@ def mailing(port: int) -> email.Email:
     )
 
 
+@pytest.mark.integration
 async def test_email_has_the_delivery_as_its_message_id() -> None:
     odd = msgspec.structs.replace(GIVEN.alert, symbol="A\r\nBcc: x@y.z", text="größer")
     async with Postbox() as box:
@@ -188,6 +194,7 @@ async def test_email_has_the_delivery_as_its_message_id() -> None:
     assert got.get_payload(decode=True) == "größer\r\n".encode()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("says", "error"), [("550 no", Rejected), ("451 later", Unavailable)])
 async def test_what_the_mail_server_says_decides(says: str, error: type[Exception]) -> None:
     async with Postbox(says) as box:
@@ -226,6 +233,7 @@ def shipped() -> Delivery:
     return delivery(told, "c", 1)
 
 
+@pytest.mark.integration
 async def test_every_channel_names_symbol_and_price_of_a_shipped_scans_signal() -> None:
     given = shipped()
     words = "ABC: new high of the day, last 10.3"

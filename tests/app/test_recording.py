@@ -20,6 +20,8 @@ from tapelight.model.session import NS, calendar
 from tapelight.stores.journal.retention import prune
 from tapelight.stores.journal.snapshots import places, write_snapshot
 
+pytestmark = pytest.mark.integration
+
 XNYS = calendar("XNYS")
 EVE_NS = 1_795_165_195 * NS
 """03:59:55 New York on 2026-11-20."""

@@ -58,6 +58,7 @@ async def record(data: Path) -> None:
     mine.close()
 
 
+@pytest.mark.integration
 def test_what_sources_tell_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(record(tmp_path))
     capsys.readouterr()

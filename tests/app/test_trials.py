@@ -19,6 +19,8 @@ from tapelight.ports import Json
 from tapelight.web.server import Gateway
 from web.by_hand import BoardsByHand, MarketByHand
 
+pytestmark = pytest.mark.integration
+
 EVENTS = """-- kind = "events"
 -- gate = "none"
 -- cooldown_s = {}

@@ -131,6 +131,7 @@ def test_what_did_not_come_is_said_to_be_so(data: Path, capsys: pytest.CaptureFi
     )
 
 
+@pytest.mark.integration
 def test_without_a_scanner_the_end_of_the_last_recording_answers(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,6 +182,7 @@ def test_what_nobody_knows_is_one_sentence(data: Path, how: dict[str, Any], says
     assert says in str(caught.value)
 
 
+@pytest.mark.integration
 def test_without_scanner_and_recording_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"No scanner runs at .* holds no journal: start one"):
         why(WhyOptions("ABC", "hod_momo", tmp_path, NOBODY))
@@ -205,6 +207,7 @@ def test_the_command_exits_with_two(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.integration
 async def test_the_running_scanner_is_asked_first(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

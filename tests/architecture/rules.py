@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -12,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src"
 
 
+@cache
 def read_sources(folder: Path = SRC) -> dict[str, ast.Module]:
     """Parse every Python file under `folder`; a package goes by its own name."""
     return {

@@ -79,6 +79,7 @@ def test_nobody_knows_the_composition(graph: dict[str, set[str]], known: str, by
     assert {module for module in knowing if rules.part(module) not in by} == set()
 
 
+@pytest.mark.integration
 def test_help_needs_nothing_heavy() -> None:
     """Importing the commands stays cheap, so that --help takes under 0.3 s."""
     code = f"import sys, tapelight.cli; print(*(m for m in {HEAVY!r} if m in sys.modules))"
@@ -89,6 +90,7 @@ def test_help_needs_nothing_heavy() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
+@pytest.mark.integration
 def test_the_trader_starts_without_what_the_scanner_needs() -> None:
     code = (
         f"import sys, tapelight.app.tradechild; print(*(m for m in {HEAVY!r} if m in sys.modules))"

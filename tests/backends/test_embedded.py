@@ -1,10 +1,14 @@
 """The embedded defaults pass the kits that the services pass."""
 
+import pytest
+
 from tapelight.buses.memory import MemoryBus
 from tapelight.ports import QueueLimits
 from tapelight.queues.memory import MemoryQueue
 from tapelight.stores.hot_memory import MemoryHot
 from tapelight.testing.backends import check_bus, check_hot, check_queue
+
+pytestmark = pytest.mark.integration
 
 
 async def test_the_bus_in_memory() -> None:

@@ -122,6 +122,7 @@ def marks(url: str) -> dict[int, int]:
     return found
 
 
+@pytest.mark.integration
 def test_leases(url: str) -> None:
     one, other = SqlLeases(url), SqlLeases(url)
     check_leases(one, other, time.sleep)
@@ -152,6 +153,7 @@ def test_a_newer_schema_is_refused(url: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.integration
 def test_what_is_no_database_is_told() -> None:
     with pytest.raises(ConfigError, match="postgresql://"):
         SqlHistory("nonsense")

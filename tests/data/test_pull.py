@@ -16,6 +16,8 @@ from tapelight.errors import ConfigError
 from tapelight.model.session import Session, calendar, latest_session, session_before
 from tapelight.stores.cold.store import ColdStore
 
+pytestmark = pytest.mark.integration
+
 CAL = calendar("XNYS")
 GROUPED = "/v2/aggs/grouped/locale/us/market/stocks"
 ORIGIN = "massive-synthetic"

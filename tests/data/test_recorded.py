@@ -15,6 +15,8 @@ from tapelight.model.records import FeedState, Questions
 from tapelight.model.session import NS, Session, calendar, session_after
 from tapelight.stores.cold.store import ColdStore
 
+pytestmark = pytest.mark.integration
+
 FAR_NS = 1 << 62
 SESSION = calendar("XNYS").session_on(dt.date(2026, 11, 18))
 assert SESSION is not None

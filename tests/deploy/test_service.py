@@ -34,6 +34,7 @@ def test_the_units_run_what_the_program_takes(tmp_path: Path) -> None:
     assert "WantedBy=default.target" in mine["tapelight.service"]
 
 
+@pytest.mark.integration
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
     """Where its checker is installed; elsewhere the timer's time is looked at."""
     made = units(tmp_path / "tapelight.toml", tmp_path / "data", user=False)
@@ -61,6 +62,7 @@ def test_what_hinders_is_told(tmp_path: Path) -> None:
         units(tmp_path / "a b.toml", tmp_path, user=False)
 
 
+@pytest.mark.integration
 def test_the_check_names_what_is_missing(tmp_path: Path) -> None:
     config = Config(web=Web(port=1), use_feed="replay")
     found = {one["name"]: one for one in preflight(config, tmp_path)}

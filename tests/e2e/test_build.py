@@ -71,6 +71,7 @@ def test_without_node_the_build_says_what_to_install(
             dashboard.build()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("told", "found"), [("v20.18.3", False), ("v20.19.0", True)])
 def test_a_node_too_old_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, found: bool

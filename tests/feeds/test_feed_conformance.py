@@ -45,6 +45,7 @@ async def test_massive() -> None:
     assert sheet.rejected == []
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("make", [KiteFeed, KitePoller])
 async def test_kite(make: type[KiteFeed]) -> None:
     async with kite_service.service(*shares()) as kite:

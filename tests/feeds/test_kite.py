@@ -236,6 +236,7 @@ def live(count: int) -> object:
     return lambda market: [s.state for s in market.states].count("live") == count
 
 
+@pytest.mark.integration
 async def test_a_day_so_far_then_prints_then_a_hole_that_a_picture_closes() -> None:
     async with service(*shares()) as kite:
         feed = KiteFeed(settings(kite), quick(), from_ten())
@@ -271,6 +272,7 @@ async def test_a_day_so_far_then_prints_then_a_hole_that_a_picture_closes() -> N
         assert counts["samples"] == counts["prints"] + counts["superseded"]
 
 
+@pytest.mark.integration
 async def test_samples_held_while_the_picture_is_fetched_count_once() -> None:
     async with service(*shares()) as kite:
         kite.quotes.clear()
@@ -293,6 +295,7 @@ async def test_samples_held_while_the_picture_is_fetched_count_once() -> None:
         assert (counts["samples"], counts["prints"], counts["superseded"]) == (4, 1, 3)
 
 
+@pytest.mark.integration
 async def test_heartbeats_alone_are_silence() -> None:
     async with service(*shares()) as kite:
         feed = KiteFeed(settings(kite, silence_s=0.2), quick(), from_ten())
@@ -312,6 +315,7 @@ async def _beat(kite: Kite) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("make", [KiteFeed, KitePoller])
 async def test_a_computer_that_slept_connects_anew_by_the_right_clock(
     make: Callable[..., Feed],
@@ -331,6 +335,7 @@ async def test_a_computer_that_slept_connects_anew_by_the_right_clock(
         assert gap.since_ns < TEN_NS + 1800 * NS
 
 
+@pytest.mark.integration
 async def test_the_poller_reads_the_same_market_without_a_stream() -> None:
     async with service(*shares()) as kite:
         feed = KitePoller(settings(kite, poll_s=0.02), quick(), from_ten())
@@ -348,6 +353,7 @@ async def test_the_poller_reads_the_same_market_without_a_stream() -> None:
         assert kite.connections == []
 
 
+@pytest.mark.integration
 async def test_history_brings_the_closed_minutes_of_today() -> None:
     async with service(*shares()) as kite:
         feed = KiteFeed(settings(kite), quick(), from_ten())
@@ -361,6 +367,7 @@ async def test_history_brings_the_closed_minutes_of_today() -> None:
         assert history.bars.start_ns.tolist() == [int(opened + k * 60) * NS for k in (0, 1)]
 
 
+@pytest.mark.integration
 async def test_what_is_malformed_is_counted_and_the_rest_goes_on() -> None:
     async with service(*shares()) as kite:
         feed = KiteFeed(settings(kite), quick(), from_ten())
@@ -380,6 +387,7 @@ async def test_what_is_malformed_is_counted_and_the_rest_goes_on() -> None:
         assert feed.counts()["rejected"] == 4
 
 
+@pytest.mark.integration
 async def test_without_symbols_the_main_series_is_followed() -> None:
     async with service(*shares()) as kite:
         feed = KiteFeed(settings(kite, symbols=None), quick(), from_ten())
@@ -389,6 +397,7 @@ async def test_without_symbols_the_main_series_is_followed() -> None:
         assert sorted(kite.modes) == sorted([NIFTY, INFY, TCS, 4267265])
 
 
+@pytest.mark.integration
 async def test_a_wrong_token_is_told_in_one_sentence() -> None:
     async with service(*shares()) as kite:
         feed = KiteFeed(settings(kite, access_token="yesterday"), quick(), from_ten())
@@ -400,6 +409,7 @@ async def test_a_wrong_token_is_told_in_one_sentence() -> None:
     )
 
 
+@pytest.mark.integration
 async def test_a_token_that_expires_waits_for_the_next_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,6 +453,7 @@ async def test_quotes_serve_while_the_stream_is_gone() -> None:
             assert feed.counts()["connections"] >= 2
 
 
+@pytest.mark.integration
 async def test_pictures_ask_for_what_has_a_row_and_no_more_than_500() -> None:
     async with service(*shares()) as kite:
         market = Market("XNSE")
@@ -463,6 +474,7 @@ def test_one_process_reads_one_exchange_with_a_key() -> None:
     assert TOKEN not in KiteFeed(nse).owns(), "tomorrow's token is another, the owner the same"
 
 
+@pytest.mark.integration
 async def test_nobody_there_is_said_and_tried_again() -> None:
     wanted = KiteConfig(api_key=KEY, access_token=TOKEN, rest="http://127.0.0.1:9")
     async with running(KiteFeed(wanted, quick(), from_ten())) as market:
@@ -473,6 +485,7 @@ async def test_nobody_there_is_said_and_tried_again() -> None:
         )
 
 
+@pytest.mark.integration
 async def test_an_unknown_symbol_names_the_nearest() -> None:
     async with service(*shares()) as kite:
         feed = KiteFeed(settings(kite, symbols=("INFI",)), quick(), from_ten())

@@ -147,6 +147,7 @@ def test_a_chain_is_a_record() -> None:
             assert np.array_equal(left, right, equal_nan=right.dtype.kind == "f")
 
 
+@pytest.mark.integration
 async def test_pages_are_followed_and_the_window_is_sixty_days() -> None:
     asked: list[dict[str, list[str]]] = []
 
@@ -173,6 +174,7 @@ async def test_pages_are_followed_and_the_window_is_sixty_days() -> None:
         assert sum("/simulator/volatility" in path for path in service.requests) == 1
 
 
+@pytest.mark.integration
 async def test_a_plan_without_options_is_left_in_peace() -> None:
     refused = (403, {"status": "NOT_AUTHORIZED"}, {})
     async with (
@@ -186,6 +188,7 @@ async def test_a_plan_without_options_is_left_in_peace() -> None:
         assert tape.of(Chain) == []
 
 
+@pytest.mark.integration
 async def test_a_fault_loses_one_chain_and_is_counted() -> None:
     answers = {AAPL: {"results": "many"}, "/v3/snapshot/options/MSFT": {"results": [CONTRACT]}}
     async with massive_service(answers=answers) as service, running(service) as (feed, tape):

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import pytest
 
 from feeds import simulator_service
 from feeds.massive_service import NOW_NS, massive_service
@@ -11,6 +12,8 @@ from feeds.test_massive_feed import running
 from tapelight.feeds.massive.newsroom import MOST_FAILED, _utc
 from tapelight.model.records import News
 from tapelight.model.session import NS
+
+pytestmark = pytest.mark.integration
 
 NEWS = "/v2/reference/news"
 CLOSE = "2026-11-19T21:00:00Z"

@@ -55,6 +55,7 @@ async def asked(service: Service, key: str = KEY) -> Any:
         await rest.close()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
 async def test_a_busy_service_is_asked_again(code: int) -> None:
     left = [(code, {"error": "busy"}, {}), (code, b"", {})]
@@ -67,6 +68,7 @@ async def test_a_busy_service_is_asked_again(code: int) -> None:
     assert len(service.requests) == 3
 
 
+@pytest.mark.integration
 async def test_a_service_that_stays_busy_is_unavailable() -> None:
     async with massive_service(answers={PATH: (503, b"", {})}) as service:
         with pytest.raises(Unavailable, match="/v3/reference/tickers answers 503"):
@@ -74,6 +76,7 @@ async def test_a_service_that_stays_busy_is_unavailable() -> None:
     assert len(service.requests) == ATTEMPTS
 
 
+@pytest.mark.integration
 async def test_a_service_that_is_not_there_is_unavailable() -> None:
     async with massive_service() as service:
         pass
@@ -92,6 +95,7 @@ async def test_retry_after_is_honoured_and_bounded() -> None:
     assert [_retry_after_s(h) for h in (None, "", "soon", "nan")] == [None] * 4
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("code", [400, 403, 404])
 async def test_what_the_plan_lacks_is_not_asked_again(code: int) -> None:
     async with massive_service(answers={PATH: (code, {"message": "no"}, {})}) as service:
@@ -100,6 +104,7 @@ async def test_what_the_plan_lacks_is_not_asked_again(code: int) -> None:
     assert len(service.requests) == 1
 
 
+@pytest.mark.integration
 async def test_a_wrong_key_is_the_users_fault() -> None:
     async with massive_service() as service:
         with pytest.raises(ConfigError, match=r"feed\.massive\.api_key"):
@@ -107,6 +112,7 @@ async def test_a_wrong_key_is_the_users_fault() -> None:
     assert len(service.requests) == 1
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[1]", b'{"results":[{"ticker":1}]}'])
 async def test_a_body_of_another_shape_is_rejected(body: bytes) -> None:
     async with massive_service(answers={PATH: (200, body, {})}) as service:
@@ -114,6 +120,7 @@ async def test_a_body_of_another_shape_is_rejected(body: bytes) -> None:
             await asked(service)
 
 
+@pytest.mark.integration
 async def test_pages_are_followed_on_this_service_only() -> None:
     def answer(query: dict[str, list[str]]) -> Any:
         page = int(query.get("cursor", ["0"])[0])
@@ -246,6 +253,7 @@ def test_the_lists_come_in_our_words() -> None:
     assert found.split_today == 8.0
 
 
+@pytest.mark.integration
 async def test_a_day_that_cannot_be_had_is_left_out_and_named() -> None:
     grouped = "/v2/aggs/grouped/locale/us/market/stocks"
     bar = {"T": "A", "o": 1, "h": 2, "l": 1, "c": 1.5, "v": 100}

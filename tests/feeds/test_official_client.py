@@ -10,6 +10,8 @@ from massive.websocket.models import EquityAgg, EquityQuote, EquityTrade, LimitU
 
 from feeds.simulator_service import running
 
+pytestmark = pytest.mark.integration
+
 KINDS = {
     "T": EquityTrade, "Q": EquityQuote, "A": EquityAgg, "AM": EquityAgg, "LULD": LimitUpLimitDown,
 }  # fmt: skip

@@ -137,6 +137,7 @@ def test_the_past_is_a_years_walk_of_the_same_surface(
     assert past["iv30"][-1] == pytest.approx(last, abs=1e-6)  # type: ignore[index]
 
 
+@pytest.mark.integration
 async def test_the_official_client_reads_the_whole_chain() -> None:
     async with running(start="10:00:00") as port:
         rest = RESTClient("demo", base=f"http://127.0.0.1:{port}", retries=0)
@@ -159,6 +160,7 @@ async def test_the_official_client_reads_the_whole_chain() -> None:
     assert one.open_interest == found[7].open_interest
 
 
+@pytest.mark.integration
 async def test_the_filters_are_massives() -> None:
     async with running(start="10:00:00") as port:
         headers = {"Authorization": "Bearer demo"}

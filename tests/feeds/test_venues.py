@@ -305,6 +305,7 @@ async def coinbase_server(
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
 
 
+@pytest.mark.integration
 async def test_a_venue_becomes_a_market_and_a_break_is_a_hole() -> None:
     go_on = asyncio.Event()
     async with coinbase_server(itertools.count(1), go_on) as (address, asked):
@@ -344,6 +345,7 @@ async def running(feed: VenueFeed, market: "Tape") -> AsyncIterator[None]:
         await asyncio.wait({task})
 
 
+@pytest.mark.integration
 async def test_what_trades_while_other_symbols_days_are_fetched_counts() -> None:
     products = tuple(f"{c}-USD" for c in ("BTC", "B", "C", "D", "E"))
     hangs, fifth = asyncio.Event(), asyncio.Event()
@@ -384,6 +386,7 @@ async def test_what_trades_while_other_symbols_days_are_fetched_counts() -> None
     assert told_ns[of_btc].item() < traded_ns < told_ns[~of_btc].min()
 
 
+@pytest.mark.integration
 async def test_a_computer_that_slept_connects_anew_by_the_right_clock() -> None:
     asleep, number, tape = [0], itertools.count(1), Tape()
 
@@ -416,6 +419,7 @@ def kraken_trade(number: int) -> str:
     return json.dumps({"channel": "trade", "type": "update", "data": [trade]})
 
 
+@pytest.mark.integration
 async def test_a_pair_refused_after_the_first_trades_is_named_and_stays_provisional() -> None:
     go_on, number, tape = asyncio.Event(), itertools.count(1), Tape()
     refused = {"method": "subscribe", "success": False, "symbol": "ETH/USD", "error": "Rate limit"}
@@ -452,6 +456,7 @@ async def test_a_pair_refused_after_the_first_trades_is_named_and_stays_provisio
     assert tape.rejected == ["refused by the venue"]
 
 
+@pytest.mark.integration
 async def test_a_subscription_refused_as_a_whole_after_the_first_trades_is_a_hole() -> None:
     go_on, tape = asyncio.Event(), Tape()
 
@@ -507,6 +512,7 @@ async def test_a_day_that_begins_has_references_of_its_own() -> None:
     assert closes[1] == closes[0] + 1.0
 
 
+@pytest.mark.integration
 async def test_nobody_there_is_said_and_tried_again() -> None:
     config = coinbase.Config(("BTC-USD",), "ws://127.0.0.1:9", "http://127.0.0.1:9")
     tape, feed = Tape(), coinbase.open(config)

@@ -9,6 +9,8 @@ import tapelight as tl
 from notebook.test_stream import running
 from tapelight.errors import ConfigError, Missing, Unavailable
 
+pytestmark = pytest.mark.integration
+
 
 def asked(url: str) -> dict[str, object]:
     """Ask everything, as a notebook would."""

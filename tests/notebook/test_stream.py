@@ -13,6 +13,8 @@ from tapelight.notebook.stream import Stream, Update, applied
 from tapelight.web.server import Gateway, bind
 from web.by_hand import BARS, GAINERS, OPEN_NS, BoardsByHand, MarketByHand, signal
 
+pytestmark = pytest.mark.integration
+
 
 class Desk:
     """A gateway over the hand-made market; it can be stopped and started on its port."""

@@ -105,6 +105,7 @@ async def test_the_loops_lag_is_what_blocks_it() -> None:
     assert lag.seconds.sum >= 0.0
 
 
+@pytest.mark.integration
 async def test_the_listener_serves_measures_and_says_why_it_is_not_fit() -> None:
     word: list[str | None] = [None]
     listener = Operations(

@@ -37,6 +37,7 @@ def answers(body: bytes = SAMPLE) -> dict[str, object]:
     return {"/latest": (200, body), "/tickers": (200, TICKERS)}
 
 
+@pytest.mark.integration
 async def test_filings_since_the_previous_close_are_news_once() -> None:
     tape = Tape(at("09:35:00"))
     async with site(answers=answers()) as served, running(source(served), tape):
@@ -56,6 +57,7 @@ async def test_filings_since_the_previous_close_are_news_once() -> None:
     assert served.asked.count("/tickers") == 1
 
 
+@pytest.mark.integration
 async def test_what_is_filed_later_comes_alone() -> None:
     fresh = SAMPLE.replace(b"0000000777-26-000003", b"0000000777-26-000004").replace(
         b"08:00:00", b"09:34:30"
@@ -76,6 +78,7 @@ def entry(number: int) -> str:
     )
 
 
+@pytest.mark.integration
 async def test_pages_are_read_until_one_is_known() -> None:
     def page(path: str) -> tuple[int, bytes]:
         start = int(path.partition("start=")[2].partition("&")[0])
@@ -95,6 +98,7 @@ async def test_pages_are_read_until_one_is_known() -> None:
     assert news.articles[0].id == "edgar 0001234567-26-000000"
 
 
+@pytest.mark.integration
 async def test_a_service_that_fails_makes_filings_unknown_until_it_is_back() -> None:
     tape = Tape(at("09:35:00"))
     async with site(answers=answers()) as served, running(source(served), tape):

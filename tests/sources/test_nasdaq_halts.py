@@ -11,6 +11,8 @@ from tapelight.model.session import NEW_YORK, NS
 from tapelight.sources import nasdaq_halts
 from tapelight.sources.nasdaq_halts import Config, NasdaqHalts, items_of
 
+pytestmark = pytest.mark.integration
+
 SAMPLE = (RECORDED / "halts.xml").read_bytes()
 NAME = "nasdaq_halts"
 

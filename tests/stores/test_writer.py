@@ -141,6 +141,7 @@ print(len(list(read_records(Path({folder!r})))) > 5)
 """
 
 
+@pytest.mark.integration
 def test_a_limit_on_file_size_stops_the_journal_and_not_the_engine(tmp_path: Path) -> None:
     program = LIMITED.format(path=sys.path[:8], folder=str(tmp_path))
     done = subprocess.run(

@@ -7,6 +7,8 @@ import pytest
 
 from strategy_tape import StrategyTape
 
+pytestmark = pytest.mark.integration
+
 LEG = [
     (10.00, 10.12, 9.98, 10.10, 40_000.0),
     (10.10, 10.24, 10.08, 10.22, 40_000.0),

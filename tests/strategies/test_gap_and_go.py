@@ -8,6 +8,8 @@ from strategy_tape import StrategyTape
 from tapelight.model.records import Article, News
 from tapelight.model.session import NS
 
+pytestmark = pytest.mark.integration
+
 PRE = (10.45, 10.55, 10.4, 10.5)
 OPEN = (10.5, 10.58, 10.46, 10.55)
 

@@ -8,6 +8,8 @@ from strategy_tape import StrategyTape
 from tapelight.model.records import Article, News
 from tapelight.model.session import NS
 
+pytestmark = pytest.mark.integration
+
 RED = (
     (21.5, 21.6, 21.3, 21.4), (21.4, 21.45, 21.1, 21.2), (21.2, 21.3, 21.05, 21.1),
     (21.1, 21.2, 21.0, 21.05), (21.05, 21.15, 21.0, 21.1),

@@ -9,6 +9,8 @@ import pytest
 from strategy_tape import StrategyTape
 from tapelight.model.session import NS
 
+pytestmark = pytest.mark.integration
+
 FIRST = (10.9, 10.85, 10.95, 10.92)
 """Prices of the first seconds after the resume."""
 

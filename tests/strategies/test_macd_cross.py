@@ -10,6 +10,8 @@ from strategies.fives import Bars, five, fives, history, leaves, path, runs
 from strategy_tape import StrategyTape
 from tapelight.model.records import TierWorkers
 
+pytestmark = pytest.mark.integration
+
 BEGIN, SEEN = "04:30:00", 64
 CLOSES = runs(50.0, (70, 0.02), (3, -0.05), (4, 0.08))
 """Up all morning, down at 10:25, up from 10:40; the bar that ends at 11:00 crosses."""

@@ -7,6 +7,8 @@ import pytest
 
 from strategy_tape import StrategyTape
 
+pytestmark = pytest.mark.integration
+
 
 def burst(
     step: float = 0.004, before: float = 10.35, a_second: int = 4, size: float = 100.0,

@@ -10,6 +10,8 @@ from tapelight.model.records import Correction, Print
 from tapelight.model.session import NS
 from tapelight.model.signals import Signal
 
+pytestmark = pytest.mark.integration
+
 BASE = ((11.0, 11.0, 10.7, 10.75), (10.75, 10.85, 10.72, 10.8), (10.8, 10.9, 10.75, 10.9))
 
 

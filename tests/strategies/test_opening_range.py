@@ -7,6 +7,8 @@ import pytest
 from strategy_tape import StrategyTape
 from tapelight.model.session import NS
 
+pytestmark = pytest.mark.integration
+
 UP = (
     (20.0, 20.2, 19.9, 20.1), (20.1, 20.3, 20.1, 20.2), (20.2, 20.6, 20.2, 20.5),
     (20.5, 20.6, 20.4, 20.5), (20.5, 20.6, 20.45, 20.5),

@@ -8,6 +8,8 @@ from strategies.fives import fives, path, runs
 from strategy_tape import StrategyTape
 from tapelight.model.session import NS
 
+pytestmark = pytest.mark.integration
+
 
 def tape_of(
     turn: float = 0.2, fall: float = -0.5, heavy: float = 0.0, parameters: str = "", **facts: Any

@@ -9,6 +9,8 @@ from strategy_tape import StrategyTape
 from tapelight.model.records import Article, News
 from tapelight.model.session import NS
 
+pytestmark = pytest.mark.integration
+
 
 def tape_of(
     steps: tuple[float, ...] = (-0.1, -0.2, -0.2, 0.3), swing: float = 0.04, spy: float = 500.0,

@@ -10,6 +10,8 @@ from strategies.fives import FIVE_NS, Bars, five, fives, history, leaves, path
 from strategy_tape import StrategyTape
 from tapelight.model.session import NS
 
+pytestmark = pytest.mark.integration
+
 BEGIN, SEEN = "04:30:00", 66
 WILD = [round(50.0 + 0.5 * math.sin(k / 3), 2) for k in range(56)]
 

@@ -7,6 +7,8 @@ import pytest
 from strategies.fives import Bars, fives, path, runs
 from strategy_tape import StrategyTape
 
+pytestmark = pytest.mark.integration
+
 FALL = runs(46.0, (4, -0.4), (6, 0.25))
 """From 46 to 44.4, under nine tenths of 50, and back to 45.9 by 10:25."""
 

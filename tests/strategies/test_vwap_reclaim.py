@@ -9,6 +9,8 @@ from strategy_tape import StrategyTape
 from tapelight.market.view import View
 from tapelight.model.records import Correction, Print
 
+pytestmark = pytest.mark.integration
+
 HIGH = (10.8, 10.85, 10.75, 10.8)
 LOW = (10.65, 10.68, 10.6, 10.65)
 BACK = (10.65, 10.82, 10.65, 10.8)

@@ -14,6 +14,8 @@ from tapelight.web import sockets
 from tapelight.web.sockets import bind
 from web.conftest import Site
 
+pytestmark = pytest.mark.integration
+
 STATUS = {"op": "subscribe", "topics": ["status"]}
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 
 from starlette.responses import Response
@@ -108,7 +109,6 @@ class Rest:
         self._alerting = alerting
         self._metrics = metrics.exposition(measures)
         self.endpoints = self._table()
-        self._document = document(self.endpoints, _version())
 
     def _table(self) -> tuple[Endpoint, ...]:
         missing = (400, 404)
@@ -243,6 +243,11 @@ class Rest:
     def openapi(self, _args: Arguments) -> Response:
         """Show the OpenAPI document."""
         return reply(self._document)
+
+    @cached_property
+    def _document(self) -> Json:
+        """The document: made when it is first asked for, since few ask."""
+        return document(self.endpoints, _version())
 
     def _of(self, symbol: str, ask: Callable[[], Json]) -> Json:
         """Ask about a symbol; answer 404 when it isn't watched."""
