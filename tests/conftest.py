@@ -123,7 +123,8 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Print what tests told by record_property("told", ...), and what was skipped, and why."""
-    for report in terminalreporter.stats.get("passed", []):
+    ended = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
+    for report in ended:
         for name, value in getattr(report, "user_properties", []):
             if name == "told":
                 terminalreporter.line(f"{report.nodeid}: {value}")

@@ -13,6 +13,7 @@ from tapelight.commands.options import data_folder, named_folder
 from tapelight.commands.orders import kill
 from tapelight.config import load
 from tapelight.errors import Bug, ConfigError, TapelightError, Unavailable
+from tapelight.stores.traderstate import stand
 
 pytestmark = pytest.mark.integration
 
@@ -98,13 +99,17 @@ def test_a_kill_where_no_trader_has_run_is_no_success(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     demo, folder = tmp_path / "tapelight-demo-x", tmp_path / "data"
-    for place in (demo, folder):
+    killed = tmp_path / "tapelight-demo-killed"
+    for place in (demo, killed, folder):
         place.mkdir()
-    (demo / "trader.pid").write_text("7\n", "utf-8")
-    with pytest.raises(ConfigError, match=f"No trader has run in {folder}.*--data {demo}"):
+    (killed / "trader.pid").write_text("7\n", "utf-8")
+    living = stand(demo)
+    with pytest.raises(ConfigError, match=rf"No trader has run in {folder}.*--data {demo}\)"):
         kill(reason="odd data", data=folder)
     assert (folder / "KILL").exists(), "it waits there all the same"
     with pytest.raises(ConfigError, match="nothing would be stopped"):
         kill(drill=True, data=folder)
     (folder / "trader.pid").write_text("8\n", "utf-8")
     kill(reason="odd data", data=folder)
+    assert living is not None
+    living.close()

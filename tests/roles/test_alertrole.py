@@ -9,8 +9,8 @@ import pytest
 
 from app.test_alerting import closed_table
 from roles.day import running
+from tapelight.alerts.budget import OLDEST_NS
 from tapelight.alerts.router import Moment
-from tapelight.alerts.sender import OLDEST_NS
 from tapelight.app.control import Belongings
 from tapelight.app.roles.alert import AlertRole, serve
 from tapelight.app.roles.dashboards import Dashboards

@@ -2,8 +2,8 @@
 
 from bisect import bisect_right, insort
 
-KEPT_NS = 6 * 3_600 * 1_000_000_000
-"""So far behind the newest moment an older one may come: as old as a signal may become that is alerted."""
+OLDEST_NS = 6 * 3_600 * 1_000_000_000
+"""An alert that could not be told for so long is of no use any more; so far behind the newest one may come."""
 
 
 class Recent:
@@ -19,4 +19,4 @@ class Recent:
     def add(self, at_ns: int) -> None:
         """Note one more."""
         insort(self._times, at_ns)
-        del self._times[: bisect_right(self._times, self._times[-1] - KEPT_NS)]
+        del self._times[: bisect_right(self._times, self._times[-1] - OLDEST_NS)]

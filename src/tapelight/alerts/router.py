@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tapelight.alerts.budget import KEPT_NS, Recent
+from tapelight.alerts.budget import OLDEST_NS, Recent
 from tapelight.model.alerts import BROWSER, LATE_MS, Alert, Rule, hashed, sentence
 from tapelight.model.signals import Signal
 
@@ -198,7 +198,7 @@ class Router:
             return False
         if minute.within(MINUTE_NS, moment.now_ns) >= OWNER_A_MINUTE:
             return False
-        _forget(memory.told, moment.now_ns - KEPT_NS)
+        _forget(memory.told, moment.now_ns - OLDEST_NS)
         memory.told[_id(key, last)] = moment.now_ns
         memory.hour.add(moment.now_ns)
         minute.add(moment.now_ns)

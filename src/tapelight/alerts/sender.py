@@ -10,14 +10,13 @@ import msgspec
 import structlog
 
 from tapelight.alerts._post import Later, Post
+from tapelight.alerts.budget import OLDEST_NS
 from tapelight.errors import ConfigError, Missing, Rejected, Unavailable
 from tapelight.model.alerts import Delivery
 
 log = structlog.get_logger()
 NS = 1_000_000_000
 ATTEMPTS = 12
-OLDEST_NS = 6 * 3_600 * NS
-"""An alert that could not be delivered for so long is of no use any more."""
 FIRST_S, LONGEST_S = 1.0, 300.0
 """The wait after the first failure; it doubles up to the longest."""
 AT_ONCE = 32

@@ -47,9 +47,13 @@ class DemoOptions:
     """The file from which the configuration came."""
 
 
+FOLDER = "tapelight-demo-"
+"""How a folder of its own begins."""
+
+
 async def demo(options: DemoOptions, config: Config) -> dict[str, object]:
     """Run the demo; return the scanner's status at its end."""
-    with tempfile.TemporaryDirectory(prefix="tapelight-demo-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as scratch:
         data = options.data or Path(scratch)
         refuse_another(bound(data), Paper.name, Paper.host)  # where the demo's trader sends to
         web = msgspec.structs.replace(config.web, port=options.port)

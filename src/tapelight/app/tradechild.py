@@ -27,7 +27,7 @@ from tapelight.orders.book import Book
 from tapelight.plugins import load
 from tapelight.stores.commands import Commands
 from tapelight.stores.orders import SqliteOrderLog
-from tapelight.stores.traderstate import stand, stands
+from tapelight.stores.traderstate import PID, stand, stands
 from tapelight.telemetry import log_to_stderr
 
 log = structlog.get_logger()
@@ -150,9 +150,9 @@ async def _run(config: Config, child: TradeChild) -> None:
         live=child.live,
     )
     child.data.mkdir(parents=True, exist_ok=True)
-    beside = child.data / "trader.pid.new"
+    beside = child.data / f"{PID}.new"
     beside.write_text(f"{os.getpid()}\n", "utf-8")
-    beside.replace(child.data / "trader.pid")
+    beside.replace(child.data / PID)
     standing = stand(child.data)
     try:
         await Trader(config, options).run()

@@ -13,8 +13,6 @@ from tapelight.commands.options import ConfigFile, Data, data_folder
 from tapelight.errors import ConfigError, TapelightError, Unavailable
 
 ANSWER_S = 10.0
-PID, DEMOS = "trader.pid", "tapelight-demo-"
-"""What a running trader leaves in its folder; how a demo's folder of its own begins."""
 ORDER = ("id", "state", "purpose", "symbol", "side", "quantity", "kind", "limit", "stop", "filled",
          "average", "reason")  # fmt: skip
 STRATEGY = ("desk", "strategy", "days", "needed", "entries", "refused", "filled", "realised")
@@ -138,6 +136,7 @@ def kill(
     from tapelight.model.order_log import Armed, Killed
     from tapelight.stores.killswitch import KillFile, desk_folders
     from tapelight.stores.orders import FILE
+    from tapelight.stores.traderstate import PID
 
     if arm and (flatten or drill):
         raise ConfigError("--arm lets entries go again: leave --flatten and --drill out.")
@@ -226,7 +225,10 @@ def _kill_line(state: str, works: Sequence[str]) -> str:
 
 def _nobody(folder: Path, drill: bool) -> str:
     """Say that a folder has no trader, and where one runs that may be meant."""
-    here = sorted(place.parent for place in Path(tempfile.gettempdir()).glob(f"{DEMOS}*/{PID}"))
+    from tapelight.app.demo import FOLDER
+    from tapelight.stores.traderstate import stands
+
+    here = sorted(filter(stands, Path(tempfile.gettempdir()).glob(f"{FOLDER}*")))
     meant = " or ".join(f"--data {place}" for place in here)
     waits = "nothing would be stopped" if drill else "the switch waits there, but stops nothing now"
     return (

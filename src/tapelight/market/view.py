@@ -108,11 +108,20 @@ class View:
     def __getitem__(self, name: str) -> Values:
         done = self._done.get(name)
         if done is None:
-            info = columns()[name]
-            inputs = [self._source(i) if i in _SOURCES else self[i] for i in info.inputs]
             with np.errstate(all="ignore"):
-                done = self._done[name] = info.function(*inputs)
+                done = self._reckon(name)
         return done
+
+    def _reckon(self, name: str) -> Values:
+        info = columns()[name]
+        done = self._done[name] = info.function(*[self._input(i) for i in info.inputs])
+        return done
+
+    def _input(self, name: str) -> Any:
+        if name in _SOURCES:
+            return self._source(name)
+        done = self._done.get(name)
+        return self._reckon(name) if done is None else done
 
     def once(self, key: str, reckon: "Callable[[View], T]") -> T:
         """Return `reckon(self)`, kept under `key`: what many questions of one moment share."""

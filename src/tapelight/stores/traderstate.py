@@ -15,6 +15,8 @@ from tapelight.stores.lockfile import locked
 FILE = "trader.json"
 LOCK = "trader.lock"
 """Held, shared, by each trader that lives."""
+PID = "trader.pid"
+"""Its process id; left there when it ends."""
 _decoder = msgspec.json.Decoder(TraderReport)
 
 

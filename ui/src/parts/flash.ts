@@ -4,12 +4,16 @@ const PER_SECOND = 80;
 /** A light fades in steps of so long (ms). An animation would make a layer of each cell, and making and ending
  * those costs more than all else that changes in a frame; so would an element that lies over each cell. */
 const STEP_MS = 150;
+/** Where nothing is painted, lights go out after so long (ms). */
+const LATE_MS = 500;
 const STEPS = ['34%', '16%'];
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 interface Lit {
   readonly element: HTMLElement;
   readonly color: string;
+  /** When it lit up, ms. */
+  readonly since: number;
   step: number;
 }
 
@@ -21,21 +25,28 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 /** Let `element` light up and fade at `now` (ms), while this second's allowance lasts; return whether it does. */
 export function light(element: HTMLElement, rose: boolean, now: number): boolean {
   if (!mayFlash(now)) return false;
-  const cell: Lit = { element, color: rose ? '--up-bg' : '--down-bg', step: 0 };
+  const cell: Lit = { element, color: rose ? '--up-bg' : '--down-bg', since: now, step: 0 };
   show(cell);
   lit.push(cell);
-  timer ??= setTimeout(fade, STEP_MS);
+  timer ??= setTimeout(late, LATE_MS);
   return true;
 }
 
-/** Take all lights one step down. */
-function fade(): void {
+/** Take the lights down whose time it is at `now` (ms): by who paints a frame anyway, for each frame is dear. */
+export function fade(now: number): void {
   for (const cell of lit) {
-    cell.step += 1;
+    const step = Math.floor((now - cell.since) / STEP_MS);
+    if (step === cell.step) continue;
+    cell.step = step;
     show(cell);
   }
   lit = lit.filter(({ step }) => step < STEPS.length);
-  timer = lit.length > 0 ? setTimeout(fade, STEP_MS) : undefined;
+}
+
+/** Take down what nobody has taken down in a frame of its own. */
+function late(): void {
+  fade(performance.now());
+  timer = lit.length > 0 ? setTimeout(late, LATE_MS) : undefined;
 }
 
 function show({ element, color, step }: Lit): void {

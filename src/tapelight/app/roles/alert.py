@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from tapelight.alerts.budget import OLDEST_NS
 from tapelight.alerts.router import Moment
-from tapelight.alerts.sender import OLDEST_NS
 from tapelight.app.alerting import Alerting
 from tapelight.app.control import FILE as USERS
 from tapelight.app.measures import alert_measures

@@ -30,6 +30,8 @@ WORD_S = 0.25
 """Between two words to the feed."""
 STUCK_S = 1.5
 """Without anything new for so long, all that follows is asked for again."""
+NEAR_NS = 1_000_000_000
+"""What lies further back than that is caught up with, and told to no dashboard."""
 SILENT_S = 15.0
 """Nothing from the feed for so long is told."""
 
@@ -59,7 +61,7 @@ class Follower:
         watches: Watches | None = None,
     ) -> None:
         self.replica: Replica | None = None
-        self.near = False
+        self._newest = False
         """Whether the newest that came was the newest there was."""
         self.fence = Fence(data)
         self.counts = {"taken": 0, "repeated": 0, "refused": 0, "gaps": 0, "asked": 0}
@@ -79,6 +81,13 @@ class Follower:
     def run(self) -> Run:
         """Return the run that is followed; an empty one before the first."""
         return self.replica.run if self.replica is not None else Run()
+
+    @property
+    def near(self) -> bool:
+        """Tell whether what is applied now is of the last second that there is."""
+        if not self._newest or self.replica is None:
+            return False
+        return self.replica.newest_ns - self.replica.engine.last_mark_ns <= NEAR_NS
 
     async def open(self) -> None:
         """Go on with the newest run of this disk, if there is one."""
@@ -141,11 +150,11 @@ class Follower:
             await self._take_blocks(came, self.replica)
 
     async def _take_blocks(self, came: Parcel, replica: Replica) -> None:
-        before, self.near = replica.seq, came.last
+        before, self._newest = replica.seq, came.last
         if await replica.take(came.body):
             self.counts["gaps"] += 1
             self._asks = True
-            self.near = False
+            self._newest = False
         fed = replica.seq > before
         self.counts["taken" if fed else "repeated"] += 1
         if fed:
@@ -211,7 +220,7 @@ class Follower:
         made = await asyncio.to_thread(
             Replica, self._data, run, self._share, self._hear, self._watches
         )
-        self.replica, self._turning, self.near = made, False, False
+        self.replica, self._turning, self._newest = made, False, False
         self._fed_s = asyncio.get_running_loop().time()
         self._opened(made.engine)
         self._again(made.again)

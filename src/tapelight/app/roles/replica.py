@@ -19,7 +19,7 @@ from tapelight.app.rewind import from_journal
 from tapelight.app.runs import restore
 from tapelight.engine import Cycle, Engine, Share
 from tapelight.model.codec import decode
-from tapelight.model.records import Healed, Record
+from tapelight.model.records import Healed, Mark, Record
 from tapelight.model.signals import Signal
 from tapelight.model.stream import Run
 from tapelight.stores.journal.segments import MAGIC, SEGMENT_BYTES, cut, items_of, segments
@@ -81,6 +81,8 @@ class Replica:
         drop_after(self.folder, tail.records)
         self.seq = tail.records
         """The last record that is applied."""
+        self.newest_ns = self.engine.last_mark_ns
+        """The last mark of the piece that came last, be it applied or not."""
         self.engine.rewind = lambda healed: from_journal(self.folder, healed, share=share)
         self._segment = Segment(self.folder, SEGMENT_BYTES, math.inf)
         self._synced_s = time.monotonic()
@@ -94,14 +96,20 @@ class Replica:
         What is there already is left out; a healing, which reckons long, is done on a thread. Raises
         Corrupt for what is no piece of a journal, OSError where the disk refuses it.
         """
-        for block, raw in blocks_in(body, self.folder):
-            if block.last_seq <= self.seq:
-                continue
+        blocks = [
+            (block, raw, [decode(item) for item in items_of(block)])
+            for block, raw in blocks_in(body, self.folder)
+            if block.last_seq > self.seq
+        ]
+        records = (record for *_, held in reversed(blocks) for record in reversed(held))
+        mark = next((record for record in records if isinstance(record, Mark)), None)
+        if mark is not None:
+            self.newest_ns = mark.ts_ns
+        for block, raw, held in blocks:
             if block.first_seq != self.seq + 1:
                 return True
             self._segment.append(raw)
-            for item in items_of(block):
-                record = decode(item)
+            for record in held:
                 self._watches.see(record)
                 if isinstance(record, Healed):
                     cycle = await asyncio.to_thread(self.engine.apply, record)

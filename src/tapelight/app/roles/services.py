@@ -1,6 +1,7 @@
 """The services of the roles, by [scale_out]; what is missing is told before anything starts."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -139,6 +140,7 @@ def _extra(name: str) -> ConfigError:
 def share_of(number: int, shares: int) -> "Share":
     """Return which boards, scans and strategies a worker answers: by a stable hash of their names."""
 
+    @cache
     def mine(name: str) -> bool:
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") % shares == number
