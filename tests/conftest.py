@@ -58,20 +58,23 @@ def alone(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 class Together(LoadScopeScheduling):
-    """Give each worker one test after the other, those of TOGETHER to one of them."""
+    """Give each worker one test after the other, or one file, and what shares to one of them."""
 
     def _split_scope(self, nodeid: str) -> str:
         """Return what `nodeid` belongs to."""
-        return next((prefix for prefix in TOGETHER if nodeid.startswith(prefix)), nodeid)
+        alone = nodeid.partition("::")[0] if self.by_file else nodeid
+        return next((prefix for prefix in TOGETHER if nodeid.startswith(prefix)), alone)
+
+    @property
+    def by_file(self) -> bool:
+        """Tell whether short tests are dealt out, of which each one costs more than it takes."""
+        return bool(self.config.getvalue("dist") == "loadfile")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
-    """Return who deals the tests out (pytest 9.2 takes no notice of xdist_group).
-
-    Only where the run asks for "loadscope": one at a time costs short tests more than it gains.
-    """
-    return Together(config, log) if config.getvalue("dist") == "loadscope" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Return who deals the tests out (pytest 9.2 takes no notice of xdist_group)."""
+    return Together(config, log)
 
 
 @pytest.hookimpl(trylast=True)

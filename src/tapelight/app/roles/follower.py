@@ -31,7 +31,7 @@ WORD_S = 0.25
 STUCK_S = 1.5
 """Without anything new for so long, all that follows is asked for again."""
 NEAR_NS = 1_000_000_000
-"""What lies further back than that is caught up with, and told to no dashboard."""
+"""What a board was further back than that is shown to nobody: what it is now follows at once."""
 SILENT_S = 15.0
 """Nothing from the feed for so long is told."""
 
@@ -61,7 +61,7 @@ class Follower:
         watches: Watches | None = None,
     ) -> None:
         self.replica: Replica | None = None
-        self._newest = False
+        self.near = False
         """Whether the newest that came was the newest there was."""
         self.fence = Fence(data)
         self.counts = {"taken": 0, "repeated": 0, "refused": 0, "gaps": 0, "asked": 0}
@@ -83,11 +83,9 @@ class Follower:
         return self.replica.run if self.replica is not None else Run()
 
     @property
-    def near(self) -> bool:
+    def live(self) -> bool:
         """Tell whether what is applied now is of the last second that there is."""
-        if not self._newest or self.replica is None:
-            return False
-        return self.replica.newest_ns - self.replica.engine.last_mark_ns <= NEAR_NS
+        return self.near and (self.replica is None or self.replica.behind_ns <= NEAR_NS)
 
     async def open(self) -> None:
         """Go on with the newest run of this disk, if there is one."""
@@ -150,11 +148,11 @@ class Follower:
             await self._take_blocks(came, self.replica)
 
     async def _take_blocks(self, came: Parcel, replica: Replica) -> None:
-        before, self._newest = replica.seq, came.last
+        before, self.near = replica.seq, came.last
         if await replica.take(came.body):
             self.counts["gaps"] += 1
             self._asks = True
-            self._newest = False
+            self.near = False
         fed = replica.seq > before
         self.counts["taken" if fed else "repeated"] += 1
         if fed:
@@ -220,7 +218,7 @@ class Follower:
         made = await asyncio.to_thread(
             Replica, self._data, run, self._share, self._hear, self._watches
         )
-        self.replica, self._turning, self._newest = made, False, False
+        self.replica, self._turning, self.near = made, False, False
         self._fed_s = asyncio.get_running_loop().time()
         self._opened(made.engine)
         self._again(made.again)

@@ -81,7 +81,7 @@ class Replica:
         drop_after(self.folder, tail.records)
         self.seq = tail.records
         """The last record that is applied."""
-        self.newest_ns = self.engine.last_mark_ns
+        self._newest_ns = self.engine.last_mark_ns
         """The last mark of the piece that came last, be it applied or not."""
         self.engine.rewind = lambda healed: from_journal(self.folder, healed, share=share)
         self._segment = Segment(self.folder, SEGMENT_BYTES, math.inf)
@@ -89,6 +89,11 @@ class Replica:
         self._shadow: State | None = None
         self._due_ns = self.engine.last_mark_ns + SNAPSHOT_NS
         self._writing: asyncio.Task[None] | None = None
+
+    @property
+    def behind_ns(self) -> int:
+        """Return how much market time of what has come is not applied yet."""
+        return self._newest_ns - self.engine.last_mark_ns
 
     async def take(self, body: bytes) -> bool:
         """Write and apply the blocks that follow; tell whether one between is missing.
@@ -104,7 +109,7 @@ class Replica:
         records = (record for *_, held in reversed(blocks) for record in reversed(held))
         mark = next((record for record in records if isinstance(record, Mark)), None)
         if mark is not None:
-            self.newest_ns = mark.ts_ns
+            self._newest_ns = mark.ts_ns
         for block, raw, held in blocks:
             if block.first_seq != self.seq + 1:
                 return True

@@ -173,12 +173,13 @@ class ScanWorker:
         self._tell_signals(cycle)
         self.traces.on_signals(cycle.signals)
         now_s = asyncio.get_running_loop().time()
-        if now_s - self._published_s >= PUBLISH_S:
+        live = self.follower.live
+        if live and now_s - self._published_s >= PUBLISH_S:
             self._published_s = now_s
             self.publisher.on_cycle(cycle)
         else:
             self.boards.keep(cycle.rankings, cycle.signals)
-        if cycle.whole:
+        if cycle.whole and live:
             engine = self.boards.engine
             mine = [n for n in (*engine.boards, *engine.scans) if engine.share(n)]
             self.writer.note(cycle.mark.ts_ns, cycle.rankings, mine)
