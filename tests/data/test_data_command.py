@@ -11,6 +11,8 @@ import pytest
 from tapelight.commands.data import data as command
 from tapelight.errors import ConfigError
 
+pytestmark = pytest.mark.integration
+
 DATES = [dt.date(2026, 11, d) for d in (16, 17, 18, 19)]
 CLOSES = [100.0, 104.0, 11.0, 12.0]
 """As traded: ten for one before the third."""

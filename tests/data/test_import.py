@@ -13,6 +13,8 @@ from tapelight.errors import ConfigError
 from tapelight.model.session import MINUTE_NS, calendar
 from tapelight.stores.cold.store import ColdStore
 
+pytestmark = pytest.mark.integration
+
 FAR_NS = 1 << 62
 SIP = "massive-sip"
 DAY = dt.date(2019, 2, 14)

@@ -10,6 +10,8 @@ from feeds.alpaca_venue import Broker, Change, D, bracket
 from tapelight.feeds.simulator.alpaca.faults import Faults
 from tapelight.feeds.simulator.alpaca.refusal import Refusal
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_market_order_is_filled_at_the_quote_of_the_next_window() -> None:
     broker = Broker()

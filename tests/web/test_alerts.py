@@ -24,6 +24,8 @@ from tapelight.web.alerts import Known
 from web.by_hand import MarketByHand, signal
 from web.conftest import CHEAP, HOST, Site, Socket, Town
 
+pytestmark = pytest.mark.integration
+
 RULE = {"scans": ["hod"], "channels": ["desk"], "cooldown_s": 0, "sound": "ping"}
 
 
@@ -76,7 +78,6 @@ async def receipts(client: httpx.AsyncClient, *states: str) -> list[dict[str, An
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.integration
 async def test_a_signal_reaches_a_webhook_and_its_receipt_is_shown(
     desk: Town, server: Receiver
 ) -> None:
@@ -150,7 +151,6 @@ async def open_as(desk: Town, client: httpx.AsyncClient) -> Socket:
     return socket
 
 
-@pytest.mark.integration
 async def test_a_test_shows_the_channels_own_answer(desk: Town, server: Receiver) -> None:
     ann = await desk.enter("ann")
     await ann.put("/api/channels/desk", json=hook(server))
@@ -171,7 +171,6 @@ async def test_a_test_shows_the_channels_own_answer(desk: Town, server: Receiver
     assert (missing.status_code, "GET /api/channels" in missing.json()["detail"]) == (404, True)
 
 
-@pytest.mark.integration
 async def test_secrets_are_masked_and_a_mask_leaves_them(desk: Town, server: Receiver) -> None:
     ann, vic = await desk.enter("ann"), await desk.enter("vic")
     made = await ann.put("/api/channels/desk", json=hook(server))
@@ -286,7 +285,6 @@ async def test_a_deleted_users_rules_are_silent(desk: Town) -> None:
     assert alerting(desk).router.count == 0
 
 
-@pytest.mark.integration
 async def test_a_disabled_users_rules_levels_and_waiting_alerts_are_silent(
     desk: Town, server: Receiver
 ) -> None:
@@ -384,7 +382,6 @@ async def test_where_nobody_watches_no_rule_and_no_level_is_taken(desk: Town) ->
     assert (await ann.get("/api/alerts")).json() == []
 
 
-@pytest.mark.integration
 async def test_a_channel_is_tested_six_times_a_minute(desk: Town, server: Receiver) -> None:
     ann = await desk.enter("ann")
     await ann.put("/api/channels/desk", json=hook(server))

@@ -13,6 +13,8 @@ from tapelight.ports import Credential
 from tapelight.web.gate import COOKIE, GUEST_BURST, SECURE_COOKIE
 from web.conftest import HOST, PASSWORD, Site, Socket, Town
 
+pytestmark = pytest.mark.integration
+
 ADMIN = {"name": "root", "password": PASSWORD}
 
 

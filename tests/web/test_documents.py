@@ -12,6 +12,8 @@ from tapelight.config import Config
 from tapelight.web import layouts
 from web.conftest import HOST, Site
 
+pytestmark = pytest.mark.integration
+
 ONE = {"format": 1, "panels": [{"kind": "board", "name": "gainers"}]}
 TWO = {"format": 1, "panels": []}
 

@@ -19,6 +19,8 @@ from tapelight.web.gate import SECURE_COOKIE
 from tapelight.web.oidc import Oidc, Provider
 from web.conftest import HOST, PASSWORD, Town
 
+pytestmark = pytest.mark.integration
+
 ISSUER = "https://id.example"
 CLIENT = "tapelight"
 SECRET = "a client's secret, thirty-two bytes"

@@ -16,6 +16,8 @@ from tapelight.web.quota import Quota
 from tapelight.web.who import ROLES, SCOPES
 from web.conftest import HOST, PEOPLE, Socket, Town
 
+pytestmark = pytest.mark.integration
+
 READ, SCAN, ALERT, TRADE, PERSON = "read", "scan", "alert", "trade", ""
 """What a key must be for; PERSON: no key will do."""
 
