@@ -62,8 +62,8 @@ class Together(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         """Return what `nodeid` belongs to."""
-        alone = nodeid.partition("::")[0] if self.by_file else nodeid
-        return next((prefix for prefix in TOGETHER if nodeid.startswith(prefix)), alone)
+        own = nodeid.partition("::")[0] if self.by_file else nodeid
+        return next((prefix for prefix in TOGETHER if nodeid.startswith(prefix)), own)
 
     @property
     def by_file(self) -> bool:

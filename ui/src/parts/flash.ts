@@ -35,7 +35,8 @@ export function light(element: HTMLElement, rose: boolean, now: number): boolean
 /** Take the lights down whose time it is at `now` (ms): by who paints a frame anyway, for each frame is dear. */
 export function fade(now: number): void {
   for (const cell of lit) {
-    const step = Math.floor((now - cell.since) / STEP_MS);
+    // A cell that lit up in this very frame did so after the frame's time was read.
+    const step = Math.max(0, Math.floor((now - cell.since) / STEP_MS));
     if (step === cell.step) continue;
     cell.step = step;
     show(cell);
