@@ -537,6 +537,29 @@ async def test_history_holds_closed_minutes_once_a_connection() -> None:
         assert asked == ["AAPL"]
 
 
+async def test_the_snapshot_tells_of_its_own_minute_until_that_has_been_published() -> None:
+    minute, path = 60_000_000_000, "/v2/aggs/ticker/AAPL/range/1/minute"
+    before = NOW_NS - minute
+    clock = {"now_ns": NOW_NS + 20_000_000_000, "rate": 100.0}
+    part = {"o": 1.0, "h": 2.0, "l": 0.5, "c": 1.5, "v": 7.0, "vw": 1.2, "n": 3, "av": 500.0}
+    told = ticker("AAPL", 1.5, 500.0, NOW_NS + 20_500_000_000)
+    told["min"] = {**part, "t": NOW_NS // 1_000_000}
+    answers = {"/simulator/clock": clock, SNAPSHOT: {"tickers": [told]}}
+    async with (
+        massive_service(answers=answers, prefixes={path: _minutes(before)}) as service,
+        running(service, backfill=1) as (_, tape),
+    ):
+        await tape.until(lambda t: len(t.of(History)) == 1)
+        service.prefixes[path] = _minutes(NOW_NS)
+        await tape.until(lambda t: len(t.of(History)) == 2)
+    first, second = (h.bars for h in tape.of(History))
+    assert first.start_ns.tolist() == [before, NOW_NS]
+    assert first.span_s.tolist() == [60, 20]
+    assert (first.volume[1], first.vwap[1], first.trades[1]) == (7.0, 1.2, 3.0)
+    assert second.start_ns.tolist() == [NOW_NS]
+    assert second.span_s.tolist() == [60]
+
+
 async def test_malformed_frames_are_counted_and_survived() -> None:
     async with massive_service() as service, running(service) as (feed, tape):
         await tape.until(is_live)

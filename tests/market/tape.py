@@ -97,8 +97,8 @@ class Tape:
         row = self.symbols.index(symbol)
         return bars_of([[row] * n, starts, [span_s] * n, *prices, *rest])
 
-    def history(self, time: str, *bars: Bar, **extra: Any) -> None:
-        self.engine.apply(History(self.ns(time), self.make_bars(60, *bars, **extra)))
+    def history(self, time: str, *bars: Bar, span_s: int = 60, **extra: Any) -> None:
+        self.engine.apply(History(self.ns(time), self.make_bars(span_s, *bars, **extra)))
 
     def snapshot(
         self, time: str, updated: str | None = None, whole: bool = True, **figures: float

@@ -235,6 +235,85 @@ def test_a_second_history_completes_the_minute_of_the_snapshot() -> None:
     assert tape.many("trades lod") == [40.0, 9.4]
 
 
+CUT = ("10:00:00", 12.0, 12.4, 11.8, 12.1, 1_000.0)
+"""What the snapshot at 10:00:30 tells of its own minute."""
+
+
+def cut_short() -> Tape:
+    """Return a tape of a scanner that starts within a minute: 6,000 shares before it."""
+    tape = Tape(known=False)
+    tape.snapshot("10:00:30", last=12.1, volume=6_000.0)
+    return tape
+
+
+def test_the_minute_of_the_snapshot_begins_with_what_it_told_of_it() -> None:
+    tape = cut_short()
+    tape.trade("10:00:31", 12.5, 200.0)
+    tape.history("10:00:40", *MORNING, vwap=11.0, trades=10.0)
+    tape.history("10:00:40", CUT, span_s=30, vwap=12.0, trades=4.0)
+    tape.trade("10:00:41", 12.2, 100.0)
+    tape.mark("10:00:42")
+    dollars = 5_000 * 11 + 1_000 * 12 + 200 * 12.5 + 100 * 12.2
+    assert tape("dollar_vol") == pytest.approx(dollars)
+    assert tape.many("vol pm_vol vol_rth trades") == [6_300.0, 1_000.0, 5_300.0, 36.0]
+    tape.mark("10:01:01")
+    bar = tape.table.bars.of_row(0)[-1]
+    assert [bar[n] for n in "open high low close volume trades".split()] == [
+        12.0, 12.5, 11.8, 12.2, 1_300.0, 6,
+    ]  # fmt: skip
+    whole = ("10:00:00", 12.0, 12.5, 11.0, 12.2, 9_999.0)
+    tape.history("10:01:06", whole, vwap=12.0, trades=99.0)
+    assert tape("dollar_vol") == pytest.approx(dollars), "nothing lacked any more"
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_history_that_comes_after_the_minute_of_the_snapshot_completes_it(odd: int) -> None:
+    tape = cut_short()
+    for _ in range(odd):
+        tape.trade("10:00:31", 12.0, 50.0, 37)
+    tape.mark("10:01:01")
+    tape.trade("10:01:02", 12.3, 100.0)
+    tape.history("10:01:03", *MORNING, vwap=11.0, trades=10.0)
+    tape.history("10:01:03", CUT, span_s=30, vwap=12.0, trades=4.0)
+    dollars = 5_000 * 11 + 1_000 * 12 + odd * 50 * 12 + 1_230
+    assert tape("dollar_vol") == pytest.approx(dollars)
+    assert tape("trades") == 35.0 + odd
+    assert tape.table.bars.of_row(0)["volume"].tolist()[-1] == 1_000.0
+
+
+def test_of_a_minute_seen_before_the_snapshot_too_only_the_whole_bar_tells() -> None:
+    tape = Tape(known=False)
+    tape.trade("10:00:05", 12.4, 300.0)
+    tape.feed("10:00:10", "gap", since="10:00:06")
+    tape.snapshot("10:00:30", last=12.1, volume=6_000.0)
+    tape.history("10:00:40", *MORNING, vwap=11.0, trades=10.0)
+    tape.history("10:00:40", CUT, span_s=30, vwap=12.0, trades=4.0)
+    assert tape("dollar_vol") == pytest.approx(5_000 * 11 + 300 * 12.4), "300 are counted once"
+    tape.mark("10:01:01")
+    tape.history("10:01:06", CUT, vwap=12.0, trades=4.0)
+    assert tape("dollar_vol") == pytest.approx(5_000 * 11 + 1_000 * 12)
+
+
+def test_a_minute_bar_replaces_what_the_snapshot_told_of_its_minute() -> None:
+    tape = cut_short()
+    tape.history("10:00:40", *MORNING, vwap=11.0, trades=10.0)
+    tape.history("10:00:40", CUT, span_s=30, vwap=12.0, trades=4.0)
+    tape.bars(60, ("10:00:00", 12.0, 12.6, 11.8, 12.5, 1_500.0), vwap=12.0, day_volume=6_500.0)
+    assert tape.table.bars.of_row(0)["volume"].tolist()[-1] == 1_500.0
+    assert tape("dollar_vol") == pytest.approx(5_000 * 11 + 1_500 * 12)
+    assert tape("vol") == 6_500.0
+
+
+def test_a_minute_of_which_the_snapshot_knows_no_price_is_complete() -> None:
+    tape = cut_short()
+    tape.history("10:00:40", *MORNING, vwap=11.0, trades=10.0)
+    tape.history("10:00:40", ("10:00:00", *[np.nan] * 4, 0.0), span_s=30, trades=0.0)
+    tape.trade("10:00:41", 12.2, 100.0)
+    assert tape("dollar_vol") == pytest.approx(5_000 * 11 + 1_220)
+    tape.mark("10:01:01")
+    assert tape.table.bars.of_row(0)["volume"].tolist()[-1] == 100.0
+
+
 def test_history_leaves_a_row_alone_that_saw_its_whole_day() -> None:
     tape = trading()
     tape.history("10:00:20", *MORNING)

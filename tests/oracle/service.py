@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,26 @@ def references(port: int, day: str, day_before: str) -> dict[str, Reference]:
             )
             for symbol, kind in types.items()
         }
+
+
+@contextmanager
+def without_snapshots(port: int, until_ns: int) -> Iterator[Callable[[], None]]:
+    """Let the service refuse its snapshot; what is yielded waits for market time `until_ns`.
+
+    The snapshot that a scanner then gets holds prints of the minute that the stream told, too.
+    """
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as rest:
+        faults = {"status": 503, "under": "/v2/snapshot"}
+        rest.put("/simulator/line", json=faults).raise_for_status()
+
+        def wait() -> None:
+            end_s = time.monotonic() + START_S
+            while rest.get("/simulator/clock").raise_for_status().json()["now_ns"] < until_ns:
+                assert time.monotonic() < end_s, f"the market did not begin within {START_S:g} s"
+                time.sleep(0.05)
+            rest.delete("/simulator/line").raise_for_status()
+
+        yield wait
 
 
 def _dollars(rest: httpx.Client, symbol: str, day: str) -> float:

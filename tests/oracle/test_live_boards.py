@@ -11,7 +11,14 @@ import pytest
 from oracle.boards import BOARDS
 from oracle.market import Hours, Ledger, Reference
 from oracle.recorder import Recorder
-from oracle.service import command, free_port, references, wait_until_listening, write_config
+from oracle.service import (
+    command,
+    free_port,
+    references,
+    wait_until_listening,
+    without_snapshots,
+    write_config,
+)
 from oracle.verdict import NS, Trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -54,7 +61,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         known = references(market, DAY, DAY_BEFORE)
         write_config(folder, market)
         scan = ("run", "--port", web, "--config", "tapelight.toml", "--data", folder / "data")
-        with command(folder, *scan), Recorder(web, list(BOARDS)) as recorder:
+        with (
+            without_snapshots(market, at("09:28:03")) as wait,
+            command(folder, *scan),
+            Recorder(web, list(BOARDS)) as recorder,
+        ):
+            wait()
             recorder.wait_for(at("09:28:00"), START_LIMIT_S)
             recorder.wait_for(at("09:33:01"), RUN_LIMIT_S)
     return _judge(folder / "ledger", recorder, known)

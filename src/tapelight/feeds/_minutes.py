@@ -1,18 +1,33 @@
 """Minute bars of the day so far: whose are fetched first, and what they are as columns."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from tapelight.model.batch import Bars
 from tapelight.model.records import Snapshot
-from tapelight.model.session import MINUTE_NS
+from tapelight.model.session import MINUTE_NS, NS
 
 MAX_TRADES = 1e9
 """A minute of more trades than this cannot be."""
 GAPPERS = 50
+PUBLISHED_NS = 5 * NS
+"""So long after its end a minute's bar can be asked for."""
 Minute = tuple[int, float, float, float, float, float, float, float]
 """Start ns, open, high, low, close, shares, VWAP (0 = unknown), trades."""
+
+
+class Cut(NamedTuple):
+    """What a snapshot tells of the minute in which it was taken; of no price where none traded."""
+
+    minute: Minute
+    until_ns: int
+
+    @property
+    def span_s(self) -> int:
+        """Return its length in whole seconds, always less than a minute."""
+        return max(1, min((self.until_ns - self.minute[0]) // NS, 59))
 
 
 def most_active(snapshot: Snapshot, count: int) -> list[int]:
@@ -26,13 +41,27 @@ def most_active(snapshot: Snapshot, count: int) -> list[int]:
     return [int(snapshot.row[i]) for i in dict.fromkeys(chosen)]
 
 
-def minute_columns(minutes: Iterable[Minute], row: int, from_ns: int, until_ns: int) -> Bars | None:
-    """Return the sound bars that lie wholly in [from_ns, until_ns), None where there is none."""
+def begin_of(ts_ns: int) -> int:
+    """Return the begin of the minute in which a time lies."""
+    return ts_ns // MINUTE_NS * MINUTE_NS
+
+
+def minute_columns(
+    minutes: Iterable[Minute], row: int, from_ns: int, until_ns: int, cut: Cut | None = None
+) -> Bars | None:
+    """Return the sound bars that lie wholly in [from_ns, until_ns), None where there is none.
+
+    The `cut` comes after them, as long as it is, unless its whole minute is among them.
+    """
     kept = [
         (start, o, h, low, c, v, vw or np.nan, n)
         for start, o, h, low, c, v, vw, n in minutes
         if from_ns <= start <= until_ns - MINUTE_NS and h >= low > 0 and v >= 0 and n <= MAX_TRADES
     ]
+    spans = [60] * len(kept)
+    if cut is not None and cut.minute[0] not in {bar[0] for bar in kept}:
+        kept.append(cut.minute)
+        spans.append(cut.span_s)
     if not kept:
         return None
     count = len(kept)
@@ -42,7 +71,7 @@ def minute_columns(minutes: Iterable[Minute], row: int, from_ns: int, until_ns: 
     return Bars(
         np.full(count, row, np.int32),
         np.array([k[0] for k in kept], np.int64),
-        np.full(count, 60, np.int32),
+        np.array(spans, np.int32),
         open_, high, low, close, volume, vwap, trades,
         day_volume=np.full(count, np.nan), day_open=np.full(count, np.nan),
     )  # fmt: skip

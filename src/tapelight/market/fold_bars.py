@@ -163,6 +163,10 @@ def _keep_bar(
     if minute > row.bar_min:
         close_bar(row, r, counters, spill)
         row.bar_min = minute
+    elif span == 60:  # what a snapshot told of the minute is in the whole bar
+        row.bar_o = row.bar_h = row.bar_l = np.nan
+        row.bar_v = row.bar_pv = 0.0
+        row.bar_n = 0
     if np.isnan(row.bar_o):
         row.bar_o = open_
     row.bar_h = max_known(row.bar_h, high)

@@ -7,12 +7,18 @@ import numpy as np
 from tapelight.market.candle import close_bar_of
 from tapelight.market.extremes import move_ranges
 from tapelight.market.fold import add_vwap
-from tapelight.market.row import AUCTION_PRINT, FIRST_PRINT, KNOWN_DAY, PARTIAL
+from tapelight.market.row import AUCTION_PRINT, BEGUN, FIRST_PRINT, KNOWN_DAY, PARTIAL
 from tapelight.market.spill import BAR, touch
 from tapelight.market.table import Table
 from tapelight.model.batch import Bars
 from tapelight.model.records import History
-from tapelight.model.session import MINUTE_NS, Session
+from tapelight.model.session import MINUTE_NS, NS, Session
+
+_FORMING = {
+    "minute": "bar_min", "trades": "bar_n", "open": "bar_o", "high": "bar_h", "low": "bar_l",
+    "close": "bar_c", "volume": "bar_v", "value": "bar_pv",
+}  # fmt: skip
+"""What a BAR has -> the field of a row that keeps it of the forming minute."""
 
 _touch = touch.py_func
 _move_ranges, _add_vwap = move_ranges.py_func, add_vwap.py_func
@@ -31,18 +37,23 @@ def bars_to_store(bars: Bars) -> np.ndarray:
 
 
 def take_history(table: Table, history: History) -> None:
-    """Fill the days of the rows in `history`; a row that saw its whole day is left alone."""
+    """Fill the days of the rows in `history`; a row that saw its whole day is left alone.
+
+    A bar of less than a minute is what the snapshot told of the minute in which it was taken.
+    """
     table.enter_session(history.ts_recv_ns)
     session, bars = table.session, history.bars
     assert session is not None
     today = (bars.start_ns >= session.start_ns) & (bars.start_ns < table.next_roll_ns)
-    stored = bars_to_store(bars)
+    stored, whole = bars_to_store(bars), bars.span_s >= MINUTE_NS // NS
     for row in np.unique(bars.row[today]).tolist():
         state = table.row(row)
         if state["known"] & KNOWN_DAY and not state["known"] & PARTIAL:
             continue
         mine = today & (bars.row == row)
-        _store(table, state, row, stored[mine])
+        _store(table, state, row, stored[mine & whole])
+        for cut in stored[mine & ~whole]:
+            _join(table, state, row, cut)
         _reckon_day(table, state, row, session)
         if not np.isnan(bars.trades[mine]).any():
             state["untold"] = 0
@@ -51,16 +62,42 @@ def take_history(table: Table, history: History) -> None:
 
 def _store(table: Table, state: Any, row: int, fresh: np.ndarray) -> None:
     """Keep the fuller of each two bars, and note whether the snapshot's minute is among them."""
-    newest = int(fresh["minute"].max())
+    newest = int(fresh["minute"].max(initial=0))
     if newest >= int(state["bar_min"]):
-        close_bar_of(table.live, row, table.counters, table.spill)
-        table.drain()
-        state["bar_min"] = newest + 1
-    table.bars.set_past(row, _fuller(table.bars.of_row(row), fresh))
+        _close(table, state, row, newest + 1)
+    if len(fresh):
+        table.bars.set_past(row, _fuller(table.bars.of_row(row), fresh))
     state["known"] |= KNOWN_DAY
     state["known"] &= 0xFF ^ PARTIAL
     if newest < int(state["snap_ns"]) // MINUTE_NS:
         state["known"] |= PARTIAL
+
+
+def _join(table: Table, state: Any, row: int, cut: np.void) -> None:
+    """Let the bar of the snapshot's minute begin with what the snapshot told of it."""
+    minute = int(cut["minute"])
+    lacks = state["known"] & PARTIAL and state["known"] & BEGUN
+    if not lacks or minute != int(state["snap_ns"]) // MINUTE_NS:
+        return
+    state["known"] &= 0xFF ^ (PARTIAL | BEGUN)
+    if not cut["volume"] > 0:
+        return
+    if minute < int(state["bar_min"]):
+        mine = table.bars.get(minute, row)
+        table.bars.add(np.array([cut if mine is None else _after(cut, mine)], BAR))
+        return
+    if minute > int(state["bar_min"]):
+        _close(table, state, row, minute)
+    whole = _after(cut, _own(state, row)[0])
+    for name, field in _FORMING.items():
+        state[field] = whole[name]
+
+
+def _close(table: Table, state: Any, row: int, minute: int) -> None:
+    """Close the forming minute bar; `minute` forms next."""
+    close_bar_of(table.live, row, table.counters, table.spill)
+    table.drain()
+    state["bar_min"] = minute
 
 
 def _fuller(known: np.ndarray, fresh: np.ndarray) -> np.ndarray:
@@ -95,13 +132,31 @@ def _reckon_day(table: Table, state: Any, row: int, session: Session) -> None:
         state["open"], state["open_src"] = bars["open"][regular][0], FIRST_PRINT
 
 
+def _after(cut: np.void, mine: np.void) -> np.void:
+    """Return one bar of two halves of a minute; the second may have no price."""
+    both = mine.copy()
+    both["open"] = cut["open"]
+    both["high"] = np.fmax(cut["high"], mine["high"])
+    both["low"] = np.fmin(cut["low"], mine["low"])
+    if np.isnan(mine["close"]):
+        both["close"] = cut["close"]
+    for name in ("trades", "volume", "value"):
+        both[name] += cut[name]
+    return both
+
+
+def _own(state: Any, row: int) -> np.ndarray:
+    """Return what the row keeps of its forming minute as one BAR, its prices NaN where none is."""
+    bar = np.zeros(1, BAR)
+    bar["row"] = row
+    for name, field in _FORMING.items():
+        bar[name] = state[field]
+    return bar
+
+
 def _forming(state: Any, row: int) -> np.ndarray:
     """Return the forming minute bar as an array of one BAR, or of none."""
-    if np.isnan(state["bar_o"]):
-        return np.zeros(0, BAR)
-    names = ("bar_min", "bar_n", "bar_o", "bar_h", "bar_l", "bar_c", "bar_v", "bar_pv")
-    minute, trades, *rest = (state[name] for name in names)
-    return np.array([(minute, row, trades, *rest)], BAR)
+    return np.zeros(0, BAR) if np.isnan(state["bar_o"]) else _own(state, row)
 
 
 def _loose(state: Any) -> tuple[int, float]:

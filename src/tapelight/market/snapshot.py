@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from tapelight.market.row import (
     AUCTION_PRINT,
+    BEGUN,
     FIRST_PRINT,
     GAP,
     KNOWN_DAY,
@@ -14,7 +15,7 @@ from tapelight.market.row import (
 from tapelight.market.spill import touch_all
 from tapelight.market.table import Table
 from tapelight.model.records import Snapshot
-from tapelight.model.session import PRE, REGULAR
+from tapelight.model.session import MINUTE_NS, PRE, REGULAR
 
 SAME = 0.005
 """Two previous closes nearer than this, as a fraction, are the same one."""
@@ -101,7 +102,9 @@ def _take_missed(live: np.ndarray, snap: Snapshot, at: npt.NDArray[np.intp], pha
     row = snap.row[at]
     volume = snap.volume[at]
     live["vol"][row] = volume
-    live["known"][row] &= 0xFF ^ (KNOWN_DAY | PARTIAL)
+    live["known"][row] &= 0xFF ^ (KNOWN_DAY | PARTIAL | BEGUN)
+    begun = (live["bar_min"][row] < snap.updated_ns[at] // MINUTE_NS) | (live["bar_n"][row] == 0)
+    live["known"][row[begun]] |= BEGUN
     live["pv_pm"][row] = live["v_pm"][row] = np.nan
     if phase == PRE:
         live["pm_vol"][row] = volume

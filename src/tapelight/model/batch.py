@@ -57,7 +57,7 @@ class Bars:
     row: Int32s
     start_ns: Int64s
     span_s: Int32s
-    """1 (second bars) or 60 (minute bars)."""
+    """1 (second bars) or 60 (minute bars); in a `History` less where a snapshot cut the minute."""
     open: Floats
     high: Floats
     low: Floats

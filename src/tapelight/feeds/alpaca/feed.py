@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._following import follow
-from tapelight.feeds._minutes import minute_columns, most_active
+from tapelight.feeds._minutes import PUBLISHED_NS, begin_of, minute_columns, most_active
 from tapelight.feeds._standing import BEFORE_NS, DELAY_NS, Standing, traded_since
 from tapelight.feeds._tasks import beside
-from tapelight.feeds._timing import Timing
+from tapelight.feeds._timing import Timing, until
 from tapelight.feeds._websocket import Backoff, Silent, Stream, open_stream
 from tapelight.feeds.alpaca.almanac import Almanac
 from tapelight.feeds.alpaca.config import FEEDS, TEST_SYMBOL, AlpacaConfig, check
@@ -28,6 +28,7 @@ from tapelight.feeds.alpaca.picture import (
 )
 from tapelight.model.records import History, Snapshot
 from tapelight.model.session import (
+    MINUTE_NS,
     REGULAR,
     Session,
     calendar,
@@ -215,7 +216,9 @@ class AlpacaFeed:
         found = await library.snapshots(self._almanac.symbols)
         days = {symbol: day_of(snapshot, session) for symbol, snapshot in found.items()}
         known = {symbol: day for symbol, day in days.items() if day is not None}
-        minutes = await library.minutes(early_risers(known), session, self._sink.clock.now_ns())
+        minutes = await library.minutes(
+            early_risers(known), session.start_ns, self._sink.clock.now_ns()
+        )
         return Picture(known, {symbol: volume_of(bars) for symbol, bars in minutes.items()})
 
     def put_picture(self, picture: Picture) -> Snapshot:
@@ -247,21 +250,26 @@ class AlpacaFeed:
         """Bring the minute bars of the most active symbols."""
         active = most_active(snapshot, self._config.backfill)
         await self._backfill([self._sink.universe.symbols[row] for row in active])
+        begin_ns = begin_of(int(snapshot.updated_ns.max(initial=0)))
+        end_ns = begin_ns + MINUTE_NS + self.delay_ns
+        await until(self._sink.clock, end_ns + PUBLISHED_NS)
+        await self._backfill(sorted(self._asked), begin_ns)
 
-    async def _backfill(self, symbols: list[str]) -> None:
+    async def _backfill(self, symbols: list[str], from_ns: int = 0) -> None:
         """Put today's minute bars of some symbols; what fails is counted and may be asked again."""
         self._asked.update(symbols)
         session = latest_session(self._days, self._sink.clock.now_ns())
+        from_ns = max(from_ns, session.start_ns)
         now_ns = self._sink.clock.now_ns()
         try:
-            found = await self._rest().minutes(symbols, session, now_ns)
+            found = await self._rest().minutes(symbols, from_ns, now_ns)
         except (Unavailable, Rejected) as error:
             self._asked.difference_update(symbols)
             self._sink.reject("history", f"{len(symbols)} symbols: {error}")
             return
         for symbol, bars in found.items():
             columns = minute_columns(
-                minutes_of(bars), self._sink.universe.add(symbol), session.start_ns, now_ns
+                minutes_of(bars), self._sink.universe.add(symbol), from_ns, now_ns
             )
             if columns is not None:
                 self._sink.put(History(self._sink.clock.now_ns(), columns))

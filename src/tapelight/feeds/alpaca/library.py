@@ -18,7 +18,6 @@ from tapelight.feeds.alpaca.payloads import (
     TradesPage,
 )
 from tapelight.feeds.alpaca.rest import open_service
-from tapelight.model.session import Session
 
 SYMBOLS_A_REQUEST = 200
 PAGE = 10_000
@@ -103,13 +102,13 @@ class Library:
         return found
 
     async def minutes(
-        self, symbols: Sequence[str], session: Session, until_ns: int
+        self, symbols: Sequence[str], from_ns: int, until_ns: int
     ) -> dict[str, list[PastBar]]:
-        """Return today's minute bars of some symbols."""
+        """Return the minute bars of some symbols from a time to another."""
         found: dict[str, list[PastBar]] = {}
         for at in range(0, len(symbols), SYMBOLS_A_REQUEST):
             params = self._params(symbols[at : at + SYMBOLS_A_REQUEST]) | {
-                "timeframe": "1Min", "start": rfc(session.start_ns), "end": rfc(until_ns),
+                "timeframe": "1Min", "start": rfc(from_ns), "end": rfc(until_ns),
                 "limit": PAGE,
             }  # fmt: skip
             async for page in self._bars(params):

@@ -194,7 +194,13 @@ class DayPart(Struct, gc=False):
 class MinutePart(Struct, gc=False):
     """Hold `min` of a snapshot: the last minute bar, `av` the day's volume from 04:00."""
 
+    o: float = 0.0
+    h: float = 0.0
+    l: float = 0.0  # noqa: E741
     c: float = 0.0
+    v: float = 0.0
+    vw: float = 0.0
+    n: int = 0
     av: float = 0.0
     dav: str = ""
     t: int = 0

@@ -21,7 +21,7 @@ from tapelight.feeds.massive.missed import Missed
 from tapelight.feeds.massive.newsroom import Newsroom
 from tapelight.feeds.massive.payloads import TickerSnapshot
 from tapelight.feeds.massive.rest import Rest
-from tapelight.feeds.massive.snapshot import Lines, lines_of, snapshot_of
+from tapelight.feeds.massive.snapshot import Lines, cuts_of, lines_of, snapshot_of
 from tapelight.model.records import Snapshot
 from tapelight.model.session import REGULAR, Session, calendar, latest_session, session_at
 from tapelight.ports import Cold, Sink
@@ -67,6 +67,8 @@ class Run:
         self.chains = Chains(rest, sink, self._calendar)
         self.newsroom = Newsroom(self._library, sink, self._calendar, config.news_s)
         self._backfill: Backfill | None = None
+        self._tickers: list[TickerSnapshot] = []
+        """Of the newest snapshot, until what they tell of its minute has been read."""
         self._stream: Stream | None = None
         self._line: Line | None = None
         self._connections = 0
@@ -162,6 +164,7 @@ class Run:
     def put_picture(self, picture: Picture) -> Snapshot:
         """Put the day so far."""
         row = self._decoder.rows.of
+        self._tickers = picture[0]
         snapshot = snapshot_of(*picture, row, self._sink.clock.now_ns())
         self._sink.put(snapshot)
         return snapshot
@@ -190,9 +193,12 @@ class Run:
         assert self._backfill is not None
         backfill, symbols = self._backfill, self._sink.universe.symbols
         active = [symbols[row] for row in most_active(snapshot, self._config.backfill)]
-        await backfill.run(active, self.almanac.pages)
+        cuts, self._tickers = cuts_of(self._tickers, frozenset(active)), []
+        await backfill.run(active, self.almanac.pages, cuts)
         await self.almanac.learn(backfill.details)
         self.filled.set()
+        newest_ns = int(snapshot.updated_ns.max(initial=0))
+        await backfill.complete(newest_ns, self.delay_ns)
 
     def _silence_s(self) -> float | None:
         """Return how long the stream may be mute: None while no session runs or time stands."""

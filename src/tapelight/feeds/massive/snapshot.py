@@ -1,9 +1,10 @@
 """Turn Massive's full snapshot into columns, and read from it who is active."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from tapelight.feeds._minutes import Cut, Minute, begin_of
 from tapelight.feeds.massive.payloads import (
     DayPart,
     LastQuote,
@@ -51,6 +52,24 @@ def snapshot_of(
     placed = rows >= 0
     columns = [np.ascontiguousarray(c) for c in numbers[placed].T]
     return Snapshot(ts_recv_ns, rows[placed], updated_ns[placed], *columns)
+
+
+def cuts_of(tickers: Iterable[TickerSnapshot], wanted: Container[str]) -> dict[str, Cut]:
+    """Return what the snapshot tells of its own minute, of the symbols that are `wanted`.
+
+    A last minute bar that is older says that nothing with a price traded in it.
+    """
+    found = {}
+    for ticker in tickers:
+        if ticker.ticker not in wanted or (bar := ticker.min) is None:
+            continue
+        until_ns = _updated_ns(ticker)
+        begin_ns = begin_of(until_ns)
+        minute: Minute = (begin_ns, NAN, NAN, NAN, NAN, 0.0, NAN, 0.0)
+        if normal_one_ns(bar.t) == begin_ns and bar.h >= bar.l > 0 and bar.v >= 0:
+            minute = (begin_ns, bar.o, bar.h, bar.l, bar.c, bar.v, bar.vw or NAN, float(bar.n))
+        found[ticker.ticker] = Cut(minute, until_ns)
+    return found
 
 
 def _line(
