@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from backends.services import Service
+from backends.services import Service, tidy
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import QueueLimits
 from tapelight.queues.rabbitmq import RabbitQueue
@@ -70,17 +70,6 @@ async def test_what_is_confirmed_survives_a_kill_of_the_server(rabbit: Service) 
     assert seen == {b"first", *confirmed}
     await queue.close()
     await tidy()
-
-
-async def tidy() -> None:
-    """End what the client leaves behind for each connection that broke."""
-    for _ in range(100):
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        if not left:
-            return
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
 
 
 async def test_other_bounds_and_a_wrong_password_are_told(rabbit: Service) -> None:

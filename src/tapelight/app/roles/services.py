@@ -1,19 +1,21 @@
 """The services of the roles, by [scale_out]; what is missing is told before anything starts."""
 
 import hashlib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import structlog
 
+from tapelight.app.roles.detour import Detour
 from tapelight.config import ScaleOut
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import Queue, QueueLimits
 from tapelight.stores.history import SqlHistory
 from tapelight.stores.leases import SqlLeases
 from tapelight.stores.lockfile import locked
-from tapelight.telemetry import Measure, Stated
+from tapelight.telemetry import Measure, Stated, counted
 
 if TYPE_CHECKING:
     from tapelight.buses.redis import RedisBus
@@ -37,12 +39,14 @@ class Services:
     def __init__(self, settings: ScaleOut) -> None:
         self.settings = settings
         self._opened: list[tuple[str, Stated]] = []
+        self._round = Counter({"sent": 0, "taken": 0, "refused": 0})
+        """Messages that went over Redis while RabbitMQ was away."""
         if settings.shares < 1:
             raise ConfigError("[scale_out] shares is the number of scan workers: 1 or more.")
 
     def stream(self, reader: str) -> Queue:
         """Return the queue that carries the stream to one reader."""
-        return self._queue(f"stream.{reader}", STREAM)
+        return self._detour(f"stream.{reader}", STREAM)
 
     async def check(self, *names: str) -> None:
         """Ask redis or rabbitmq at a role's start; raises ConfigError for what no retry mends.
@@ -50,7 +54,7 @@ class Services:
         What does not answer is told, and tried again where it is used.
         """
         for name in names:
-            opened = self.hot() if name == "redis" else self.words()
+            opened = self.hot() if name == "redis" else self._queue("words", WORDS)
             try:
                 await opened.open()
             except Unavailable as error:
@@ -58,9 +62,9 @@ class Services:
             finally:
                 await opened.close()
 
-    def words(self) -> "RabbitQueue":
+    def words(self) -> Queue:
         """Return the queue that carries the readers' words to the feed."""
-        return self._queue("words", WORDS)
+        return self._detour("words", WORDS)
 
     def signals(self, consumer: str) -> Queue:
         """Return the queue of the signals for `archive`, `trade` or `alert`."""
@@ -109,10 +113,14 @@ class Services:
     def measures(self) -> list[Measure]:
         """Return whether each service answers, for /metrics."""
         doc = "Whether a service answered when it was used last."
-        return [
+        up = [
             Measure("service_up", doc, int(not one.is_away), {"service": name})
             for name, one in self._newest().items()
         ]
+        doc = (
+            "Messages over Redis while RabbitMQ was away: sent, taken, refused for an unknown key."
+        )
+        return [*up, *counted("stream_round_total", doc, self._round, "what")]
 
     def _queue(self, name: str, limits: QueueLimits) -> "RabbitQueue":
         url = self._needed("rabbitmq")
@@ -123,6 +131,19 @@ class Services:
         made = RabbitQueue(url, f"{self.settings.prefix}.{name}", limits)
         self._opened.append(("rabbitmq", made))
         return made
+
+    def _detour(self, name: str, limits: QueueLimits) -> Queue:
+        """Return a queue that goes on over Redis while RabbitMQ is away, where there is a Redis."""
+        main = self._queue(name, limits)
+        if not self.settings.redis:
+            return main
+        try:
+            from tapelight.queues.redis import RedisLane
+        except ImportError as error:
+            raise _extra("redis") from error
+        lane = RedisLane(self.settings.redis, f"{self.settings.prefix}.{name}")
+        self._opened.append(("redis", lane))
+        return Detour(main, lane, self._round)
 
     def _needed(self, name: str) -> str:
         url = str(getattr(self.settings, name))
