@@ -6,6 +6,7 @@ import type { Envelope, Fault } from '../src/wire';
 class Wire implements Socket {
   sent: { op: string; topics?: unknown; epoch?: unknown }[] = [];
   closed = false;
+  readyState = 1;
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
@@ -144,6 +145,19 @@ describe('the connection', () => {
       { op: 'subscribe', topics: ['signals', 'board:x'] },
     ]);
     expect(states.at(-1)?.phase).toBe('live');
+  });
+
+  it('asks nothing of a socket that is closing, and the next for what came meanwhile', () => {
+    const { bench, connection } = connected();
+    const old = bench.wire;
+    old.take();
+    old.readyState = 2;
+    connection.watch(['status', 'board:x']);
+    expect(old.take()).toEqual([]);
+    old.onclose?.({ code: 1001, reason: '' });
+    bench.pass(15_000);
+    bench.wire.onopen?.();
+    expect(bench.wire.take()).toEqual([{ op: 'subscribe', topics: ['status', 'board:x'] }]);
   });
 
   it('waits longer after each failure, within bounds, and never in step', () => {

@@ -4,6 +4,7 @@ import type { Envelope, Fault } from '../wire';
 
 /** The part of WebSocket that is used, so that a test can stand in for the network. */
 export interface Socket {
+  readonly readyState: number;
   send(text: string): void;
   close(): void;
   onopen: (() => void) | null;
@@ -44,6 +45,7 @@ interface Position {
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_LAST_MS = 15_000;
 const PING_MS = 2_000;
+const OPEN = 1;
 /** Without any message for so long the socket is taken for dead. */
 const SILENCE_MS = 7_000;
 
@@ -200,7 +202,8 @@ export class Connection {
   }
 
   #send(request: object): void {
-    if (this.#open) this.#socket?.send(JSON.stringify(request));
+    // One that is closing tells so a little later: what is wanted is asked for on the next.
+    if (this.#open && this.#socket?.readyState === OPEN) this.#socket.send(JSON.stringify(request));
   }
 }
 

@@ -67,7 +67,7 @@ def cuts_of(tickers: Iterable[TickerSnapshot], wanted: Container[str]) -> dict[s
         begin_ns = begin_of(until_ns)
         minute: Minute = (begin_ns, NAN, NAN, NAN, NAN, 0.0, NAN, 0.0)
         if normal_one_ns(bar.t) == begin_ns and bar.h >= bar.l > 0 and bar.v >= 0:
-            minute = (begin_ns, bar.o, bar.h, bar.l, bar.c, bar.v, bar.vw or NAN, float(bar.n))
+            minute = (begin_ns, bar.o, bar.h, bar.l, bar.c, bar.v, bar.vw or NAN, bar.n)
         found[ticker.ticker] = Cut(minute, until_ns)
     return found
 
