@@ -198,3 +198,31 @@ def test_who_watches_finds_a_bar_that_came_a_thousand_times_once_and_as_it_came_
     assert len(watch) <= MOST_PIECES
     told = {(bar["row"], bar["minute"]): bar["close"] for piece in watch for bar in piece}
     assert told == {(0, 7): 3 * MOST_PIECES - 1, (1, 7): 0.0}
+
+
+def test_minute_bars_that_come_after_the_mark_of_their_end_are_kept() -> None:
+    tape = Tape()
+    tape.mark("09:30:00")
+    for minute in range(30, 36):
+        tape.mark(f"09:{minute + 1}:00")
+        price = 10.0 + minute / 100
+        tape.bars(60, (f"09:{minute}:00", price, price + 0.2, 9.9, price + 0.1, 500.0), vwap=10.0)
+        tape.mark(f"09:{minute + 1}:01")
+        assert tape("vol") == 500.0 * (minute - 29)
+        assert len(stored(tape)) == minute - 29
+    assert tape.many("streak_1m streak_5m") == [6.0, 1.0]
+    tape.bars(60, ("09:35:00", 10.0, 10.2, 9.9, 10.1, 700.0), vwap=10.0)
+    assert tape("vol") == 3_200.0, "one that is sent again replaces itself"
+    assert stored(tape)[-1][4] == 700.0
+
+
+def test_the_last_second_of_a_minute_comes_into_its_closed_bar() -> None:
+    tape = Tape()
+    tape.bars(1, ("09:30:58", 10.0, 10.2, 9.9, 10.1, 500.0), vwap=10.0, trades=5.0)
+    tape.mark("09:31:00")
+    tape.bars(1, ("09:30:59", 10.1, 10.4, 10.1, 10.3, 100.0), vwap=10.2, trades=2.0)
+    assert stored(tape) == [(10.0, 10.4, 9.9, 10.3, 600.0, 7)]
+    tape.bars(1, ("09:31:00", 10.3, 10.3, 10.3, 10.3, 50.0), vwap=10.3, trades=1.0)
+    tape.bars(1, ("09:30:57", 9.8, 9.9, 9.8, 9.9, 40.0), vwap=9.8, trades=1.0)
+    assert stored(tape) == [(10.0, 10.4, 9.8, 10.3, 640.0, 8)], "an older one leaves the close"
+    assert tape.many("vol last") == [690.0, 10.3]

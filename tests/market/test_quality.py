@@ -444,3 +444,41 @@ def test_a_row_without_a_print_has_no_quiet_time() -> None:
     tape = Tape()
     tape.mark("10:00:00")
     assert tape.many("quiet_s secs_since_hod trade_rate vol_1m") == [None, None, 0.0, 0.0]
+
+
+def test_a_minute_bar_that_comes_after_its_mark_replaces_what_the_snapshot_told() -> None:
+    tape = cut_short()
+    tape.history("10:00:40", *MORNING, vwap=11.0, trades=10.0)
+    tape.history("10:00:40", CUT, span_s=30, vwap=12.0, trades=4.0)
+    tape.mark("10:01:00")
+    tape.bars(60, ("10:00:00", 12.0, 12.6, 11.8, 12.5, 1_500.0), vwap=12.0, day_volume=6_500.0)
+    assert tape.table.bars.of_row(0)["volume"].tolist()[-1] == 1_500.0
+    assert tape("dollar_vol") == pytest.approx(5_000 * 11 + 1_500 * 12)
+    assert tape("vol") == 6_500.0
+
+
+def test_what_the_snapshot_told_of_a_minute_whose_bar_has_come_is_not_added() -> None:
+    tape = cut_short()
+    tape.mark("10:01:00")
+    tape.bars(60, ("10:00:00", 12.0, 12.6, 11.8, 12.5, 1_500.0), vwap=12.0, day_volume=6_500.0)
+    tape.history("10:01:01", *MORNING, vwap=11.0, trades=10.0)
+    tape.history("10:01:01", CUT, span_s=30, vwap=12.0, trades=4.0)
+    assert tape.table.bars.of_row(0)["volume"].tolist()[-1] == 1_500.0
+    assert tape("dollar_vol") == pytest.approx(5_000 * 11 + 1_500 * 12)
+
+
+def test_a_row_that_saw_prints_of_the_snapshots_minute_takes_nothing_of_it_twice() -> None:
+    tape = Tape(known=False)
+    tape.trade("10:00:05", 12.4, 300.0)
+    tape.mark("10:01:00")
+    tape.feed("10:01:00.1", "gap", since="10:00:06")
+    tape.snapshot("10:01:01", "10:00:58", last=12.1, volume=6_000.0)
+    tape.history("10:01:02", *MORNING, vwap=11.0, trades=10.0)
+    tape.history("10:01:02", CUT, span_s=58, vwap=12.0, trades=4.0)
+    assert tape("dollar_vol") == pytest.approx(5_000 * 11 + 300 * 12.4)
+
+
+def test_a_history_of_no_price_at_all_is_survived() -> None:
+    tape = cut_short()
+    tape.history("10:00:40", ("10:00:00", *[np.nan] * 4, 0.0), span_s=30, trades=0.0)
+    assert tape.many("dollar_vol trades vol") == [None, None, 6_000.0]

@@ -51,7 +51,8 @@ def minute_columns(
 ) -> Bars | None:
     """Return the sound bars that lie wholly in [from_ns, until_ns), None where there is none.
 
-    The `cut` comes after them, as long as it is, unless its whole minute is among them.
+    The `cut` comes after them, as long as it is, where nothing can lack before it: unless its whole
+    minute is among them, or the minute before may not have been published yet.
     """
     kept = [
         (start, o, h, low, c, v, vw or np.nan, n)
@@ -59,7 +60,7 @@ def minute_columns(
         if from_ns <= start <= until_ns - MINUTE_NS and h >= low > 0 and v >= 0 and n <= MAX_TRADES
     ]
     spans = [60] * len(kept)
-    if cut is not None and cut.minute[0] not in {bar[0] for bar in kept}:
+    if cut is not None and _follows(cut, {bar[0] for bar in kept}, from_ns):
         kept.append(cut.minute)
         spans.append(cut.span_s)
     if not kept:
@@ -75,3 +76,12 @@ def minute_columns(
         open_, high, low, close, volume, vwap, trades,
         day_volume=np.full(count, np.nan), day_open=np.full(count, np.nan),
     )  # fmt: skip
+
+
+def _follows(cut: Cut, known: set[int], from_ns: int) -> bool:
+    """Return whether the minutes before a cut are known, and its own is not."""
+    start, _, _, _, _, volume, _, _ = cut.minute
+    if start in known or not (known or volume > 0):
+        return False
+    published = cut.until_ns >= start + PUBLISHED_NS
+    return published or start <= from_ns or start - MINUTE_NS in known

@@ -115,8 +115,8 @@ class BarStore:
         """Add late prints (as bars of one trade) to the bars they belong to, in arrival order.
 
         One that may open a bar makes it where there is none; of a bar that is there it moves
-        the high and low, never the open or close. Thousands come at once just after a minute
-        has closed, so each minute's chunk is made anew once.
+        the high and low, never the open, and the close where it has one. Thousands come at once
+        just after a minute has closed, so each minute's chunk is made anew once.
         """
         for minute in np.unique(prints["minute"]).tolist():
             late = prints[prints["minute"] == minute]
@@ -207,6 +207,8 @@ def _widened(bars: Chunk, exists: npt.NDArray[np.bool_], at: Any, late: Chunk) -
         np.add.at(bars[name], place, into[name])
     np.fmax.at(bars["high"], place, into["high"])
     np.fmin.at(bars["low"], place, into["low"])
+    ends = ~np.isnan(into["close"])
+    bars["close"][place[ends]] = into["close"][ends]
     for new, one in zip(at[~there].tolist(), late[~there], strict=True):
         if exists[new]:
             bars[new : new + 1] = _widened(
@@ -216,6 +218,7 @@ def _widened(bars: Chunk, exists: npt.NDArray[np.bool_], at: Any, late: Chunk) -
             bars[new] = one
             bars["high"][new] = np.fmax(one["high"], one["open"])
             bars["low"][new] = np.fmin(one["low"], one["open"])
+            bars["close"][new] = one["open"] if np.isnan(one["close"]) else one["close"]
             exists[new] = True
     return bars[exists]
 

@@ -3,7 +3,14 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs
 import numpy as np
 
-from tapelight.market.candle import close_bar
+from tapelight.market.candle import (
+    clear_bar,
+    close_bar,
+    end_five,
+    go_on,
+    spill_bar,
+    spill_second,
+)
 from tapelight.market.extremes import (
     max_known,
     min_known,
@@ -14,7 +21,14 @@ from tapelight.market.extremes import (
 )
 from tapelight.market.fold import add_vwap, move_last, open_officially
 from tapelight.market.jit import loop, step
-from tapelight.market.row import FIRST_PRINT, OPENED, SOURCE_MINUTE, SOURCE_SECOND
+from tapelight.market.row import (
+    FIRST_PRINT,
+    OPENED,
+    SOURCE_MINUTE,
+    SOURCE_NONE,
+    SOURCE_SECOND,
+    UNSEEN,
+)
 from tapelight.market.spill import BARS, BARS_SUPERSEDED, INSIDE_SNAPSHOT, LATE, touch
 from tapelight.market.windows import AHEAD_S, RECENT, SECONDS, add_volume
 
@@ -41,6 +55,8 @@ def fold_bars(
         if b_start[i] + b_span[i] * NS <= row.snap_ns:
             counters[INSIDE_SNAPSHOT] += 1
             continue
+        if source == SOURCE_MINUTE and row.source == SOURCE_NONE and np.isnan(row.bar_o):
+            row.bar_min = min(row.bar_min, b_start[i] // NS // 60)  # marks have moved it
         row.source = source
         volume, trades = b_volume[i], b_trades[i]
         price = b_vwap[i]
@@ -60,10 +76,17 @@ def fold_bars(
             np.isnan(b_vwap[i]),
         )  # fmt: skip
         _move_prices(row, day, b_start[i], b_span[i], b_open[i], b_high[i], b_low[i], b_close[i])
-        _keep_bar(
-            row, r, counters, spill, b_start[i] // NS // 60, b_span[i],
-            b_open[i], b_high[i], b_low[i], b_close[i], kept_volume, kept_value, trades,
-        )  # fmt: skip
+        told = 0 if np.isnan(trades) else int(trades)
+        if source == SOURCE_SECOND:
+            _keep_second(
+                row, r, counters, spill, b_start[i],
+                b_open[i], b_high[i], b_low[i], b_close[i], kept_volume, kept_value, told,
+            )  # fmt: skip
+        else:
+            _keep_minute(
+                row, r, counters, spill, b_start[i],
+                b_open[i], b_high[i], b_low[i], b_close[i], kept_volume, kept_value, told,
+            )  # fmt: skip
         if b_day_volume[i] > row.vol:
             row.vol = b_day_volume[i]
         open_officially(row, b_day_open[i])
@@ -154,19 +177,20 @@ def _move_prices(row, day, start, span, open_, high, low, close):
 
 
 @step
-def _keep_bar(
-    row, r, counters, spill, minute, span, open_, high, low, close, volume, value, trades
-):  # fmt: skip
-    """Widen the forming minute bar by a second bar; a minute bar is closed as it comes."""
-    if minute < row.bar_min or np.isnan(close):
+def _keep_second(row, r, counters, spill, start, open_, high, low, close, volume, value, trades):
+    """Widen the forming minute bar by a second bar, or the closed one of which it is."""
+    minute = start // NS // 60
+    if np.isnan(close):
+        return
+    if minute < row.bar_min:
+        newest = start + NS >= row.print_ns
+        spill_second(
+            r, minute, open_, high, low, close, volume, value, trades, newest, counters, spill
+        )
         return
     if minute > row.bar_min:
         close_bar(row, r, counters, spill)
         row.bar_min = minute
-    elif span == 60:  # what a snapshot told of the minute is in the whole bar
-        row.bar_o = row.bar_h = row.bar_l = np.nan
-        row.bar_v = row.bar_pv = 0.0
-        row.bar_n = 0
     if np.isnan(row.bar_o):
         row.bar_o = open_
     row.bar_h = max_known(row.bar_h, high)
@@ -174,9 +198,28 @@ def _keep_bar(
     row.bar_c = close
     row.bar_v += volume
     row.bar_pv += value
-    row.bar_n += 0 if np.isnan(trades) else int(trades)
-    if span == 60:
+    row.bar_n += trades
+
+
+@step
+def _keep_minute(row, r, counters, spill, start, open_, high, low, close, volume, value, trades):
+    """Keep the bar of a whole minute; what a snapshot told of that minute is in it."""
+    minute = start // NS // 60
+    if start < row.snap_ns:
+        row.known &= 0xFF ^ UNSEEN
+    if np.isnan(close):
+        return
+    if minute == row.bar_min:
+        clear_bar(row)
+    elif minute > row.bar_min:
         close_bar(row, r, counters, spill)
+    spill_bar(r, minute, open_, high, low, close, volume, value, trades, counters, spill)
+    if minute >= row.bar_min:
+        if minute // 5 != (row.bar_min - 1) // 5:
+            end_five(row)
+        go_on(row, open_, close)
+        if minute % 5 == 4:
+            end_five(row)
         row.bar_min = minute + 1
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from tapelight.market.candle import close_bar_of
 from tapelight.market.extremes import move_ranges
 from tapelight.market.fold import add_vwap
-from tapelight.market.row import AUCTION_PRINT, BEGUN, FIRST_PRINT, KNOWN_DAY, PARTIAL
+from tapelight.market.row import AUCTION_PRINT, FIRST_PRINT, KNOWN_DAY, PARTIAL, UNSEEN
 from tapelight.market.spill import BAR, touch
 from tapelight.market.table import Table
 from tapelight.model.batch import Bars
@@ -51,6 +51,8 @@ def take_history(table: Table, history: History) -> None:
         if state["known"] & KNOWN_DAY and not state["known"] & PARTIAL:
             continue
         mine = today & (bars.row == row)
+        if not (bars.volume[mine] > 0).any() and not len(table.bars.of_row(row)):
+            continue  # it tells of no trade, and none is known: what the day was is unknown
         _store(table, state, row, stored[mine & whole])
         for cut in stored[mine & ~whole]:
             _join(table, state, row, cut)
@@ -76,10 +78,10 @@ def _store(table: Table, state: Any, row: int, fresh: np.ndarray) -> None:
 def _join(table: Table, state: Any, row: int, cut: np.void) -> None:
     """Let the bar of the snapshot's minute begin with what the snapshot told of it."""
     minute = int(cut["minute"])
-    lacks = state["known"] & PARTIAL and state["known"] & BEGUN
+    lacks = state["known"] & PARTIAL and state["known"] & UNSEEN
     if not lacks or minute != int(state["snap_ns"]) // MINUTE_NS:
         return
-    state["known"] &= 0xFF ^ (PARTIAL | BEGUN)
+    state["known"] &= 0xFF ^ (PARTIAL | UNSEEN)
     if not cut["volume"] > 0:
         return
     if minute < int(state["bar_min"]):
@@ -117,6 +119,9 @@ def _reckon_day(table: Table, state: Any, row: int, session: Session) -> None:
     regular = ~(pre | post)
     loose_trades, loose_value = _loose(state)
     state["trades"] = bars["trades"].sum() + loose_trades
+    state["dollar_vol"] = loose_value
+    if not len(bars):
+        return
     state["dollar_vol"] = np.cumsum(bars["value"])[-1] + loose_value
     if np.isnan(state["pm_vol"]):
         state["pm_vol"], state["post_vol"] = bars["volume"][pre].sum(), bars["volume"][post].sum()

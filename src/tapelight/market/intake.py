@@ -14,7 +14,7 @@ from tapelight.market.fold_bars import fold_bars, replace_bar
 from tapelight.market.halts import take_halt
 from tapelight.market.history import bars_to_store, take_history
 from tapelight.market.quarantine import rule
-from tapelight.market.row import ABSENT, BEGUN, GAP, KNOWN_DAY, PARTIAL, SOURCE_MINUTE
+from tapelight.market.row import ABSENT, GAP, KNOWN_DAY, PARTIAL, SOURCE_MINUTE, UNSEEN
 from tapelight.market.snapshot import take_snapshot
 from tapelight.market.spill import BANDS, BARS, BARS_SUPERSEDED, IN, LATE, touch_all
 from tapelight.market.table import EVENTS, Table
@@ -291,7 +291,7 @@ def take_feed_state(table: Table, state: rec.FeedState) -> None:
         table.live["provisional"] |= GAP
     elif state.state == "live" and table.gap_since_ns:
         end_hole(table)
-        table.live["known"] &= 0xFF ^ (KNOWN_DAY | PARTIAL | BEGUN)
+        table.live["known"] &= 0xFF ^ (KNOWN_DAY | PARTIAL | UNSEEN)
     table.live["provisional"] &= 0xFF ^ ABSENT
     known = table.universe.rows
     table.live["provisional"][[known[s] for s in state.absent if s in known]] |= ABSENT

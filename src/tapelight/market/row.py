@@ -19,8 +19,8 @@ KNOWN_DAY = 1
 """All of the session from its start: hod, lod, pm_*, trades and dollar volume are whole."""
 PARTIAL = 2
 """The day was filled by history, but for the minute in which the snapshot was taken."""
-BEGUN = 4
-"""The row saw nothing of the snapshot's minute before it: what it tells of that minute is all."""
+UNSEEN = 4
+"""The row had seen nothing of the snapshot's minute by then: what that tells of it is all."""
 
 # Bits of `flags`: what happened since the last mark.
 NEW_HOD, NEW_LOD, NEW_HIGH, NEW_LOW, OPENED = 1, 2, 4, 8, 16

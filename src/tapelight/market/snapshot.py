@@ -5,12 +5,12 @@ import numpy.typing as npt
 
 from tapelight.market.row import (
     AUCTION_PRINT,
-    BEGUN,
     FIRST_PRINT,
     GAP,
     KNOWN_DAY,
     PARTIAL,
     SPLIT,
+    UNSEEN,
 )
 from tapelight.market.spill import touch_all
 from tapelight.market.table import Table
@@ -69,8 +69,10 @@ def _take_day(live: np.ndarray, snap: Snapshot, fresh: npt.NDArray[np.intp], pha
     missed = snap.volume[fresh] > live["vol"][row]
     live["snap_ns"][row] = snap.updated_ns[fresh]
     unknown = np.isnan(live["last"][row]) & (snap.volume[fresh] > 0)
+    unseen = live["print_ns"][row] < snap.updated_ns[fresh] // MINUTE_NS * MINUTE_NS
     _take_last(live, snap, fresh[(missed | unknown) & (snap.last[fresh] > 0)], phase)
     _take_missed(live, snap, fresh[missed], phase)
+    live["known"][row[missed & unseen]] |= UNSEEN
     for name, given, widen in (
         ("high", snap.high, np.fmax),
         ("low", snap.low, np.fmin),
@@ -102,9 +104,7 @@ def _take_missed(live: np.ndarray, snap: Snapshot, at: npt.NDArray[np.intp], pha
     row = snap.row[at]
     volume = snap.volume[at]
     live["vol"][row] = volume
-    live["known"][row] &= 0xFF ^ (KNOWN_DAY | PARTIAL | BEGUN)
-    begun = (live["bar_min"][row] < snap.updated_ns[at] // MINUTE_NS) | (live["bar_n"][row] == 0)
-    live["known"][row[begun]] |= BEGUN
+    live["known"][row] &= 0xFF ^ (KNOWN_DAY | PARTIAL | UNSEEN)
     live["pv_pm"][row] = live["v_pm"][row] = np.nan
     if phase == PRE:
         live["pm_vol"][row] = volume

@@ -78,6 +78,7 @@ class AlpacaFeed:
         self._connections = 0
         self._granted = Granted(frozenset())
         self._asked: set[str] = set()
+        self._filled: set[str] = set()
         self._sink: Sink
         self._standing: Standing
         self._library: Library | None = None
@@ -194,7 +195,7 @@ class AlpacaFeed:
                     symbols = [TEST_SYMBOL]
                 self._granted = await line.subscribe(config.channels, symbols)
                 self._standing.heals = config.heal > 0 and self._granted.ticks
-                self._asked = set()
+                self._asked, self._filled = set(), set()
                 await follow(self, self._standing, stream, line, SNAPSHOT_S, AGAIN_S)
             except Unavailable as error:
                 self._standing.lose(line.last_ns, error)  # at once: a close may take a second
@@ -253,7 +254,7 @@ class AlpacaFeed:
         begin_ns = begin_of(int(snapshot.updated_ns.max(initial=0)))
         end_ns = begin_ns + MINUTE_NS + self.delay_ns
         await until(self._sink.clock, end_ns + PUBLISHED_NS)
-        await self._backfill(sorted(self._asked), begin_ns)
+        await self._backfill(sorted(self._filled), begin_ns - MINUTE_NS)
 
     async def _backfill(self, symbols: list[str], from_ns: int = 0) -> None:
         """Put today's minute bars of some symbols; what fails is counted and may be asked again."""
@@ -267,6 +268,7 @@ class AlpacaFeed:
             self._asked.difference_update(symbols)
             self._sink.reject("history", f"{len(symbols)} symbols: {error}")
             return
+        self._filled.update(symbols)
         for symbol, bars in found.items():
             columns = minute_columns(
                 minutes_of(bars), self._sink.universe.add(symbol), from_ns, now_ns

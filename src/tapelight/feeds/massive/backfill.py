@@ -28,7 +28,9 @@ class Backfill:
         self._sink = sink
         self._session = session
         self._cuts: Mapping[str, Cut] = {}
-        self._asked: dict[str, None] = {}
+        self._asked: set[str] = set()
+        self._filled: dict[str, None] = {}
+        """Symbols whose day so far has come."""
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def run(
@@ -45,20 +47,26 @@ class Backfill:
                 workers.create_task(self._work(left, told), name=f"backfill {number}")
 
     async def complete(self, ts_ns: int, delay_ns: int) -> None:
-        """Once the minute of `ts_ns` has been published, fetch it for all that were asked before."""
+        """Once the minute of `ts_ns` has been published, fetch it for all that have their day so far.
+
+        The minute before comes with it: it may have been published too late for the first time.
+        """
         begin_ns = begin_of(ts_ns)
         await until(self._sink.clock, begin_ns + MINUTE_NS + PUBLISHED_NS + delay_ns)
-        for symbol in list(self._asked):
-            await self._fetch(symbol, begin_ns)
+        from_ns = max(begin_ns - MINUTE_NS, self._session.start_ns)
+        for symbol in list(self._filled):
+            await self._fetch(symbol, from_ns)
             await asyncio.sleep(PACE_S / AT_ONCE)
 
     async def symbol(self, symbol: str) -> None:
         """Put today's minute bars of `symbol` as History, unless they were asked for before."""
         if symbol in self._asked:
             return
-        self._asked[symbol] = None
-        if not await self._fetch(symbol, self._session.start_ns):
-            self._asked.pop(symbol, None)
+        self._asked.add(symbol)
+        if await self._fetch(symbol, self._session.start_ns):
+            self._filled[symbol] = None
+        else:
+            self._asked.discard(symbol)
 
     async def _fetch(self, symbol: str, from_ns: int) -> bool:
         """Put the minute bars of `symbol` from a time on; return whether they could be had."""

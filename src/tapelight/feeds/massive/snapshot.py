@@ -57,7 +57,8 @@ def snapshot_of(
 def cuts_of(tickers: Iterable[TickerSnapshot], wanted: Container[str]) -> dict[str, Cut]:
     """Return what the snapshot tells of its own minute, of the symbols that are `wanted`.
 
-    A last minute bar that is older says that nothing with a price traded in it.
+    Where its last minute bar is older, and its last trade too, nothing has traded in it. A bar without
+    prices tells nothing.
     """
     found = {}
     for ticker in tickers:
@@ -65,9 +66,14 @@ def cuts_of(tickers: Iterable[TickerSnapshot], wanted: Container[str]) -> dict[s
             continue
         until_ns = _updated_ns(ticker)
         begin_ns = begin_of(until_ns)
-        minute: Minute = (begin_ns, NAN, NAN, NAN, NAN, 0.0, NAN, 0.0)
-        if normal_one_ns(bar.t) == begin_ns and bar.h >= bar.l > 0 and bar.v >= 0:
+        bar_ns, trade_ns = normal_one_ns(bar.t), normal_one_ns((ticker.last_trade or _TRADE).t)
+        minute: Minute
+        if bar_ns == begin_ns and bar.h >= bar.l > 0 and bar.v >= 0:
             minute = (begin_ns, bar.o, bar.h, bar.l, bar.c, bar.v, bar.vw or NAN, bar.n)
+        elif bar_ns < begin_ns and 0 < trade_ns < begin_ns:
+            minute = (begin_ns, NAN, NAN, NAN, NAN, 0.0, NAN, 0.0)
+        else:
+            continue
         found[ticker.ticker] = Cut(minute, until_ns)
     return found
 
