@@ -26,6 +26,8 @@ LEAST_EVENT_BYTES = 26
 """No event that is read is shorter: so many bytes may be looked at before its end is found."""
 SLOTS_BITS = 18
 """The table of symbols has 2**18 places: for MAX_SYMBOLS of them it stays loosely filled."""
+KEPT = 1 << 14
+"""Events for which there is room at all times; a burst's room goes when it has been read."""
 MOST_BYTES = 8
 """A name of so many bytes fits into a word; what has a longer symbol is left to msgspec."""
 UNSEEN = -2
@@ -335,7 +337,7 @@ class PlainReader:
         places = 1 << SLOTS_BITS
         self._known = Known(np.zeros(places, np.uint64), np.zeros(places, np.int32))
         self._found = Found(np.zeros(OTHER, np.uint64), np.zeros(OTHER, np.int64))
-        self._prints, self._sides = _columns(0)
+        self._kept = _columns(KEPT)
 
     def read(self, frames: list[bytes]) -> tuple[Prints, Sides] | None:
         """Return the prints and quotes of `frames` in arrival order; None where some frame is not plain.
@@ -345,15 +347,12 @@ class PlainReader:
         """
         joined = b"\n".join(frames)
         text, most = np.frombuffer(joined, np.uint8), joined.count(BEGIN)
-        if len(self._prints.key) < most:
-            self._prints, self._sides = _columns(most)
-        trades, quotes = _read(
-            text, self._prints, self._sides, self._known, self._found, HEAD, NAMES, MASKS, TENS
-        )
+        into = self._kept if most <= KEPT else _columns(most)
+        trades, quotes = _read(text, *into, self._known, self._found, HEAD, NAMES, MASKS, TENS)
         if trades < 0:
             return None
-        prints: list[Any] = [column[:trades].copy() for column in self._prints]
-        sides: list[Any] = [column[:quotes].copy() for column in self._sides]
+        prints: list[Any] = [column[:trades].copy() for column in into[0]]
+        sides: list[Any] = [column[:quotes].copy() for column in into[1]]
         return Prints(*prints), Sides(*sides)
 
     def place(self, keys: Words, rows: Int32s) -> None:
