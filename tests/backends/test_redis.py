@@ -1,6 +1,8 @@
 """Redis: the kits, and what happens when it goes away."""
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +12,7 @@ from backends.services import Service
 from tapelight.buses.redis import RedisBus
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import Ranked
+from tapelight.queues.redis import RedisLane
 from tapelight.stores.hot_redis import RedisHot
 from tapelight.testing.backends import check_bus, check_hot, until
 
@@ -83,3 +86,17 @@ async def test_a_wrong_password_is_told(redis: Service) -> None:
     with pytest.raises(ConfigError, match="password"):
         await hot.open()
     await hot.close()
+
+
+async def test_a_lane_says_at_once_that_redis_is_silent() -> None:
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as silent:  # it lets clients in, and answers nothing
+        lane = RedisLane(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "silent", 0.3)
+        for _ in range(2):
+            begun_s = time.monotonic()
+            with pytest.raises(Unavailable, match="Redis does not answer"):
+                await lane.put(b"message")
+            assert 0.2 < time.monotonic() - begun_s < 1.0
+        assert lane.is_away
+        await lane.close()

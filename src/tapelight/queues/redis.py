@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from redis import asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from tapelight.errors import Unavailable
@@ -28,13 +30,16 @@ AGE_S = 10.0
 class RedisLane(Stated):
     """Carry messages under one key, at most once each."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, command_s: float = COMMAND_S) -> None:
+        """`command_s` is for how long Redis may be silent."""
         self.name = name
+        # Said, since the client's own default may be to try for a minute: who puts a message tries again.
+        once = Retry(NoBackoff(), 0)
         self._commands = aioredis.Redis.from_url(
-            url, socket_timeout=COMMAND_S, socket_connect_timeout=COMMAND_S
+            url, socket_timeout=command_s, socket_connect_timeout=command_s, retry=once
         )
         self._reader = aioredis.Redis.from_url(
-            url, socket_timeout=WAIT_S + COMMAND_S, socket_connect_timeout=COMMAND_S
+            url, socket_timeout=WAIT_S + command_s, socket_connect_timeout=command_s, retry=once
         )
 
     async def put(self, body: bytes) -> None:
