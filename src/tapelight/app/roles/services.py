@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import structlog
 
-from tapelight.app.roles.detour import Detour
+from tapelight.app.roles.detour import Detour, NoWay, Way
 from tapelight.config import ScaleOut
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import Queue, QueueLimits
@@ -44,7 +44,7 @@ class Services:
         if settings.shares < 1:
             raise ConfigError("[scale_out] shares is the number of scan workers: 1 or more.")
 
-    def stream(self, reader: str) -> Queue:
+    def stream(self, reader: str) -> Detour:
         """Return the queue that carries the stream to one reader."""
         return self._detour(f"stream.{reader}", STREAM)
 
@@ -62,7 +62,7 @@ class Services:
             finally:
                 await opened.close()
 
-    def words(self) -> Queue:
+    def words(self) -> Detour:
         """Return the queue that carries the readers' words to the feed."""
         return self._detour("words", WORDS)
 
@@ -117,9 +117,7 @@ class Services:
             Measure("service_up", doc, int(not one.is_away), {"service": name})
             for name, one in self._newest().items()
         ]
-        doc = (
-            "Messages over Redis while RabbitMQ was away: sent, taken, refused for an unknown key."
-        )
+        doc = "Messages over Redis while RabbitMQ was away: sent, taken, refused (key unknown, or came before)."
         return [*up, *counted("stream_round_total", doc, self._round, "what")]
 
     def _queue(self, name: str, limits: QueueLimits) -> "RabbitQueue":
@@ -132,18 +130,20 @@ class Services:
         self._opened.append(("rabbitmq", made))
         return made
 
-    def _detour(self, name: str, limits: QueueLimits) -> Queue:
+    def _detour(self, name: str, limits: QueueLimits) -> Detour:
         """Return a queue that goes on over Redis while RabbitMQ is away, where there is a Redis."""
-        main = self._queue(name, limits)
+        return Detour(self._queue(name, limits), self._way(name), self._round)
+
+    def _way(self, name: str) -> Way:
         if not self.settings.redis:
-            return main
+            return NoWay()
         try:
             from tapelight.queues.redis import RedisLane
         except ImportError as error:
             raise _extra("redis") from error
-        lane = RedisLane(self.settings.redis, f"{self.settings.prefix}.{name}")
-        self._opened.append(("redis", lane))
-        return Detour(main, lane, self._round)
+        made = RedisLane(self.settings.redis, f"{self.settings.prefix}.{name}")
+        self._opened.append(("redis", made))
+        return made
 
     def _needed(self, name: str) -> str:
         url = str(getattr(self.settings, name))
