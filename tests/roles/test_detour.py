@@ -8,17 +8,22 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
 import pytest
+from redis import asyncio as aioredis
 
 from backends.services import Service, tidy
 from tapelight.app.roles.detour import AGAIN_S, KEY, Detour
-from tapelight.app.roles.services import Services
-from tapelight.config import ScaleOut
+from tapelight.app.roles.services import Services, nothing
+from tapelight.app.roles.standby import Standby
+from tapelight.app.roles.tenure import Tenure
+from tapelight.config import Config, ScaleOut
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import QueueLimits
 from tapelight.queues.rabbitmq import RabbitQueue
 from tapelight.queues.redis import MOST, RedisLane
+from tapelight.stores.leases import SqlLeases
 from tapelight.testing.backends import until
 from tapelight.testing.services import RABBIT
 
@@ -264,4 +269,35 @@ async def test_one_without_redis_takes_out_the_keys_of_those_who_have_one(
     for queue in (feed, archive):
         await queue.close()
     await asyncio.to_thread(rabbit.start)
+    await tidy()
+
+
+async def test_a_standby_that_wins_leaves_no_connection_behind(
+    rabbit: Service, redis: Service, tmp_path: Path
+) -> None:
+    settings = ScaleOut(rabbitmq=rabbit.url, redis=redis.url, prefix=secrets.token_hex(4))
+    client = aioredis.Redis.from_url(redis.url)
+    leases = SqlLeases(f"sqlite:///{tmp_path}/leases.db")
+    first, second = Tenure(leases, "first"), Tenure(leases, "second")
+    await first.win(["key"])
+    before = len(await client.client_list())
+    await asyncio.to_thread(rabbit.kill)  # so that it reads and writes in Redis
+    standby = Standby(Config(), tmp_path, "standby", Services(settings), nothing)
+    winning = asyncio.create_task(standby.win(second, ["key"]))
+
+    async def connected() -> bool:
+        return len(await client.client_list()) == before + 2
+
+    await until(connected, "the standby's connections")
+    await first.give_up()
+    await winning
+
+    async def left() -> bool:
+        return len(await client.client_list()) == before
+
+    await until(left, "the end of its connections")
+    await asyncio.to_thread(rabbit.start)
+    await second.give_up()
+    leases.close()
+    await client.aclose()
     await tidy()

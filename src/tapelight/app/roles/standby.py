@@ -35,8 +35,9 @@ class Standby:
         self._fault = ""
         self._following: asyncio.Task[None] | None = None
         self.recall = Recall(lambda: self.follower.run.label)
+        self._queues = services.stream(reader), services.words()
         self.follower = Follower(
-            data, reader, services.stream(reader), services.words(), share,
+            data, reader, *self._queues, share,
             self.recall.hear, self.recall.again, self.recall.opened,
             tidy=lambda folder: prune(data, config.journal, folder),
         )  # fmt: skip
@@ -53,6 +54,8 @@ class Standby:
                 await asyncio.wait([self._following])
             await self.follower.close()
             self.follower.replica = None  # its state is read anew by whoever goes on with it
+            for queue in self._queues:  # whoever goes on has queues of its own
+                await queue.close()
 
     def _wait(self) -> None:
         log.info("standing by: another process has the lease")
