@@ -226,3 +226,23 @@ def test_the_last_second_of_a_minute_comes_into_its_closed_bar() -> None:
     tape.bars(1, ("09:30:57", 9.8, 9.9, 9.8, 9.9, 40.0), vwap=9.8, trades=1.0)
     assert stored(tape) == [(10.0, 10.4, 9.8, 10.3, 640.0, 8)], "an older one leaves the close"
     assert tape.many("vol last") == [690.0, 10.3]
+
+
+def test_minute_bars_of_a_delayed_plan_make_candles_of_five_minutes() -> None:
+    tape = Tape()
+    tape.mark("09:44:59")
+    for minute in range(30, 40):
+        tape.mark(f"09:{minute + 15}:00")
+        price = 10.0 + minute / 100
+        tape.bars(60, (f"09:{minute}:00", price, price + 0.2, 9.9, price + 0.1, 500.0), vwap=10.0)
+    assert tape.many("streak_1m streak_5m") == [10.0, 2.0]
+
+
+def test_prints_that_follow_minute_bars_begin_a_candle_of_five_minutes() -> None:
+    tape = Tape()
+    for minute in (30, 31):
+        tape.bars(60, (f"09:{minute}:00", 10.0, 10.2, 9.9, 10.1, 500.0), vwap=10.0)
+    tape.mark("09:35:00")
+    tape.trades(("09:35:01", 9.0), ("09:35:30", 8.9))
+    tape.mark("09:40:00")
+    assert tape("streak_5m") == -1.0, "10.0 to 10.1 ended, 9.0 to 8.9 is the next"

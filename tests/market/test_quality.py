@@ -298,7 +298,9 @@ def test_a_minute_bar_replaces_what_the_snapshot_told_of_its_minute() -> None:
     tape = cut_short()
     tape.history("10:00:40", *MORNING, vwap=11.0, trades=10.0)
     tape.history("10:00:40", CUT, span_s=30, vwap=12.0, trades=4.0)
-    tape.bars(60, ("10:00:00", 12.0, 12.6, 11.8, 12.5, 1_500.0), vwap=12.0, day_volume=6_500.0)
+    whole = ("10:00:00", 12.0, 12.6, 11.8, 12.5, 1_500.0)
+    tape.bars(60, whole, vwap=12.0, day_volume=6_500.0, trades=9.0)
+    assert tape("trades") == 39.0
     assert tape.table.bars.of_row(0)["volume"].tolist()[-1] == 1_500.0
     assert tape("dollar_vol") == pytest.approx(5_000 * 11 + 1_500 * 12)
     assert tape("vol") == 6_500.0

@@ -35,6 +35,18 @@ def close_bar(row, r, counters, spill):
 
 
 @step
+def begin_bar(row, r, minute, counters, spill):
+    """Close the forming bar, and let that of `minute` form.
+
+    A candle of five minutes that bars of whole minutes left open ends before it.
+    """
+    if np.isnan(row.bar_o) and (row.bar_min - 1) // 5 != minute // 5:
+        end_five(row)
+    close_bar(row, r, counters, spill)
+    row.bar_min = minute
+
+
+@step
 def clear_bar(row):
     """Let nothing be known of the forming minute."""
     row.bar_o = row.bar_h = row.bar_l = row.bar_c = np.nan
@@ -76,8 +88,7 @@ def add_to_bar(row, r, minute, price, size, moves_last, moves_hl, counters, spil
         spill_late(r, minute, price, size, moves_last, moves_hl, counters, spill)
         return
     if minute > row.bar_min:
-        close_bar(row, r, counters, spill)
-        row.bar_min = minute
+        begin_bar(row, r, minute, counters, spill)
     row.bar_v += size
     row.bar_pv += price * size
     row.bar_n += 1
@@ -142,14 +153,12 @@ def close_bar_of(rows, r, counters, spill):
 def close_minutes(rows, minute, counters, spill):
     """Close the forming bars that ended before `minute`, each fifth minute the 5-m candles too.
 
-    The bars of whole minutes come after their minute has ended: where they make the candles, one of
-    five minutes waits for its last.
+    The bars of whole minutes come after their minute has ended, who knows when: where they make the
+    candles, they end those of five minutes themselves.
     """
     for r in range(len(rows)):
         row = rows[r]
         if row.source == SOURCE_MINUTE and np.isnan(row.bar_o):
-            if (row.bar_min - 1) // 5 < (minute - 1) // 5:
-                end_five(row)
             continue
         if row.bar_min < minute:
             close_bar(row, r, counters, spill)

@@ -4,6 +4,7 @@
 import numpy as np
 
 from tapelight.market.candle import (
+    begin_bar,
     clear_bar,
     close_bar,
     end_five,
@@ -189,8 +190,7 @@ def _keep_second(row, r, counters, spill, start, open_, high, low, close, volume
         )
         return
     if minute > row.bar_min:
-        close_bar(row, r, counters, spill)
-        row.bar_min = minute
+        begin_bar(row, r, minute, counters, spill)
     if np.isnan(row.bar_o):
         row.bar_o = open_
     row.bar_h = max_known(row.bar_h, high)
@@ -210,6 +210,7 @@ def _keep_minute(row, r, counters, spill, start, open_, high, low, close, volume
     if np.isnan(close):
         return
     if minute == row.bar_min:
+        row.trades -= row.bar_n  # the bar's own are in the day by now
         clear_bar(row)
     elif minute > row.bar_min:
         close_bar(row, r, counters, spill)

@@ -249,6 +249,7 @@ def _replace_minutes(table: Table, bars: Bars) -> None:
         table.counters[BARS_SUPERSEDED] += 1
         return
     table.counters[BARS] += 1
+    state["source"] = SOURCE_MINUTE
     fresh = bars_to_store(bars)
     trades = np.nan if np.isnan(bars.trades[0]) else float(bars.trades[0] - old["trades"])
     volume, value = (float(fresh[n][0] - old[n]) for n in ("volume", "value"))

@@ -76,7 +76,10 @@ def secs_since_hod(state: State) -> Column:
 
 @column(moves=True)
 def streak_1m(state: State) -> Column:
-    """Return the signed number of one-minute candles of one colour in a row."""
+    """Return the signed number of one-minute candles of one colour in a row.
+
+    Of second bars the minute's last, which comes after its end, gives no colour.
+    """
     return state.floats("streak1")
 
 
