@@ -7,13 +7,14 @@ import pytest
 
 from architecture import rules
 
-EDGE = {"model", "ports", "errors", "telemetry"}
+EDGE = {"model", "ports", "errors", "telemetry", "tasks"}
 """What feeds, buses, stores and the like may know; never each other."""
 
 LAYERS: dict[str, set[str] | None] = {
     "": {"notebook"},
     "errors": set(),
     "telemetry": {"errors"},
+    "tasks": {"errors"},
     "model": {"errors"},
     "ports": {"errors", "model"},
     "market": {"errors", "model"},
@@ -132,7 +133,7 @@ def test_a_wrong_direction_is_found() -> None:
     assert list(rules.wrong_directions(rules.import_graph(sources), LAYERS)) == [
         "tapelight.shiny: 'shiny' has no place in the layers; give it one.",
         "tapelight.web imports tapelight.feeds: "
-        "web may know ['errors', 'model', 'ports', 'telemetry'].",
+        "web may know ['errors', 'model', 'ports', 'tasks', 'telemetry'].",
     ]
 
 

@@ -14,7 +14,7 @@ from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import Ranked
 from tapelight.queues.redis import RedisLane
 from tapelight.stores.hot_redis import RedisHot
-from tapelight.testing.backends import check_bus, check_hot, until
+from tapelight.testing.backends import check_bus, check_hot, reading_ends, until
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -86,6 +86,12 @@ async def test_a_wrong_password_is_told(redis: Service) -> None:
     with pytest.raises(ConfigError, match="password"):
         await hot.open()
     await hot.close()
+
+
+async def test_a_lanes_reader_ends_whenever_it_is_cancelled(redis: Service) -> None:
+    lane = RedisLane(redis.url, "ends")
+    await reading_ends(lane.messages)
+    await lane.close()
 
 
 async def test_a_lane_says_at_once_that_redis_is_silent() -> None:

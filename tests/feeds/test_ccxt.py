@@ -183,6 +183,27 @@ async def test_leaving_while_a_child_is_replaced_leaves_no_process(
     assert {process.returncode for process in replaced} == {-signal.SIGKILL}
 
 
+async def test_leaving_that_is_cancelled_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_lines, "STOP_S", 0.2)
+    used: set[asyncio.subprocess.Process] = set()
+    left = asyncio.Event()
+
+    async def use() -> None:
+        async with open_lines(("-c", STUBBORN), Life()) as lines:
+            await lines.take()
+            used.update(child._process for child in lines._children)
+            left.set()
+
+    using = asyncio.create_task(use())
+    async with asyncio.timeout(60):
+        await left.wait()
+        while not using.done():
+            using.cancel()
+            await asyncio.sleep(0)
+    assert {process.returncode for process in used} == {-signal.SIGKILL}
+    assert using.cancelled()
+
+
 async def test_a_start_that_is_cancelled_leaves_no_process() -> None:
     begun: list[asyncio.subprocess.Process] = []
 

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from tapelight.errors import Bug
 from tapelight.ports import Json
+from tapelight.tasks import Heed
 from tapelight.telemetry import Stated
 
 log = structlog.get_logger()
@@ -97,7 +98,9 @@ class RedisBus(Stated):
             await self._reader.aclose()
 
     async def _trying(self, work: Callable[[], Awaitable[None]]) -> None:
+        heed = Heed()
         while True:
+            heed()
             try:
                 await work()
             except (RedisError, OSError) as error:
@@ -107,8 +110,9 @@ class RedisBus(Stated):
                 await asyncio.sleep(AGAIN_S)
 
     async def _send(self) -> None:
+        heed = Heed()
         while True:
-            _heed()
+            heed()
             await asyncio.sleep(self._every_s)
             if not self._waiting:
                 continue
@@ -129,8 +133,9 @@ class RedisBus(Stated):
     async def _tell(self) -> None:
         """Keep this process's wants alive, and read those of all."""
         mine = f"{self._prefix}:wants:{self._id}"
+        heed = Heed()
         while True:
-            _heed()
+            heed()
             self._changed.clear()
             async with self._commands.pipeline(transaction=True) as pipe:
                 pipe.delete(mine)
@@ -168,10 +173,3 @@ class RedisBus(Stated):
                     continue
                 for listener in self._listeners:
                     listener(topic, state)
-
-
-def _heed() -> None:
-    """End a task that was told to, where the client has swallowed that: asyncio.wait_for may, before 3.12."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -6,9 +6,9 @@ from typing import Protocol, TypeVar
 from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._held import Held
 from tapelight.feeds._standing import Standing
-from tapelight.feeds._tasks import beside
 from tapelight.feeds._websocket import Stream
 from tapelight.model.records import Snapshot
+from tapelight.tasks import beside
 
 P = TypeVar("P")
 GROWTH = 1.5

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tapelight.errors import Unavailable
 from tapelight.feeds._websocket import Silent
+from tapelight.tasks import finish
 
 MOST_LINES = 10_000
 """Lines that wait; beyond, the child's pipe holds it back."""
@@ -215,11 +216,14 @@ class Lines:
             await asyncio.wait({starting})
         except asyncio.CancelledError:
             with contextlib.suppress(OSError):
-                await Child(await starting, self).stop()
+                await finish(self._stop_started(starting))
             raise
         child = Child(starting.result(), self)
         self._children.add(child)
         return child
+
+    async def _stop_started(self, starting: asyncio.Task[asyncio.subprocess.Process]) -> None:
+        await Child(await starting, self).stop()
 
     async def _process(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -238,8 +242,12 @@ async def open_lines(arguments: Sequence[str], life: Life) -> AsyncIterator[Line
         yield lines
     finally:
         renewing.cancel()
-        await asyncio.wait({renewing})
-        await lines.close()
+        await finish(_end(lines, renewing))
+
+
+async def _end(lines: Lines, renewing: asyncio.Task[None]) -> None:
+    await asyncio.wait({renewing})
+    await lines.close()
 
 
 def _resident_mb(pid: int) -> float:

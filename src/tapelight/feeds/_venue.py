@@ -19,7 +19,6 @@ import numpy as np
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.feeds._prints import FAULTS, Prints, RefusedSymbol
 from tapelight.feeds._standing import StandBack, Standing
-from tapelight.feeds._tasks import beside
 from tapelight.feeds._timing import Timing, until
 from tapelight.feeds._websocket import Backoff, Stream, open_stream
 from tapelight.model.batch import Batch, size
@@ -27,6 +26,7 @@ from tapelight.model.daily import DailyFold, levels
 from tapelight.model.records import Reference, References, Snapshot
 from tapelight.model.session import MINUTE_NS, calendar, latest_session, session_after
 from tapelight.ports import Sink
+from tapelight.tasks import beside
 
 DAYS_AT_ONCE = 4
 REST_S = httpx.Timeout(10.0, connect=4.0)
@@ -266,7 +266,9 @@ class VenueFeed:
                         except (httpx.HTTPError, OSError) as error:
                             self._miss(error)
 
-            await asyncio.gather(*(fetch(symbol) for symbol in self._venue.symbols))
+            async with beside() as fetches:
+                for symbol in self._venue.symbols:
+                    fetches.create_task(fetch(symbol))
         return found
 
     async def _told(self, client: httpx.AsyncClient, symbol: str) -> list[Day]:

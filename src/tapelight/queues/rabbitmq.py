@@ -28,6 +28,7 @@ from aio_pika.exceptions import (
 
 from tapelight.errors import ConfigError, Unavailable
 from tapelight.ports import Lost, Message, QueueLimits
+from tapelight.tasks import Heed
 from tapelight.telemetry import Stated
 
 log = structlog.get_logger()
@@ -101,11 +102,14 @@ class RabbitQueue(Stated):
 
     async def messages(self) -> AsyncGenerator[Message, None]:
         """Yield messages, over every outage; what was not dealt with comes again."""
+        heed = Heed()
         while True:
+            heed()
             try:
                 async with self._open_channel() as channel:
                     queue = await self._declare(channel)
                     async with queue.iterator() as found:
+                        heed()
                         async for incoming in found:
                             self._tag += 1
                             self._taken[self._tag] = incoming
@@ -141,12 +145,15 @@ class RabbitQueue(Stated):
 
     async def lost(self) -> AsyncIterator[Lost]:
         """Yield what was lost, over every outage."""
+        heed = Heed()
         while True:
+            heed()
             try:
                 async with self._open_channel() as channel:
                     await self._declare(channel)
                     dead = await channel.get_queue(f"{self.name}.dead")
                     async with dead.iterator() as found:
+                        heed()
                         async for incoming in found:
                             lost = Lost(_reason(incoming), incoming.body)
                             if lost.why == "quarantined":

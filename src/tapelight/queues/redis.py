@@ -38,9 +38,11 @@ class RedisLane(Stated):
         self._commands = aioredis.Redis.from_url(
             url, socket_timeout=command_s, socket_connect_timeout=command_s, retry=once
         )
+        # Without the client's limit, for which it calls asyncio.wait_for: that swallows cancellations.
         self._reader = aioredis.Redis.from_url(
-            url, socket_timeout=WAIT_S + command_s, socket_connect_timeout=command_s, retry=once
+            url, socket_timeout=None, socket_connect_timeout=command_s, retry=once
         )
+        self._answer_s = WAIT_S + command_s
 
     async def put(self, body: bytes) -> None:
         """Put a message; raises Unavailable."""
@@ -58,7 +60,8 @@ class RedisLane(Stated):
         """Yield messages, over every outage."""
         while True:
             try:
-                found: Any = await self._reader.blpop([self.name], timeout=WAIT_S)
+                async with asyncio.timeout(self._answer_s):
+                    found: Any = await self._reader.blpop([self.name], timeout=WAIT_S)
             except (RedisError, OSError) as error:
                 self._away(error)
                 await asyncio.sleep(AGAIN_S)
@@ -74,5 +77,6 @@ class RedisLane(Stated):
                 await client.aclose()
 
     def _away(self, error: Exception) -> Unavailable:
-        self.state = f"away: {error}"
-        return Unavailable(f"{self.name}: Redis does not answer: {error}.")
+        reason = str(error) or "it is silent"
+        self.state = f"away: {reason}"
+        return Unavailable(f"{self.name}: Redis does not answer: {reason}.")

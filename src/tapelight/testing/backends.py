@@ -120,11 +120,12 @@ Make = Callable[[str, QueueLimits], Queue]
 
 
 async def check_queue(make: Make) -> None:
-    """Hold the contract of a queue: order, one consumer, again after a failure, bounds told."""
+    """Hold the contract of a queue: order, one consumer, again after a failure, bounds told, readers end."""
     await _check_order(make)
     await _check_one_consumer(make)
     await _check_poison(make)
     await _check_bounds(make)
+    await reading_ends(make("ends", QueueLimits()).messages)
 
 
 async def _check_order(make: Make) -> None:
@@ -210,6 +211,23 @@ async def _gather(queue: Queue, losses: list[Lost]) -> None:
     async with aclosing(queue.lost()) as found:  # type: ignore[type-var]
         async for lost in found:  # one by one: the list is looked at meanwhile
             losses.append(lost)  # noqa: PERF401
+
+
+async def reading_ends(read: Callable[[], AsyncIterator[Any]]) -> None:
+    """Hold that a reader ends when it is cancelled, whenever that is: a client may swallow it."""
+
+    async def take() -> None:
+        async with aclosing(read()) as found:  # type: ignore[type-var]
+            async for _ in found:
+                pass
+
+    for turns in sorted({int(1.06**n) for n in range(150)}):
+        reader = asyncio.create_task(take())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reader.cancel()
+        await asyncio.wait([reader], timeout=LIMIT_S)
+        assert reader.cancelled(), f"a reader that was cancelled after {turns} turns goes on"
 
 
 async def _next(found: AsyncIterator[Message]) -> Message:

@@ -9,7 +9,6 @@ from tapelight.errors import Rejected, Unavailable
 from tapelight.feeds._following import follow
 from tapelight.feeds._minutes import PUBLISHED_NS, begin_of, minute_columns, most_active
 from tapelight.feeds._standing import BEFORE_NS, DELAY_NS, Standing, traded_since
-from tapelight.feeds._tasks import beside
 from tapelight.feeds._timing import Timing, until
 from tapelight.feeds._websocket import Backoff, Silent, Stream, open_stream
 from tapelight.feeds.alpaca.almanac import Almanac
@@ -37,6 +36,7 @@ from tapelight.model.session import (
     session_at,
 )
 from tapelight.ports import Sink
+from tapelight.tasks import beside
 
 SNAPSHOT_S = 60.0
 AGAIN_S = 30.0

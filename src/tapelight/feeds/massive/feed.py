@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-from tapelight.feeds._tasks import beside
 from tapelight.feeds._websocket import Backoff
 from tapelight.feeds.massive.config import MassiveConfig, Secret, check
 from tapelight.feeds.massive.library import Library
@@ -14,6 +13,7 @@ from tapelight.feeds.massive.run import Run
 from tapelight.model.batch import Floats
 from tapelight.model.session import Session
 from tapelight.ports import Cold, Sink
+from tapelight.tasks import beside
 
 
 class MassiveFeed:

@@ -220,11 +220,14 @@ class Town:
     # --- kills -----------------------------------------------------------------------------------
 
     async def befall(self, kills: int) -> None:
-        """Kill at any time or at a site, by turns of the dice, until it is enough."""
+        """Kill at any time or at a site, by turns of the dice, until it is enough.
+
+        That is so many kills, and as many orders: a slow machine places few between two kills.
+        """
         dead = 0
         while True:
             await self.ready(dead)
-            if self.outcome.kills >= kills:
+            if self.outcome.kills >= kills and len(self.venue.orders) >= kills:
                 return
             at_site = self.rng.random() < 0.5
             dead = await (self._at_site() if at_site else self._any_time())

@@ -1,4 +1,7 @@
-"""Run tasks beside a block; what fails comes out alone, not as a group."""
+"""How tasks end: those beside a block with it, work that must be done whole, and libraries that forget.
+
+What fails beside a block comes out alone, not as a group.
+"""
 
 import asyncio
 import contextlib
@@ -56,6 +59,37 @@ async def beside() -> AsyncIterator[asyncio.TaskGroup]:
         if caller.cancelling() > asked:
             raise asyncio.CancelledError from group
         raise min(_leaves(group), key=_rank) from None
+
+
+async def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Do a piece of work whole, though the caller is cancelled meanwhile; that is raised after it."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()
+
+
+class Heed:
+    """Ends a task that was told to end, where a library swallowed that.
+
+    `asyncio.wait_for` may, before Python 3.12, and the clients of Redis and RabbitMQ call it: a loop
+    around them heeds each turn, or it goes on for good.
+    """
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._asked = 0 if self._task is None else self._task.cancelling()
+
+    def __call__(self) -> None:
+        """Raise CancelledError where the task has been cancelled since."""
+        if self._task is not None and self._task.cancelling() > self._asked:
+            raise asyncio.CancelledError
 
 
 def _leaves(group: ExceptionGroup[Exception]) -> list[Exception]:
