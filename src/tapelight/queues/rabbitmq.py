@@ -199,13 +199,15 @@ class RabbitQueue(Stated):
                 f"RabbitMQ refuses user or password of queue {self.name}: check the url."
             ) from error
         self._answered = True
-        self._check(connection)
         try:
+            self._check(connection)
             channel = await connection.channel()
             await channel.set_qos(prefetch_count=self._prefetch)
-        except RuntimeError as error:  # the client's word for one that closed meanwhile
+        except BaseException as error:
             await _close(connection)
-            raise ConnectionError(str(error)) from error
+            if isinstance(error, RuntimeError):  # the client's word for one that closed meanwhile
+                raise ConnectionError(str(error)) from error
+            raise
         return connection, channel
 
     def _check(self, connection: AbstractConnection) -> None:
