@@ -10,6 +10,7 @@ import structlog
 from tapelight.app.worker import HEAD, wrap
 from tapelight.engine import Cycle, Engine
 from tapelight.model.records import Record, TierResult, TierWorkers
+from tapelight.tasks import finish
 
 log = structlog.get_logger()
 MOST_WAITING_BYTES = 256 << 20
@@ -131,7 +132,7 @@ class Workers:
             self.owed = 0 if not self._processes else self.owed
             if process.returncode is None:
                 process.kill()
-            await process.wait()
+            await finish(process.wait())
 
     def _give_up(self) -> None:
         """Let the engine reckon by itself: a record, so that a replay does the same."""
