@@ -6,6 +6,7 @@ Start one first (`tapelight demo`), then run
 
 import asyncio
 import sys
+from contextlib import aclosing
 
 import tapelight as tl
 
@@ -18,11 +19,12 @@ async def follow(url: str, board: str, updates: int) -> None:
     print(
         live.market("last > 5 AND trade_rate > 0", columns="last, vol", order="vol DESC", limit=3)
     )
-    async for update in live.subscribe(f"board:{board}"):
-        print(update.kind, update.ts_ns, update.frame().head(3))
-        updates -= 1
-        if updates == 0:
-            break
+    async with aclosing(live.subscribe(f"board:{board}")) as found:
+        async for update in found:
+            print(update.kind, update.ts_ns, update.frame().head(3))
+            updates -= 1
+            if updates == 0:
+                break
     live.close()
 
 

@@ -219,6 +219,25 @@ def test_of_two_runs_of_a_day_the_one_that_ran_is_asked(day: Day, tmp_path: Path
         asof.at(TAPE.start_ns + 6 * NS)
 
 
+def test_a_run_that_began_later_and_ended_sooner_hides_nothing(day: Day, tmp_path: Path) -> None:
+    """A demo that is started again begins at 09:28 again, in the same folder."""
+    for number, begin, seconds in ((1, 0, 9), (2, 2, 3)):
+        writer = Writer(tmp_path / "journal" / "2026-11-20" / f"{number:04d}")
+        records = [r for r in TAPE.records() if not isinstance(r, Mark)][:6]
+        marks = [Mark(TAPE.start_ns + s * NS, 0) for s in range(begin + 1, begin + seconds + 1)]
+        live([*records, *marks], writer)
+        writer.close()
+    asof = AsOf(tmp_path, XNYS)
+    runs = {s: asof.at(TAPE.start_ns + s * NS).run[-1] for s in range(1, 10)}
+    assert runs == dict.fromkeys((1, 2), "1") | dict.fromkeys((3, 4, 5, 6), "2") | dict.fromkeys(
+        (7, 8, 9), "1"
+    )
+    first = tmp_path / "journal" / "2026-11-20" / "0001"
+    assert AsOf(tmp_path, XNYS, first).at(TAPE.start_ns + 4 * NS).run == "2026-11-20/0001"
+    with pytest.raises(Missing, match="0002 ends at"):
+        asof.at(TAPE.start_ns + 20 * NS)
+
+
 def test_a_cursor_goes_on_in_a_journal_that_grows(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "journal" / "2026-11-20" / "0001")
     records, asof = list(TAPE.records()), AsOf(tmp_path, XNYS)

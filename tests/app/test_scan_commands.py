@@ -226,5 +226,5 @@ def test_a_broken_file_hinders_no_other_command(desk: Desk) -> None:
     assert "Unknown column 'lst'" in told["messy"]["fault"]
     assert desk.scan("lint", "mine").code == 0
     everything = desk.scan("lint")
-    assert (everything.code, "messy:- refused: messy.sql" in everything.out) == (1, True)
+    assert (everything.code, "messy refused: " in everything.out) == (1, True)
     assert "Unknown column 'lst'" in desk.scan("lint", "messy").err

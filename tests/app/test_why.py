@@ -225,6 +225,9 @@ async def test_the_running_scanner_is_asked_first(
         assert (now["source"], now["ts_ns"]) == (url, ns("09:42:00"))
         near = await asyncio.to_thread(asked, data, capsys, url=url, near=True, symbol="")
         assert near["title"] == "Hod momo"
+        empty = data.parent / "empty"
+        then = await asyncio.to_thread(asked, empty, capsys, url=url, at="09:41:07")
+        assert (then["source"], then["ts_ns"]) == (url, ns("09:41:06.05"))
         with pytest.raises(ConfigError, match="Did you mean ABC"):
             await asyncio.to_thread(why, WhyOptions("ABX", "hod_momo", data, url))
         write_local_key(data, "not this gateway's")

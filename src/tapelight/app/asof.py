@@ -24,6 +24,7 @@ from tapelight.scan.board import Ranking
 from tapelight.scan.sql import Query
 from tapelight.stores.journal.segments import read_records, segments
 from tapelight.stores.journal.snapshots import places, read_snapshot
+from tapelight.stores.journal.writer import is_recording
 
 NS = 1_000_000_000
 SILENT_NS = 2 * NS
@@ -203,9 +204,11 @@ class Then:
 class AsOf:
     """Give the engine as of any recorded time; keeps a few engines, so that scrubbing is fast."""
 
-    def __init__(self, data: Path, calendar: Calendar) -> None:
+    def __init__(self, data: Path, calendar: Calendar, run: Path | None = None) -> None:
+        """Answer from `run` alone, where one is given."""
         self._data = data
         self._calendar = calendar
+        self._run = run
         self._cursors: list[Cursor] = []
         """The one used last comes last."""
         self._names: list[str] = []
@@ -232,7 +235,7 @@ class AsOf:
             return self._at(at_ns, asked, check, tiers=True)
 
     def _at(self, at_ns: int, asked: frozenset[str], check: Check, tiers: bool) -> Then:
-        folder = run_at(self._data, self._calendar, at_ns)
+        folder = self._run or run_at(self._data, self._calendar, at_ns)
         cursor = self._cursor(folder, at_ns, asked, tiers)
         self._cursors = [c for c in self._cursors if c is not cursor]
         try:
@@ -296,15 +299,29 @@ def begin_before(folder: Path, second_ns: int, asked: frozenset[str], tiers: boo
 
 
 def run_at(data: Path, calendar: Calendar, at_ns: int) -> Path:
-    """Return the run that recorded `at_ns`: the last that had begun; raises Missing."""
+    """Return the run that recorded `at_ns`: the last that had begun and goes on to it.
+
+    Where none goes on to it, the last that had begun. Raises Missing.
+    """
     session = latest_session(calendar, at_ns)
     days = {session.date, session_after(calendar, at_ns).date}
     runs = [r for day in sorted(days) for r in runs_of(data, day.isoformat()) if segments(r)]
     begun = [(begin, run) for run in runs if 0 < (begin := begin_of(run)) <= at_ns]
     if begun:
-        return max(begun)[1]
+        latest = [run for _, run in sorted(begun, reverse=True)]
+        reach = (run for run in latest if len(latest) == 1 or _goes_on_to(run, at_ns))
+        return next(reach, latest[0])
     first = f", the first of the day is {iso(begin_of(runs[0]))}" if runs else ""
     raise Missing(f"Nothing is recorded at {iso(at_ns)}{first}.{_days(data)}")
+
+
+def _goes_on_to(run: Path, at_ns: int) -> bool:
+    """Tell whether a run's recording reaches a time, or is being written."""
+    return (
+        any(place.ts_ns >= at_ns for place in places(run))
+        or end_of(run) > at_ns - SILENT_NS
+        or is_recording(run)
+    )
 
 
 def begin_of(run: Path) -> int:
@@ -319,6 +336,16 @@ def _known_first_mark(run: Path) -> int:
         if isinstance(record, Mark):
             return record.ts_ns
     raise LookupError
+
+
+def end_of(run: Path) -> int:
+    """Return the market time of a run's last mark, 0 when it has none yet."""
+    seq = max((place.seq for place in places(run)), default=0)
+    last_ns = 0
+    for record in read_records(run, seq):
+        if isinstance(record, Mark):
+            last_ns = record.ts_ns
+    return last_ns
 
 
 def _first_mark(run: Path) -> int | None:

@@ -12,6 +12,7 @@ from tapelight.model.session import calendar, session_after
 
 Finding = dict[str, str]
 LEAST_FREE_GB = 5.0
+ANSWER_S = 2.0
 
 
 def diagnose(config: Config, data: Path) -> list[Finding]:
@@ -39,12 +40,24 @@ def _port(host: str, port: int) -> Finding:
             text = f"Port {port} doesn't exist: set [web] port to one from 1 to 65535."
             return _finding("port", "fail", text)
         except OSError as error:
+            if _answers(host, port):
+                return _finding("port", "ok", f"A Tapelight serves at {host}:{port} already.")
             text = (
-                f"{host}:{port} can't be had ({error.strerror}): another program, perhaps Tapelight "
-                "itself, uses it. End it, or set another [web] port."
+                f"{host}:{port} can't be had ({error.strerror}): another program uses it. "
+                "End it, or set another [web] port."
             )
             return _finding("port", "fail", text)
     return _finding("port", "ok", f"{host}:{port} is free.")
+
+
+def _answers(host: str, port: int) -> bool:
+    """Tell whether it is a Tapelight that has the port."""
+    import httpx
+
+    try:
+        return "Tapelight" in httpx.get(f"http://{host}:{port}/", timeout=ANSWER_S).text
+    except (httpx.HTTPError, ValueError):
+        return False
 
 
 def _feed(config: Config) -> Finding:

@@ -11,17 +11,16 @@ from typing import Any
 import httpx
 import msgspec
 
-from tapelight.app.asof import AsOf, begin_of, recorded_days
+from tapelight.app.asof import AsOf, begin_of, end_of, recorded_days
 from tapelight.app.localkey import local_key
 from tapelight.app.reasons import GO_ON_S, NEAR, near_then, why_then
 from tapelight.app.runs import find_run, runs_of
 from tapelight.errors import ConfigError, Missing, Unavailable
-from tapelight.model.records import CalendarChoice, Mark
+from tapelight.model.records import CalendarChoice
 from tapelight.model.session import NEW_YORK, Calendar, calendar, clock_zone, iso, parse_time
 from tapelight.model.signals import Leaf
 from tapelight.scan.wording import clock, said
 from tapelight.stores.journal.segments import read_records
-from tapelight.stores.journal.snapshots import places
 
 NS = 1_000_000_000
 ASK_S = 35.0
@@ -52,7 +51,7 @@ def why(options: WhyOptions) -> int:
     """Answer on stdout; return the exit code. Raises ConfigError for what nobody knows."""
     if not LEAST_AHEAD_S <= options.ahead_s <= MOST_AHEAD_S:
         raise ConfigError(f"--ahead is {options.ahead_s}: give seconds from 0 to {MOST_AHEAD_S:,}.")
-    past = options.at is not None or options.journal is not None
+    past = options.journal is not None or bool(options.at and recorded_days(options.data))
     try:
         told = None if past else _running(options)
         if told is None:
@@ -70,6 +69,7 @@ def why(options: WhyOptions) -> int:
 def _running(options: WhyOptions) -> Mapping[str, Any] | None:
     """Ask the running scanner; None when none runs there."""
     asked = {"scan": options.scan, **({} if options.near else {"symbol": options.symbol})}
+    asked |= {"at": options.at} if options.at else {}
     timeout = httpx.Timeout(ASK_S, connect=CONNECT_S)
     try:
         key = local_key(options.data)
@@ -90,7 +90,8 @@ def _recorded(options: WhyOptions) -> tuple[Mapping[str, Any], dt.tzinfo]:
     folder = _run_of(options)
     cal = calendar_of(folder)
     at_ns = _moment(options, folder, cal)
-    as_of, asked = AsOf(options.data, cal), frozenset([options.scan])
+    named = folder if options.journal and Path(options.journal).is_dir() else None
+    as_of, asked = AsOf(options.data, cal, named), frozenset([options.scan])
     if options.near:
         then = as_of.at(at_ns, asked)
         return {**near_then(then, options.scan, NEAR), "source": then.run}, clock_zone(cal)
@@ -134,11 +135,7 @@ def _moment(options: WhyOptions, folder: Path, cal: Calendar) -> int:
 
 def last_mark(folder: Path) -> int:
     """Return the market time of a run's last mark; raises ConfigError when it has none."""
-    seq = max((place.seq for place in places(folder)), default=0)
-    last_ns = 0
-    for record in read_records(folder, seq):
-        if isinstance(record, Mark):
-            last_ns = record.ts_ns
+    last_ns = end_of(folder)
     if not last_ns:
         raise ConfigError(f"{folder} holds no mark yet: let the scanner run for some seconds.")
     return last_ns

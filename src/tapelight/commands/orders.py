@@ -216,7 +216,7 @@ def _entries(folder: Path) -> list[str]:
 
 def _kill_line(state: str, works: Sequence[str]) -> str:
     if state == "armed":
-        return "Entries may go again, as soon as the trader runs."
+        return "The kill switch is off: entries may go again."
     named = f"Working entries: {', '.join(works)}." if works else "No entry works."
     if state == "drill":
         return f"A drill, nothing was switched. {named}"

@@ -131,13 +131,16 @@ def lint(*names: str, config: ConfigFile = None, json: bool = False) -> None:
     files = _files(config)
     refused = {} if names else files.faults
     for name, fault in refused.items():
-        found.append({"scan": name, "rule": "refused", "message": fault, "place": "-"})
+        message = fault.removeprefix(f"{name}.sql: ")
+        found.append({"scan": name, "rule": "refused", "message": message, "place": "-"})
     for name in names or sorted(set(files.texts) - set(refused)):
         own, _, texts = _read(name, config)
         for finding in look(_question(own, texts)):
             place = f"{finding.line}:{finding.column}" if finding.line else "-"
             found.append({"scan": own, **msgspec.to_builtins(finding), "place": place})
-    _tell(found, json, "{scan}:{place} {rule}: {message}")
+    for each in found:
+        each["at"] = each["scan"] if each["place"] == "-" else f"{each['scan']}:{each['place']}"
+    _tell(found, json, "{at} {rule}: {message}")
     if found:
         raise SystemExit(1)
 

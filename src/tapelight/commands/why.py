@@ -24,7 +24,7 @@ def why(
 ) -> None:
     """Say why a symbol is, or is not, on a board or fired by a scan or strategy.
 
-    Asks the running scanner; with --at or --journal, or when none runs, the recording.
+    Asks the running scanner, or a recording: with --journal, with --at in a folder that has one.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """A running scanner, asked over its gateway."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -95,10 +95,12 @@ class Live:
         """Return a stream of topics that tells its own state and can follow others later."""
         return Stream(self.url, topics, self._key)
 
-    async def subscribe(self, *topics: str) -> AsyncIterator[Update]:
-        """Yield each change of topics: board:gainers, symbol:AAPL, bars:AAPL:1m, signals, status."""
-        async for update in self.stream(*topics).updates():
-            yield update
+    def subscribe(self, *topics: str) -> AsyncGenerator[Update, None]:
+        """Yield each change of topics: board:gainers, symbol:AAPL, bars:AAPL:1m, signals, status.
+
+        Who leaves before the end closes it: contextlib.aclosing.
+        """
+        return self.stream(*topics).updates()
 
     def _get(self, path: str, **asked: Any) -> Any:
         given = {name: value for name, value in asked.items() if value not in (None, "")}

@@ -2,14 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake
 
 from tapelight.errors import ConfigError, Unavailable
 
@@ -83,18 +83,19 @@ class Stream:
         self._connection: ClientConnection | None = None
         self._waits_s = SHORTEST_S
 
-    async def updates(self) -> AsyncIterator[Update]:
+    async def updates(self) -> AsyncGenerator[Update, None]:
         """Yield each change; raises ConfigError for a topic that there is not, or a refused key."""
         while True:
             try:
                 async with self._open() as connection:
                     self._connection = connection
                     await self._ask(connection, [*self._topics])
-                    async for message in connection:
-                        update = self._take(msgspec.json.decode(message))
+                    while True:  # the connection's own iterator would outlive a reader that leaves
+                        update = self._take(msgspec.json.decode(await connection.recv()))
                         if update is not None:
                             yield update
-                raise Unavailable(f"{self.url} has closed the connection.")
+            except ConnectionClosedOK:
+                self._lose(Unavailable(f"{self.url} has closed the connection."))
             except (
                 OSError,
                 TimeoutError,

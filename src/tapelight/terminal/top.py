@@ -180,7 +180,9 @@ class Top(App[None]):
         if view is None:
             table.clear()
             return
-        names = [column["name"] for column in view["columns"]]
+        # The symbol comes first of itself.
+        places = [n for n, column in enumerate(view["columns"]) if column["name"] != "symbol"]
+        names = [view["columns"][n]["name"] for n in places]
         at = table.cursor_row
         if names != self._columns:
             table.clear(columns=True)
@@ -191,7 +193,7 @@ class Top(App[None]):
         for symbol in view["order"][:ROWS]:
             row = (
                 Text(plain(symbol.partition("@")[0]), style="bold"),
-                *map(cell, view["rows"][symbol]),
+                *(cell(view["rows"][symbol][n]) for n in places),
             )
             table.add_row(*row, key=symbol)
         if table.row_count:

@@ -69,13 +69,19 @@ def low(state: State) -> Column:
 
 @column(unit="$")
 def hod(state: State) -> Column:
-    """Return the high since 04:00; null in a row that did not see the whole day."""
+    """Return the high since 04:00 of prints that may be the last price; null in a row that did not see the whole day.
+
+    `high` counts prints besides that were told late, so it may be above this.
+    """
     return when_known(state["hod"], state)
 
 
 @column(unit="$")
 def lod(state: State) -> Column:
-    """Return the low since 04:00; null in a row that did not see the whole day."""
+    """Return the low since 04:00 of prints that may be the last price; null in a row that did not see the whole day.
+
+    `low` counts prints besides that were told late, so it may be below this.
+    """
     return when_known(state["lod"], state)
 
 
