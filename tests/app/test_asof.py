@@ -236,6 +236,8 @@ def test_a_run_that_began_later_and_ended_sooner_hides_nothing(day: Day, tmp_pat
     assert AsOf(tmp_path, XNYS, first).at(TAPE.start_ns + 4 * NS).run == "2026-11-20/0001"
     with pytest.raises(Missing, match="0002 ends at"):
         asof.at(TAPE.start_ns + 20 * NS)
+    with pytest.raises(Missing, match="0002 begins at"):
+        AsOf(tmp_path, XNYS, first.parent / "0002").at(TAPE.start_ns + NS)
 
 
 def test_a_cursor_goes_on_in_a_journal_that_grows(tmp_path: Path) -> None:

@@ -22,9 +22,8 @@ from tapelight.model.session import Calendar, iso, latest_session, session_after
 from tapelight.model.signals import Signal
 from tapelight.scan.board import Ranking
 from tapelight.scan.sql import Query
-from tapelight.stores.journal.segments import read_records, segments
+from tapelight.stores.journal.segments import Corrupt, read_records, segments
 from tapelight.stores.journal.snapshots import places, read_snapshot
-from tapelight.stores.journal.writer import is_recording
 
 NS = 1_000_000_000
 SILENT_NS = 2 * NS
@@ -236,6 +235,11 @@ class AsOf:
 
     def _at(self, at_ns: int, asked: frozenset[str], check: Check, tiers: bool) -> Then:
         folder = self._run or run_at(self._data, self._calendar, at_ns)
+        if not 0 < begin_of(folder) <= at_ns:
+            raise Missing(
+                f"Nothing is recorded at {iso(at_ns)}: the journal {_name(folder)} begins at "
+                f"{iso(begin_of(folder))}.{_days(self._data)}"
+            )
         cursor = self._cursor(folder, at_ns, asked, tiers)
         self._cursors = [c for c in self._cursors if c is not cursor]
         try:
@@ -316,12 +320,13 @@ def run_at(data: Path, calendar: Calendar, at_ns: int) -> Path:
 
 
 def _goes_on_to(run: Path, at_ns: int) -> bool:
-    """Tell whether a run's recording reaches a time, or is being written."""
-    return (
-        any(place.ts_ns >= at_ns for place in places(run))
-        or end_of(run) > at_ns - SILENT_NS
-        or is_recording(run)
-    )
+    """Tell whether a run's recording reaches a time; one that is damaged does not."""
+    if any(place.ts_ns >= at_ns for place in places(run)):
+        return True
+    try:
+        return end_of(run) > at_ns - SILENT_NS
+    except Corrupt:
+        return False
 
 
 def begin_of(run: Path) -> int:
@@ -339,9 +344,16 @@ def _known_first_mark(run: Path) -> int:
 
 
 def end_of(run: Path) -> int:
-    """Return the market time of a run's last mark, 0 when it has none yet."""
-    seq = max((place.seq for place in places(run)), default=0)
-    last_ns = 0
+    """Return the market time of a run's last mark, 0 when it has none yet; raises Corrupt."""
+    found = segments(run)
+    return _end_of(run, found[-1], found[-1].stat().st_size) if found else 0
+
+
+@lru_cache(maxsize=64)
+def _end_of(run: Path, _last: Path, _size: int) -> int:
+    """Return a run's end; it is another one where the last segment has grown."""
+    newest = max(places(run), key=lambda place: place.seq, default=None)
+    seq, last_ns = (0, 0) if newest is None or not newest.seq else (newest.seq, newest.ts_ns)
     for record in read_records(run, seq):
         if isinstance(record, Mark):
             last_ns = record.ts_ns

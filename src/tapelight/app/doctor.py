@@ -1,6 +1,7 @@
 """`tapelight doctor`: what would go wrong, and what to do about it."""
 
 import datetime as dt
+import errno
 import shutil
 import socket
 from pathlib import Path
@@ -40,12 +41,14 @@ def _port(host: str, port: int) -> Finding:
             text = f"Port {port} doesn't exist: set [web] port to one from 1 to 65535."
             return _finding("port", "fail", text)
         except OSError as error:
-            if _answers(host, port):
+            used = error.errno == errno.EADDRINUSE
+            if used and _answers(host, port):
                 return _finding("port", "ok", f"A Tapelight serves at {host}:{port} already.")
-            text = (
-                f"{host}:{port} can't be had ({error.strerror}): another program uses it. "
-                "End it, or set another [web] port."
-            )
+            remedy = (
+                "another program uses it. End it, or set another [web] port."
+                if used else "set another [web] host or port."
+            )  # fmt: skip
+            text = f"{host}:{port} can't be had ({error.strerror}): {remedy}"
             return _finding("port", "fail", text)
     return _finding("port", "ok", f"{host}:{port} is free.")
 
@@ -55,8 +58,9 @@ def _answers(host: str, port: int) -> bool:
     import httpx
 
     try:
-        return "Tapelight" in httpx.get(f"http://{host}:{port}/", timeout=ANSWER_S).text
-    except (httpx.HTTPError, ValueError):
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        return "Tapelight" in httpx.get(url, timeout=ANSWER_S, trust_env=False).text
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return False
 
 

@@ -20,7 +20,7 @@ from tapelight.model.records import CalendarChoice
 from tapelight.model.session import NEW_YORK, Calendar, calendar, clock_zone, iso, parse_time
 from tapelight.model.signals import Leaf
 from tapelight.scan.wording import clock, said
-from tapelight.stores.journal.segments import read_records
+from tapelight.stores.journal.segments import read_records, segments
 
 NS = 1_000_000_000
 ASK_S = 35.0
@@ -90,7 +90,7 @@ def _recorded(options: WhyOptions) -> tuple[Mapping[str, Any], dt.tzinfo]:
     folder = _run_of(options)
     cal = calendar_of(folder)
     at_ns = _moment(options, folder, cal)
-    named = folder if options.journal and Path(options.journal).is_dir() else None
+    named = folder if options.journal and segments(Path(options.journal)) else None
     as_of, asked = AsOf(options.data, cal, named), frozenset([options.scan])
     if options.near:
         then = as_of.at(at_ns, asked)

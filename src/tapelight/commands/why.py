@@ -39,7 +39,7 @@ def why(
     journal
         The recorded day (2026-11-20) or run's folder; the last one when not given.
     ahead
-        Seconds of the recording to look ahead for what the scan did next.
+        Seconds of the recording to look ahead for what the scan did next; a running scanner: 120.
     port
         Of the running scanner; that of the data folder, else the configured one, when not given.
     json

@@ -222,12 +222,14 @@ class Town:
     async def befall(self, kills: int) -> None:
         """Kill at any time or at a site, by turns of the dice, until it is enough.
 
-        That is so many kills, and as many orders: a slow machine places few between two kills.
+        That is so many kills, and as many orders, for a slow machine places few between two kills;
+        four times the kills at the most.
         """
         dead = 0
         while True:
             await self.ready(dead)
-            if self.outcome.kills >= kills and len(self.venue.orders) >= kills:
+            done = self.outcome.kills
+            if done >= 4 * kills or done >= kills <= len(self.venue.orders):
                 return
             at_site = self.rng.random() < 0.5
             dead = await (self._at_site() if at_site else self._any_time())
